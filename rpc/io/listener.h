@@ -1,0 +1,24 @@
+/* listener.h — listening sockets and the hand-off of accepted ones.  A listener lives on one loop, accepts
+ * in batches and hands each socket to the loop of its group that has the least load. */
+#ifndef NRPC_IO_LISTENER_H
+#define NRPC_IO_LISTENER_H
+#include "rpc/io/loop.h"
+
+struct listener;
+struct listener_options {
+    const char *address;          /* "HOST:PORT" (port 0 picks one), "[HOST]:PORT", "unix:PATH" */
+    nrpc_loop **loops;            /* lent until close; loops[0] accepts */
+    size_t n_loops;
+    uint32_t max_connections;     /* of the whole group: over it, accepted and closed at once, counted */
+    /* On the chosen loop.  Takes fd.  peer is lent. */
+    void (*on_accept)(void *ctx, nrpc_loop *loop, int fd, const char *peer);
+    void *ctx;
+};
+/* [setup] Binds and listens at once (E_SYS with errno; E_INVAL for a bad address; a stale unix socket is
+ * replaced), accepts once its loop runs. */
+int listener_open(const struct listener_options *o, struct listener **out_listener);
+const char *listener_address(const struct listener *l); /* bound, as text */
+void listener_stop(struct listener *l);  /* [any] accepts no more; takes effect on its loop */
+void listener_free(struct listener *l);  /* [loop of it, or after its loop ended]; unlinks a unix socket */
+
+#endif

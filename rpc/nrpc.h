@@ -1,0 +1,325 @@
+/* nrpc.h — gRPC over HTTP/2 in C.  The only rpc/ header above base/ that server/ and clients/ include
+ * (the gateway's front door also uses rpc/io and rpc/h2).
+ *
+ * Thread   [setup] before nrpc_server_start; [loop] only on the owning loop's thread (debug builds abort
+ *          elsewhere); [any] everywhere.  A loop owns all it creates; nothing moves between loops.
+ * Errors   int results: 0 (or a positive hint), or a negative nrpc_err; then nothing was taken and no
+ *          out-parameter written.  The outcome of an RPC is never an int, always an nrpc_status.
+ * Events   never run inside the verb that caused them; on_end runs exactly once per started call, last.
+ * Words    "takes p": the callee owns p once it returns >= 0.  "lends p": p is valid until the event returns.
+ * Sources  gRPC over HTTP/2 (grpc/doc/PROTOCOL-HTTP2.md), RFC 9113. */
+#ifndef NRPC_H
+#define NRPC_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <protobuf-c/protobuf-c.h>
+
+typedef struct nrpc_loop nrpc_loop;         /* one thread, one event_base, one mailbox */
+typedef struct nrpc_pool nrpc_pool;         /* worker threads for CPU work */
+typedef struct nrpc_server nrpc_server;
+typedef struct nrpc_channel nrpc_channel;   /* client side; belongs to one loop */
+typedef struct nrpc_call nrpc_call;         /* one RPC, either side; belongs to one loop */
+typedef struct nrpc_metadata nrpc_metadata; /* ordered multimap; "-bin" keys hold raw bytes */
+typedef struct nrpc_msg nrpc_msg;           /* one received message and the arena it lives in */
+typedef struct nrpc_blob nrpc_blob;         /* immutable packed bytes with a reference count */
+typedef struct {
+    const uint8_t *data;
+    size_t size;
+} nrpc_slice; /* borrowed; not NUL-ended */
+
+typedef enum {
+    NRPC_E_NOMEM = -1,  /* out of memory */
+    NRPC_E_INVAL = -2,  /* the caller broke a precondition */
+    NRPC_E_STATE = -3,  /* verb not legal in this state */
+    NRPC_E_CLOSED = -4, /* peer or loop is gone */
+    NRPC_E_FULL = -5,   /* a bounded queue is full */
+    NRPC_E_TOOBIG = -6, /* over a size limit */
+    NRPC_E_PROTO = -7,  /* the peer broke the protocol */
+    NRPC_E_SYS = -8     /* errno holds the cause */
+} nrpc_err;
+enum { NRPC_PAUSE = 1 }; /* send: accepted, but wait for on_writable */
+const char *nrpc_strerror(int err); /* [any] never NULL */
+
+/* ---- status: what travels in grpc-status, grpc-message, grpc-status-details-bin ------------------- */
+typedef enum {
+    NRPC_OK, NRPC_CANCELLED, NRPC_UNKNOWN, NRPC_INVALID_ARGUMENT, NRPC_DEADLINE_EXCEEDED, NRPC_NOT_FOUND,
+    NRPC_ALREADY_EXISTS, NRPC_PERMISSION_DENIED, NRPC_RESOURCE_EXHAUSTED, NRPC_FAILED_PRECONDITION,
+    NRPC_ABORTED, NRPC_OUT_OF_RANGE, NRPC_UNIMPLEMENTED, NRPC_INTERNAL, NRPC_UNAVAILABLE, NRPC_DATA_LOSS,
+    NRPC_UNAUTHENTICATED
+} nrpc_code;
+const char *nrpc_code_name(nrpc_code code); /* [any] "NOT_FOUND"; "UNKNOWN" when out of range */
+
+/* details holds a packed google.rpc.Status (code, message, Any details) or nothing. */
+typedef struct {
+    nrpc_code code;
+    char *message;
+    uint8_t *details;
+    size_t details_size;
+} nrpc_status;
+#define NRPC_STATUS_INIT { NRPC_OK, NULL, NULL, 0 }
+/* [any] Replaces code and message, drops details.  Never fails: without memory the message is dropped and
+ * the code kept. */
+void nrpc_status_set(nrpc_status *st, nrpc_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* [any] Packs detail into an Any (type.googleapis.com/<name>) and appends it.  0, NOMEM, or TOOBIG over 6 KiB. */
+int nrpc_status_add_detail(nrpc_status *st, const ProtobufCMessage *detail);
+int nrpc_status_copy(nrpc_status *to, const nrpc_status *from);
+void nrpc_status_clear(nrpc_status *st); /* safe to repeat */
+
+/* ---- metadata [loop]: keys lower-case; values copied in, lent out until the call ends -------------- */
+/* Adds one pair.  Keys are lower-cased ASCII [a-z0-9_.-]; "grpc-", ":" and hop-by-hop keys are E_INVAL;
+ * values of keys without "-bin" must be printable ASCII.  E_TOOBIG past the limits. */
+int nrpc_metadata_add(nrpc_metadata *md, const char *key, nrpc_slice value);
+int nrpc_metadata_add_string(nrpc_metadata *md, const char *key, const char *value);
+bool nrpc_metadata_get(const nrpc_metadata *md, const char *key, size_t nth, nrpc_slice *out_value);
+size_t nrpc_metadata_count(const nrpc_metadata *md);
+/* The i-th pair in arrival order; *out_key is NUL-ended. */
+void nrpc_metadata_at(const nrpc_metadata *md, size_t i, const char **out_key, nrpc_slice *out_value);
+
+/* ---- messages [any]: immutable; may move to a worker while one thread at a time holds it ----------- */
+const ProtobufCMessage *nrpc_msg_body(const nrpc_msg *m); /* cast to the method's type; NULL for a raw method */
+nrpc_slice nrpc_msg_bytes(const nrpc_msg *m);             /* as received, decompressed */
+void nrpc_msg_free(nrpc_msg *m);                          /* NULL is fine */
+
+/* ---- blobs [any]: packed once, sent to many ------------------------------------------------------------ */
+nrpc_blob *nrpc_blob_pack(const ProtobufCMessage *m);              /* NULL without memory; one reference */
+nrpc_blob *nrpc_blob_copy(const void *data, size_t size);          /* serialised message bytes */
+nrpc_blob *nrpc_blob_ref(nrpc_blob *b);
+void nrpc_blob_unref(nrpc_blob *b);                                /* NULL is fine */
+nrpc_slice nrpc_blob_bytes(const nrpc_blob *b);                    /* without the gRPC prefix */
+
+/* ---- services: tables that protoc-gen-nrpc emits -------------------------------------------------------- */
+typedef enum { NRPC_UNARY, NRPC_SERVER_STREAM, NRPC_CLIENT_STREAM, NRPC_BIDI } nrpc_kind;
+typedef struct nrpc_method {
+    const char *name; /* "GetHealth" */
+    const char *path; /* "/novelengine.v1.NovelEngine/GetHealth" */
+    nrpc_kind kind;
+    bool idempotent;  /* option (nrpc.route).idempotent */
+    const ProtobufCMessageDescriptor *input, *output; /* NULL: raw bytes on that side */
+} nrpc_method;
+typedef struct nrpc_service {
+    const char *name; /* "novelengine.v1.NovelEngine" */
+    const nrpc_method *methods;
+    size_t n_methods;
+} nrpc_service;
+
+/* Field rules of the contract, one table a message, found by its descriptor; see nrpc_validate. */
+typedef struct nrpc_field_rule {
+    uint32_t tag;                        /* field number */
+    bool required, unique, has_min, has_max;
+    int64_t min, max;                    /* numbers: value; strings: code points; repeated: items */
+    const char *pattern;                 /* NULL: any */
+    const struct nrpc_field_rule *items; /* of a repeated field; NULL: none; its tag is 0 */
+} nrpc_field_rule;
+typedef struct nrpc_message_rules {
+    const ProtobufCMessageDescriptor *message;
+    const nrpc_field_rule *fields;
+    size_t n_fields;
+} nrpc_message_rules;
+typedef struct nrpc_rules {
+    const nrpc_message_rules *messages;
+    size_t n_messages;
+} nrpc_rules;
+/* [any] Checks m and its sub-messages (depth 100).  0 when all rules hold; else 1 and *st is INVALID_ARGUMENT
+ * with a google.rpc.BadRequest that names each field by its proto path, ErrorInfo reason
+ * INVALID_FIELD, domain as given.  NRPC_E_NOMEM leaves *st RESOURCE_EXHAUSTED. */
+int nrpc_validate(const nrpc_rules *rules, const ProtobufCMessage *m, const char *domain, nrpc_status *st);
+
+/* Events of a call.  A NULL entry means: nothing to do (on_message NULL: drop and go on). */
+typedef struct nrpc_events {
+    /* Server only.  Headers are in.  Set *out_state (any pointer).  Not OK rejects the call with *st
+     * (trailers-only); on_end follows in either case. */
+    nrpc_code (*on_start)(nrpc_call *c, void *service_ctx, void **out_state, nrpc_status *st);
+    /* Client only: the response's initial metadata; not called for a trailers-only response. */
+    void (*on_headers)(nrpc_call *c, void *state);
+    /* Takes m; spends one credit. */
+    void (*on_message)(nrpc_call *c, void *state, nrpc_msg *m);
+    void (*on_half_close)(nrpc_call *c, void *state); /* server: the peer sends no more */
+    void (*on_writable)(nrpc_call *c, void *state);   /* only after a NRPC_PAUSE */
+    /* Last event: finished, cancelled, timed out or connection lost.  Lends st.  c is dead on return. */
+    void (*on_end)(nrpc_call *c, void *state, const nrpc_status *st);
+} nrpc_events;
+/* Unary and server-streaming shortcut, takes request.  Runs once the request is whole and half-closed.
+ * Answer now or later: nrpc_call_reply (unary), or nrpc_call_send ... nrpc_call_finish. */
+typedef void nrpc_request_fn(nrpc_call *c, void *service_ctx, nrpc_msg *request);
+/* Exactly one of request and stream is set; both NULL answers UNIMPLEMENTED.  on_writable and on_end may be
+ * set beside request: they get nrpc_call_state(c). */
+typedef struct nrpc_handler {
+    nrpc_request_fn *request;
+    const nrpc_events *stream;
+    void (*on_writable)(nrpc_call *c, void *state);
+    void (*on_end)(nrpc_call *c, void *state, const nrpc_status *st);
+} nrpc_handler;
+/* [setup] handlers[i] serves service->methods[i]; n must equal n_methods.  E_INVAL when a handler's shape
+ * does not fit the method's kind. */
+int nrpc_server_add_service(nrpc_server *s, const nrpc_service *service, const nrpc_handler *handlers, size_t n,
+                            void *service_ctx);
+
+/* ---- call verbs [loop] ------------------------------------------------------------------------------- *
+ * Flow contract.  Out: send serialises before it returns (m stays yours).  0: go on.  NRPC_PAUSE: accepted,
+ * the call's queue passed its high mark; the next send before on_writable is E_FULL and queues nothing.
+ * In: each on_message spends one credit; at zero credits we stop decoding and stop returning the stream's
+ * HTTP/2 window, so the peer stops.  The connection's window is returned on arrival: a slow call never
+ * stalls its siblings. */
+int nrpc_call_send(nrpc_call *c, const ProtobufCMessage *m);
+int nrpc_call_send_bytes(nrpc_call *c, nrpc_slice message);   /* serialised message; copied */
+int nrpc_call_send_blob(nrpc_call *c, nrpc_blob *b);          /* takes a reference of its own */
+void nrpc_call_want(nrpc_call *c, uint32_t credits);          /* adds; a call starts with 1 */
+int nrpc_call_send_headers(nrpc_call *c);                     /* server: initial metadata now, before any message */
+int nrpc_call_half_close(nrpc_call *c);                       /* client: no more sends */
+int nrpc_call_finish(nrpc_call *c, const nrpc_status *st);    /* server: trailers; NULL is OK; once; copies st */
+int nrpc_call_fail(nrpc_call *c, nrpc_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int nrpc_call_reply(nrpc_call *c, const ProtobufCMessage *m); /* send + finish(OK): a unary handler's usual end */
+int nrpc_call_reply_bytes(nrpc_call *c, nrpc_slice message);
+void nrpc_call_cancel(nrpc_call *c);                          /* RST_STREAM(CANCEL); on_end(CANCELLED) follows */
+nrpc_metadata *nrpc_call_headers_out(nrpc_call *c);           /* until the first send; NULL after */
+nrpc_metadata *nrpc_call_trailers_out(nrpc_call *c);          /* server, until finish; NULL after */
+const nrpc_metadata *nrpc_call_headers_in(const nrpc_call *c);
+const nrpc_metadata *nrpc_call_trailers_in(const nrpc_call *c); /* client, in on_end */
+uint64_t nrpc_call_deadline_ns(const nrpc_call *c);           /* monotonic; UINT64_MAX when none */
+const char *nrpc_call_path(const nrpc_call *c);               /* "/package.Service/Method" */
+const char *nrpc_call_peer(const nrpc_call *c);               /* "127.0.0.1:4711", "unix:PATH" */
+nrpc_loop *nrpc_call_loop(const nrpc_call *c);
+void *nrpc_call_state(const nrpc_call *c);
+void nrpc_call_set_state(nrpc_call *c, void *state);          /* for nrpc_request_fn handlers */
+void *nrpc_call_alloc(nrpc_call *c, size_t size);             /* zeroed, from the call's arena; NULL without memory */
+uint64_t nrpc_call_number(const nrpc_call *c);                /* unique in the process; for logs */
+
+/* A call as other threads may hold it: a number, never a pointer.  get() is NULL once the call ended. */
+typedef struct {
+    uint32_t slot, generation;
+} nrpc_call_id;
+nrpc_call_id nrpc_call_ref(const nrpc_call *c);
+nrpc_call *nrpc_call_get(nrpc_loop *loop, nrpc_call_id id);
+/* Cancel flag for work in flight: set on cancel, deadline and disconnect.  One reference per ref(). */
+typedef struct nrpc_cancel nrpc_cancel;
+nrpc_cancel *nrpc_call_cancel_ref(nrpc_call *c); /* NULL without memory */
+bool nrpc_cancelled(const nrpc_cancel *k);       /* [any] one relaxed load */
+void nrpc_cancel_unref(nrpc_cancel *k);          /* [any] NULL is fine */
+
+/* ---- interceptors [setup to add, loop to run]: begin in order, end in reverse ------------------------ */
+typedef struct {
+    const char *name;
+    void *ctx;
+    size_t state_size; /* zeroed bytes inside every call */
+    nrpc_code (*on_begin)(void *ctx, void *state, nrpc_call *c, nrpc_status *st); /* not OK: ends with *st */
+    void (*on_message)(void *ctx, void *state, bool incoming, size_t bytes);      /* may be NULL */
+    void (*on_end)(void *ctx, void *state, const nrpc_call *c, const nrpc_status *st); /* iff begun */
+} nrpc_interceptor;
+int nrpc_server_intercept(nrpc_server *s, const nrpc_interceptor *i); /* copies *i; at most 8 */
+int nrpc_channel_intercept(nrpc_channel *ch, const nrpc_interceptor *i);
+
+/* ---- server: every limit is a field; zero takes the default of nrpc_server_defaults ----------------- */
+typedef struct {
+    uint16_t loops;                /* 0: one per CPU */
+    uint32_t max_connections;      /* 10,000 */
+    uint32_t max_streams;          /* per connection, announced: 100 */
+    uint32_t stream_window;        /* 256 KiB */
+    uint32_t connection_window;    /* 1 MiB */
+    uint32_t max_message_bytes;    /* received: 4 MiB */
+    uint32_t max_send_bytes;       /* sent: 64 MiB */
+    uint32_t max_metadata_bytes;   /* name + value + 32 each: 16 KiB, announced */
+    uint32_t max_metadata_fields;  /* 100 */
+    uint32_t send_high_bytes, send_low_bytes; /* of a call's queue: 256 KiB, 64 KiB */
+    uint32_t handshake_ms;         /* preface and SETTINGS: 10,000 */
+    uint32_t idle_ms;              /* connection without streams: 300,000 */
+    uint32_t stall_ms;             /* output that makes no progress: 30,000 */
+} nrpc_server_options;
+void nrpc_server_defaults(nrpc_server_options *o);
+int nrpc_server_new(const nrpc_server_options *o, nrpc_server **out_server);
+/* [setup] "HOST:PORT" (port 0 picks one), "[::1]:PORT" or "unix:PATH"; several are fine.  Binds at once.
+ * E_SYS with errno, E_INVAL for a bad address. */
+int nrpc_server_listen(nrpc_server *s, const char *address);
+/* [setup, any after start] The i-th bound address as text ("127.0.0.1:43121"); NULL past the last. */
+const char *nrpc_server_address(const nrpc_server *s, size_t i);
+int nrpc_server_start(nrpc_server *s);                    /* spawns loops, accepts, returns */
+size_t nrpc_server_loops(const nrpc_server *s);
+nrpc_loop *nrpc_server_loop(const nrpc_server *s, size_t i); /* to post to each */
+/* [any] Drain: stop accepting, health NOT_SERVING, GOAWAY, finish calls <= grace_ms, then cancel, close.
+ * Returns at once; nrpc_server_wait joins. */
+void nrpc_server_stop(nrpc_server *s, uint32_t grace_ms);
+void nrpc_server_wait(nrpc_server *s);                    /* not on a loop: until all loops ended */
+void nrpc_server_free(nrpc_server *s);                    /* after wait; NULL is fine */
+
+/* ---- client channel [loop] ----------------------------------------------------------------------------- */
+typedef enum { NRPC_PICK_FIRST, NRPC_ROUND_ROBIN, NRPC_LEAST_CALLS } nrpc_balance;
+typedef struct {
+    const char *target;            /* "HOST:PORT", "unix:PATH", or several joined by commas */
+    nrpc_balance balance;
+    const char *user_agent;        /* put before "nrpc/VERSION"; may be NULL */
+    uint32_t max_pending_calls;    /* waiting for a connection; over it E_FULL: 1,000 */
+    uint32_t connect_ms;           /* 5,000 */
+    uint32_t backoff_min_ms, backoff_max_ms; /* 100, 10,000; doubles, +-20 % jitter, reset after SETTINGS */
+    uint32_t max_message_bytes;    /* received: 4 MiB */
+    uint32_t stream_window, connection_window; /* 256 KiB, 4 MiB */
+    uint32_t send_high_bytes, send_low_bytes;
+    uint32_t idle_ms;              /* closes an idle connection: 0, never */
+} nrpc_channel_options;
+typedef struct {
+    uint64_t timeout_ms;           /* 0: none; travels as grpc-timeout, and is enforced here too */
+    bool wait_for_ready;           /* else a call fails UNAVAILABLE while the channel backs off */
+} nrpc_call_options;
+void nrpc_channel_defaults(nrpc_channel_options *o);
+int nrpc_channel_new(nrpc_loop *loop, const nrpc_channel_options *o, nrpc_channel **out_channel); /* no I/O */
+/* Starts one call.  ev and state must outlive on_end.  Headers may be added through nrpc_call_headers_out
+ * until the first send.  A lost connection is not an int: it is on_end(UNAVAILABLE). */
+int nrpc_channel_start(nrpc_channel *ch, const nrpc_method *method, const nrpc_call_options *o,
+                       const nrpc_events *ev, void *state, nrpc_call **out_call);
+typedef enum { NRPC_CHANNEL_IDLE, NRPC_CHANNEL_CONNECTING, NRPC_CHANNEL_READY, NRPC_CHANNEL_BACKOFF } nrpc_channel_state;
+nrpc_channel_state nrpc_channel_get_state(const nrpc_channel *ch);
+uint32_t nrpc_channel_backoff_ms(const nrpc_channel *ch); /* until the next attempt; 0 when none is due */
+void nrpc_channel_connect(nrpc_channel *ch);  /* leave IDLE without a call */
+void nrpc_channel_close(nrpc_channel *ch);    /* takes ch: calls end CANCELLED from the loop, then memory goes */
+
+/* ---- blocking helper [any thread that is no loop]: for tools -------------------------------------------- *
+ * A client runs a loop and a channel of its own inside the calls below; one thread at a time. */
+typedef struct nrpc_client nrpc_client;
+int nrpc_client_new(const nrpc_channel_options *o, nrpc_client **out_client);
+void nrpc_client_free(nrpc_client *cl); /* NULL is fine */
+typedef struct {
+    nrpc_call_options options;
+    const char *const *metadata; /* key, value, key, value, NULL; may be NULL */
+} nrpc_client_options;
+/* Blocks until the answer.  OK: *out_response is the caller's; else it is NULL and *st says why.  o may be NULL. */
+nrpc_code nrpc_client_unary(nrpc_client *cl, const nrpc_method *method, const nrpc_client_options *o,
+                            const ProtobufCMessage *request, nrpc_msg **out_response, nrpc_status *st);
+/* Server stream: on_message for each message in order (takes m); returning false cancels the call. */
+nrpc_code nrpc_client_stream(nrpc_client *cl, const nrpc_method *method, const nrpc_client_options *o,
+                             const ProtobufCMessage *request, bool (*on_message)(void *ctx, nrpc_msg *m), void *ctx,
+                             nrpc_status *st);
+/* [any, async-signal-safe] Ends the call in progress with CANCELLED. */
+void nrpc_client_cancel(nrpc_client *cl);
+
+/* ---- loops and crossing threads -------------------------------------------------------------------------- */
+int nrpc_loop_new(nrpc_loop **out_loop);
+int nrpc_loop_run(nrpc_loop *l);     /* the calling thread becomes the loop until stop */
+void nrpc_loop_stop(nrpc_loop *l);   /* [any] */
+void nrpc_loop_free(nrpc_loop *l);   /* after run returned */
+typedef struct nrpc_task {
+    struct nrpc_task *next;
+    void (*run)(struct nrpc_task *t, nrpc_loop *loop);
+} nrpc_task;
+void nrpc_loop_post(nrpc_loop *loop, nrpc_task *t); /* [any] takes t; never fails; FIFO per sender */
+/* work() runs on a worker; jobs with one key run one at a time, in order.  Then done.run on `home`
+ * (home NULL: done.run is called on the worker with loop NULL). */
+typedef struct nrpc_job {
+    nrpc_task done;
+    void (*work)(struct nrpc_job *j);
+    nrpc_loop *home;
+    uint64_t key;
+} nrpc_job;
+int nrpc_pool_new(unsigned workers, size_t max_queued, nrpc_pool **out_pool);
+int nrpc_pool_submit(nrpc_pool *p, nrpc_job *j); /* [any] takes j; E_FULL: j stays yours, shed load */
+void nrpc_pool_free(nrpc_pool *p);               /* runs what is queued, joins; before the loops stop */
+
+/* ---- gauges [any]: live objects of the process; all zero after a clean stop ------------------------------ */
+typedef struct {
+    int64_t connections, calls, messages, blobs, cancels, channels, timers;
+} nrpc_gauges;
+void nrpc_gauges_read(nrpc_gauges *out);
+
+/* ---- health: grpc.health.v1 [setup to add; set is any] ---------------------------------------------------- */
+int nrpc_server_add_health(nrpc_server *s);
+void nrpc_server_set_serving(nrpc_server *s, const char *service, bool serving); /* "" is the whole server */
+
+#endif
