@@ -1,0 +1,307 @@
+/* protoc-gen-nrpc — protoc plugin: from FILE.proto to FILE.nrpc.h and FILE.nrpc.c.
+ *
+ *   protoc --plugin=protoc-gen-nrpc=PATH --nrpc_out=DIR FILE.proto
+ *
+ * Beside the messages of protoc-gen-c (FILE.pb-c.h) it emits, for each service, the table that the
+ * runtime dispatches by, a struct with one handler a method, and typed helpers of both sides; for
+ * the file, the table of its field rules.  Input that cannot be served is reported to protoc with
+ * the file's and the element's name.  Exit codes: 0 answered (with code or an error in the
+ * response), 1 the request or the system is broken. */
+#include "gen.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define REQUEST_MAX ((size_t) 256 << 20)
+
+static _Noreturn void out_of_memory(void)
+{
+    fputs("protoc-gen-nrpc: out of memory\n", stderr);
+    exit(1);
+}
+
+static char *gen_vtext(struct gen *g, const char *format, va_list args)
+{
+    struct buf b = { 0 };
+    buf_vprintf(&b, format, args);
+    buf_putc(&b, '\0');
+    char *text = b.failed ? NULL : arena_copy(&g->arena, b.data, b.size);
+    buf_done(&b);
+    if (text == NULL)
+        out_of_memory();
+    return text;
+}
+
+char *gen_text(struct gen *g, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char *text = gen_vtext(g, format, args);
+    va_end(args);
+    return text;
+}
+
+bool gen_fail(struct gen *g, const char *element, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char *reason = gen_vtext(g, format, args);
+    va_end(args);
+    if (g->error == NULL)
+        g->error = gen_text(g, "%s: %s: %s", g->file->name, element, reason);
+    return false;
+}
+
+bool gen_claim(struct gen *g, const char *identifier, const char *element)
+{
+    const char *holder = map_get(&g->identifiers, identifier, strlen(identifier));
+    if (holder != NULL)
+        return gen_fail(g, element, "its C name %s is taken by %s; rename one of them", identifier,
+                        holder);
+    if (map_set(&g->identifiers, identifier, strlen(identifier), gen_text(g, "%s", element), NULL) <
+        0)
+        out_of_memory();
+    return true;
+}
+
+/* Looks for the dotted rest of a name below these messages. */
+static const message_proto *find_below(message_proto *const *messages, size_t n, const char *rest)
+{
+    for (;;) {
+        size_t size = strcspn(rest, ".");
+        const message_proto *found = NULL;
+        for (size_t i = 0; i < n && found == NULL; i++)
+            if (strlen(messages[i]->name) == size && memcmp(messages[i]->name, rest, size) == 0)
+                found = messages[i];
+        if (found == NULL || rest[size] == '\0')
+            return found;
+        messages = found->nested_type;
+        n = found->n_nested_type;
+        rest += size + 1;
+    }
+}
+
+const message_proto *gen_find_message(const struct gen *g, const char *full,
+                                      const file_proto **out_file)
+{
+    if (full[0] == '.')
+        full++;
+    for (size_t i = 0; i < g->request->n_proto_file; i++) {
+        const file_proto *file = g->request->proto_file[i];
+        const char *package = file->package != NULL ? file->package : "";
+        size_t size = strlen(package);
+        const char *rest = full;
+        if (size > 0) {
+            if (strncmp(full, package, size) != 0 || full[size] != '.')
+                continue;
+            rest = full + size + 1;
+        }
+        const message_proto *found = find_below(file->message_type, file->n_message_type, rest);
+        if (found != NULL) {
+            if (out_file != NULL)
+                *out_file = file;
+            return found;
+        }
+    }
+    return NULL;
+}
+
+/* Every name must be there before any part reads it: the request may come from anywhere. */
+static bool message_has_names(const message_proto *m)
+{
+    if (m->name == NULL || m->name[0] == '\0')
+        return false;
+    for (size_t i = 0; i < m->n_field; i++)
+        if (m->field[i]->name == NULL)
+            return false;
+    for (size_t i = 0; i < m->n_nested_type; i++)
+        if (!message_has_names(m->nested_type[i]))
+            return false;
+    return true;
+}
+
+static bool file_has_names(const file_proto *file)
+{
+    bool good = file->name != NULL;
+    for (size_t i = 0; good && i < file->n_message_type; i++)
+        good = message_has_names(file->message_type[i]);
+    for (size_t i = 0; good && i < file->n_service; i++) {
+        const service_proto *s = file->service[i];
+        good = s->name != NULL;
+        for (size_t j = 0; good && j < s->n_method; j++)
+            good = s->method[j]->name != NULL && s->method[j]->input_type != NULL &&
+                   s->method[j]->output_type != NULL;
+    }
+    return good;
+}
+
+static void emit_frame_start(struct gen *g)
+{
+    const char *guard = name_upper(g, name_file(g, g->stem));
+    buf_printf(&g->header,
+               "/* Generated by protoc-gen-nrpc from %s: do not edit. */\n"
+               "#ifndef NRPC_GENERATED_%s_H\n#define NRPC_GENERATED_%s_H\n"
+               "#include \"rpc/nrpc.h\"\n#include \"%s.pb-c.h\"\n\n"
+               "#ifdef __cplusplus\nextern \"C\" {\n#endif\n",
+               g->file->name, guard, guard, g->stem);
+    buf_printf(&g->source,
+               "/* Generated by protoc-gen-nrpc from %s: do not edit. */\n#include \"%s.nrpc.h\"\n",
+               g->file->name, g->stem);
+}
+
+static bool generate(struct gen *g)
+{
+    size_t size = strlen(g->file->name);
+    if (size < 7 || strcmp(g->file->name + size - 6, ".proto") != 0)
+        return gen_fail(g, "file", "its name does not end in .proto");
+    char *stem = gen_text(g, "%s", g->file->name);
+    stem[size - 6] = '\0';
+    g->stem = stem;
+    emit_frame_start(g);
+    if (!emit_services(g) || !emit_rules(g))
+        return false;
+    buf_puts(&g->header, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
+    return true;
+}
+
+static bool add_file(struct gen *g, Google__Protobuf__Compiler__CodeGeneratorResponse *response,
+                     const char *suffix, struct buf *content)
+{
+    Google__Protobuf__Compiler__CodeGeneratorResponse__File *file =
+        arena_get(&g->arena, sizeof *file);
+    if (file == NULL || content->failed)
+        return false;
+    google__protobuf__compiler__code_generator_response__file__init(file);
+    file->name = gen_text(g, "%s%s", g->stem, suffix);
+    file->content = gen_text(g, "%s", buf_str(content));
+    response->file[response->n_file++] = file;
+    return true;
+}
+
+/* Generates one requested file into the response; false with g->error set. */
+static bool generate_named(struct gen *g, const char *name,
+                           Google__Protobuf__Compiler__CodeGeneratorResponse *response)
+{
+    g->file = NULL;
+    for (size_t i = 0; i < g->request->n_proto_file; i++)
+        if (strcmp(g->request->proto_file[i]->name, name) == 0)
+            g->file = g->request->proto_file[i];
+    if (g->file == NULL) {
+        g->error =
+            gen_text(g, "%s: is to be generated, but the request does not describe it", name);
+        return false;
+    }
+    map_done(&g->identifiers);
+    memset(&g->identifiers, 0, sizeof g->identifiers);
+    buf_reset(&g->header);
+    buf_reset(&g->source);
+    if (!generate(g))
+        return false;
+    if (!add_file(g, response, ".nrpc.h", &g->header) ||
+        !add_file(g, response, ".nrpc.c", &g->source))
+        out_of_memory();
+    return true;
+}
+
+static int respond(struct gen *g)
+{
+    Google__Protobuf__Compiler__CodeGeneratorResponse response;
+    google__protobuf__compiler__code_generator_response__init(&response);
+    size_t n = g->request->n_file_to_generate;
+    response.file = arena_zero(&g->arena, 2 * n + 1, sizeof *response.file);
+    if (response.file == NULL)
+        out_of_memory();
+    for (size_t i = 0; i < n; i++)
+        if (!generate_named(g, g->request->file_to_generate[i], &response)) {
+            response.error = (char *) g->error;
+            response.n_file = 0;
+            break;
+        }
+    struct buf packed = { 0 };
+    uint8_t *out = buf_grow(
+        &packed, google__protobuf__compiler__code_generator_response__get_packed_size(&response));
+    if (out == NULL)
+        out_of_memory();
+    google__protobuf__compiler__code_generator_response__pack(&response, out);
+    bool written =
+        fwrite(packed.data, 1, packed.size, stdout) == packed.size && fflush(stdout) == 0;
+    buf_done(&packed);
+    if (!written) {
+        fprintf(stderr, "protoc-gen-nrpc: cannot write the response: %s\n", strerror(errno));
+        return 1;
+    }
+    return 0;
+}
+
+/* All of stdin; false after a message on stderr. */
+static bool read_request(struct buf *in)
+{
+    for (;;) {
+        if (buf_reserve(in, 65536) < 0)
+            out_of_memory();
+        ssize_t n = read(STDIN_FILENO, in->data + in->size, 65536);
+        if (n == 0)
+            return true;
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            fprintf(stderr, "protoc-gen-nrpc: cannot read the request: %s\n", strerror(errno));
+            return false;
+        }
+        in->size += (size_t) n;
+        if (in->size > REQUEST_MAX) {
+            fputs("protoc-gen-nrpc: the request is over 256 MiB\n", stderr);
+            return false;
+        }
+    }
+}
+
+static bool request_is_whole(const Google__Protobuf__Compiler__CodeGeneratorRequest *request)
+{
+    if (request == NULL)
+        return false;
+    for (size_t i = 0; i < request->n_proto_file; i++)
+        if (!file_has_names(request->proto_file[i]))
+            return false;
+    return request->n_file_to_generate > 0;
+}
+
+int main(int argc, char **argv)
+{
+    (void) argv;
+    if (argc > 1 || isatty(STDIN_FILENO)) {
+        fputs("protoc-gen-nrpc is started by protoc and reads its request from standard input:\n"
+              "  protoc --plugin=protoc-gen-nrpc=PATH --nrpc_out=DIR FILE.proto\n",
+              stderr);
+        return 1;
+    }
+    struct buf in = { 0 };
+    struct gen g = { 0 };
+    arena_init(&g.arena, 65536);
+    int exit_code = 1;
+    Google__Protobuf__Compiler__CodeGeneratorRequest *request = NULL;
+    if (read_request(&in)) {
+        if (wire_is_sane(&google__protobuf__compiler__code_generator_request__descriptor, in.data,
+                         in.size, 0))
+            request =
+                google__protobuf__compiler__code_generator_request__unpack(NULL, in.size, in.data);
+        if (request_is_whole(request)) {
+            g.request = request;
+            exit_code = respond(&g);
+        } else {
+            fputs("protoc-gen-nrpc: standard input is not a whole CodeGeneratorRequest\n", stderr);
+        }
+    }
+    if (request != NULL)
+        google__protobuf__compiler__code_generator_request__free_unpacked(request, NULL);
+    map_done(&g.identifiers);
+    buf_done(&g.header);
+    buf_done(&g.source);
+    buf_done(&in);
+    arena_done(&g.arena);
+    return exit_code;
+}
