@@ -1,0 +1,307 @@
+/* sqlite_write.c — what each write does inside the writer's transaction, and how to tell whether it
+ * did. */
+#include <stdio.h>
+#include <string.h>
+
+#include "rpc/base/check.h"
+#include "server/store/sqlite.h"
+
+/* The error that a NULL statement stands for. */
+static int db_error(struct db *db)
+{
+    int rc = sqlite3_extended_errcode(db->handle);
+    return rc == SQLITE_OK ? SQLITE_NOMEM : rc;
+}
+
+static void bind_bytes(sqlite3_stmt *st, int i, struct store_bytes b)
+{
+    if (b.data == NULL)
+        (void) sqlite3_bind_null(st, i);
+    else if (b.size == 0)
+        (void) sqlite3_bind_zeroblob(st, i, 0);
+    else
+        (void) sqlite3_bind_blob64(st, i, b.data, b.size, SQLITE_STATIC);
+}
+
+static void bind_digest(sqlite3_stmt *st, int i, const uint8_t digest[STORE_DIGEST_SIZE])
+{
+    (void) sqlite3_bind_blob(st, i, digest, STORE_DIGEST_SIZE, SQLITE_STATIC);
+}
+
+static void bind_text(sqlite3_stmt *st, int i, const char *s)
+{
+    (void) sqlite3_bind_text(st, i, s, -1, SQLITE_STATIC);
+}
+
+/* Is the key taken?  1 with the answer in w, 0 when it is free, or minus SQLite's error. */
+static int key_find(struct db *db, struct store_submit *w)
+{
+    sqlite3_stmt *st = db_statement(db, SQL_KEY_FIND);
+    if (st == NULL)
+        return -db_error(db);
+    bind_text(st, 1, w->key);
+    (void) sqlite3_bind_int64(st, 2, (sqlite3_int64) w->now_us);
+    int rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW) {
+        const void *digest = sqlite3_column_blob(st, 0);
+        const unsigned char *id = sqlite3_column_text(st, 1);
+        w->existing_same = digest != NULL && sqlite3_column_bytes(st, 0) == STORE_DIGEST_SIZE &&
+                           memcmp(digest, w->key_digest, STORE_DIGEST_SIZE) == 0;
+        snprintf(w->existing_id, sizeof w->existing_id, "%s", id != NULL ? (const char *) id : "");
+        (void) sqlite3_reset(st);
+        return 1;
+    }
+    int end = sqlite3_reset(st);
+    return rc == SQLITE_DONE ? 0 : -end;
+}
+
+static int key_put(struct db *db, const struct store_submit *w)
+{
+    sqlite3_stmt *st = db_statement(db, SQL_KEY_PUT);
+    if (st == NULL)
+        return db_error(db);
+    bind_text(st, 1, w->key);
+    bind_digest(st, 2, w->key_digest);
+    bind_text(st, 3, w->id);
+    (void) sqlite3_bind_int64(st, 4, (sqlite3_int64) (w->now_us + STORE_KEY_LIFE_US));
+    return db_step_done(st);
+}
+
+static int apply_submit(struct db *db, struct store_submit *w)
+{
+    if (w->key != NULL) {
+        int found = key_find(db, w);
+        if (found != 0) {
+            w->write.result = STORE_E_EXISTS;
+            return found > 0 ? SQLITE_OK : -found;
+        }
+        int rc = key_put(db, w);
+        if (rc != SQLITE_OK)
+            return rc;
+    }
+    sqlite3_stmt *st = db_statement(db, SQL_PACK_PUT);
+    if (st == NULL)
+        return db_error(db);
+    bind_digest(st, 1, w->pack_digest);
+    bind_bytes(st, 2, w->pack);
+    int rc = db_step_done(st);
+    if (rc != SQLITE_OK)
+        return rc;
+    st = db_statement(db, SQL_SIMULATION_PUT);
+    if (st == NULL)
+        return db_error(db);
+    bind_text(st, 1, w->id);
+    (void) sqlite3_bind_int64(st, 2, w->abi);
+    bind_digest(st, 3, w->pack_digest);
+    (void) sqlite3_bind_int(st, 4, w->turns);
+    bind_bytes(st, 5, w->request);
+    bind_bytes(st, 6, w->header);
+    (void) sqlite3_bind_int64(st, 7, (sqlite3_int64) w->now_us);
+    rc = db_step_done(st);
+    if ((rc & 0xff) == SQLITE_CONSTRAINT) {
+        w->existing_id[0] = '\0';
+        w->existing_same = false;
+        w->write.result = STORE_E_EXISTS;
+        return SQLITE_OK;
+    }
+    w->number = sqlite3_last_insert_rowid(db->handle);
+    return rc;
+}
+
+static int put_events(struct db *db, const struct store_append *w)
+{
+    for (size_t i = 0; i < w->n_events; i++) {
+        const struct store_event *e = &w->events[i];
+        sqlite3_stmt *st = db_statement(db, SQL_EVENT_PUT);
+        if (st == NULL)
+            return db_error(db);
+        (void) sqlite3_bind_int64(st, 1, w->number);
+        (void) sqlite3_bind_int64(st, 2, (sqlite3_int64) e->sequence);
+        bind_bytes(st, 3, e->canonical);
+        bind_bytes(st, 4, e->wire);
+        int rc = db_step_done(st);
+        if (rc != SQLITE_OK)
+            return rc;
+    }
+    return SQLITE_OK;
+}
+
+static int put_end(struct db *db, const struct store_append *w)
+{
+    sqlite3_stmt *st = db_statement(db, SQL_FINISH);
+    if (st == NULL)
+        return db_error(db);
+    (void) sqlite3_bind_int64(st, 1, w->number);
+    bind_bytes(st, 2, w->result);
+    bind_bytes(st, 3, w->error);
+    (void) sqlite3_bind_int64(st, 4, (sqlite3_int64) w->now_us);
+    int rc = db_step_done(st);
+    if (rc != SQLITE_OK || w->story.data == NULL)
+        return rc;
+    st = db_statement(db, SQL_STORY_PUT);
+    if (st == NULL)
+        return db_error(db);
+    (void) sqlite3_bind_int64(st, 1, w->number);
+    bind_digest(st, 2, w->story_digest);
+    bind_bytes(st, 3, w->story);
+    bind_bytes(st, 4, w->passages);
+    return db_step_done(st);
+}
+
+static int apply_append(struct db *db, struct store_append *w)
+{
+    uint64_t last = w->after_sequence + w->n_events;
+    for (size_t i = 0; i < w->n_events; i++)
+        CHECK(w->events[i].sequence == w->after_sequence + i + 1);
+    sqlite3_stmt *st = db_statement(db, SQL_APPEND);
+    if (st == NULL)
+        return db_error(db);
+    (void) sqlite3_bind_int64(st, 1, w->number);
+    (void) sqlite3_bind_int64(st, 2, (sqlite3_int64) w->epoch);
+    (void) sqlite3_bind_int64(st, 3, (sqlite3_int64) w->after_sequence);
+    (void) sqlite3_bind_int64(st, 4, (sqlite3_int64) last);
+    bind_digest(st, 5, w->head);
+    (void) sqlite3_bind_int(st, 6, w->turns_done);
+    (void) sqlite3_bind_int(st, 7, w->state);
+    (void) sqlite3_bind_int64(st, 8, (sqlite3_int64) w->now_us);
+    int rc = db_step_done(st);
+    if (rc != SQLITE_OK)
+        return rc;
+    if (sqlite3_changes(db->handle) != 1) {
+        w->write.result = STORE_E_STALE;
+        return SQLITE_OK;
+    }
+    rc = put_events(db, w);
+    return rc == SQLITE_OK && store_state_final(w->state) ? put_end(db, w) : rc;
+}
+
+/* The number and state of an id; 1, 0 when there is none, or minus SQLite's error. */
+static int find_state(struct db *db, const char *id, int64_t *out_number, int *out_state)
+{
+    sqlite3_stmt *st = db_statement(db, SQL_SIMULATION_STATE);
+    if (st == NULL)
+        return -db_error(db);
+    bind_text(st, 1, id);
+    int rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW) {
+        *out_number = sqlite3_column_int64(st, 0);
+        *out_state = sqlite3_column_int(st, 1);
+        (void) sqlite3_reset(st);
+        return 1;
+    }
+    int end = sqlite3_reset(st);
+    return rc == SQLITE_DONE ? 0 : -end;
+}
+
+static int run_with_number(struct db *db, enum sql which, int64_t number, uint64_t now_us)
+{
+    sqlite3_stmt *st = db_statement(db, which);
+    if (st == NULL)
+        return db_error(db);
+    (void) sqlite3_bind_int64(st, 1, number);
+    if (sqlite3_bind_parameter_count(st) > 1)
+        (void) sqlite3_bind_int64(st, 2, (sqlite3_int64) now_us);
+    return db_step_done(st);
+}
+
+static int apply_delete(struct db *db, struct store_delete *w)
+{
+    int64_t number = 0;
+    int state = 0;
+    int found = find_state(db, w->id, &number, &state);
+    if (found < 0)
+        return -found;
+    if (found == 0 || state == STORE_DELETED) {
+        w->write.result = STORE_E_NOT_FOUND;
+        return SQLITE_OK;
+    }
+    if (!store_state_final(state)) {
+        w->write.result = STORE_E_STALE;
+        return SQLITE_OK;
+    }
+    static const enum sql steps[] = { SQL_DELETE_EVENTS, SQL_DELETE_STORY, SQL_TOMBSTONE };
+    for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+        int rc = run_with_number(db, steps[i], number, w->now_us);
+        if (rc != SQLITE_OK)
+            return rc;
+    }
+    return SQLITE_OK;
+}
+
+static int apply_character(struct db *db, struct store_character *w)
+{
+    sqlite3_stmt *st = db_statement(db, SQL_CHARACTER_PUT);
+    if (st == NULL)
+        return db_error(db);
+    bind_text(st, 1, w->id);
+    bind_bytes(st, 2, w->data);
+    (void) sqlite3_bind_int64(st, 3, (sqlite3_int64) w->now_us);
+    return db_step_done(st);
+}
+
+static int apply_purge(struct db *db, struct store_purge *w)
+{
+    int rc = run_with_number(db, SQL_PURGE_KEYS, (int64_t) w->now_us, 0);
+    if (rc != SQLITE_OK)
+        return rc;
+    int64_t before = w->now_us > STORE_KEY_LIFE_US ? (int64_t) (w->now_us - STORE_KEY_LIFE_US) : 0;
+    return run_with_number(db, SQL_PURGE_TOMBSTONES, before, 0);
+}
+
+int db_apply(struct db *db, struct store_write *w)
+{
+    w->result = STORE_OK;
+    switch (w->kind) {
+    case STORE_WRITE_SUBMIT:
+        return apply_submit(db, CONTAINER_OF(w, struct store_submit, write));
+    case STORE_WRITE_APPEND:
+        return apply_append(db, CONTAINER_OF(w, struct store_append, write));
+    case STORE_WRITE_CLAIM:
+        return db_run(db, SQL_CLAIM);
+    case STORE_WRITE_DELETE:
+        return apply_delete(db, CONTAINER_OF(w, struct store_delete, write));
+    case STORE_WRITE_CHARACTER:
+        return apply_character(db, CONTAINER_OF(w, struct store_character, write));
+    case STORE_WRITE_PURGE:
+        return apply_purge(db, CONTAINER_OF(w, struct store_purge, write));
+    }
+    CHECK(!"a known kind of write");
+    return SQLITE_INTERNAL;
+}
+
+static bool probe_append(struct db *db, const struct store_append *w)
+{
+    sqlite3_stmt *st;
+    if (sqlite3_prepare_v2(db->handle,
+                           "SELECT 1 FROM simulations WHERE number = ?1 AND epoch = ?2"
+                           " AND last_sequence = ?3 AND state = ?4 AND head = ?5",
+                           -1, &st, NULL) != SQLITE_OK)
+        return false;
+    (void) sqlite3_bind_int64(st, 1, w->number);
+    (void) sqlite3_bind_int64(st, 2, (sqlite3_int64) w->epoch);
+    (void) sqlite3_bind_int64(st, 3, (sqlite3_int64) (w->after_sequence + w->n_events));
+    (void) sqlite3_bind_int(st, 4, w->state);
+    bind_digest(st, 5, w->head);
+    bool there = sqlite3_step(st) == SQLITE_ROW;
+    (void) sqlite3_finalize(st);
+    return there;
+}
+
+void db_probe(struct db *db, struct store_write *w)
+{
+    int64_t number = 0;
+    int state = 0;
+    bool there = false;
+    if (w->kind == STORE_WRITE_SUBMIT) {
+        struct store_submit *s = CONTAINER_OF(w, struct store_submit, write);
+        there = find_state(db, s->id, &number, &state) == 1;
+        s->number = number;
+    } else if (w->kind == STORE_WRITE_APPEND) {
+        there = probe_append(db, CONTAINER_OF(w, struct store_append, write));
+    } else if (w->kind == STORE_WRITE_DELETE) {
+        const struct store_delete *d = CONTAINER_OF(w, struct store_delete, write);
+        there = find_state(db, d->id, &number, &state) == 1 && state == STORE_DELETED;
+    }
+    /* The other kinds may be run twice: their callers simply try again. */
+    w->result = there ? STORE_OK : STORE_E_IO;
+}

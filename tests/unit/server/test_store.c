@@ -1,0 +1,581 @@
+/* The store: group commit, guards, one server a folder, a read-only folder, a full and a failing
+ * disk. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <semaphore.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "rpc/base/check.h"
+#include "rpc/base/log.h"
+#include "server/store/store.h"
+#include "tests/unit/server/fault_vfs.h"
+
+struct fixture {
+    char folder[64];
+    struct store *store;
+};
+
+static void open_store(struct fixture *f, const char *vfs)
+{
+    char why[512] = "";
+    struct store_options o = { .folder = f->folder, .vfs = vfs, .ballast_bytes = 4096 };
+    if (store_open(&o, &f->store, why, sizeof why) < 0)
+        fail_msg("%s", why);
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    strcpy(f->folder, "/tmp/test_store.XXXXXX");
+    assert_non_null(mkdtemp(f->folder));
+    assert_int_equal(chmod(f->folder, 0755), 0);
+    fault_reset();
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    fault_reset();
+    store_close(f->store);
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", f->folder);
+    (void) !system(command);
+    free(f);
+    return 0;
+}
+
+static struct store_bytes text(const char *s)
+{
+    return (struct store_bytes){ (const uint8_t *) s, strlen(s) };
+}
+
+static struct store_submit make_submit(const char *id)
+{
+    struct store_submit w = {
+        .write.kind = STORE_WRITE_SUBMIT, .turns = 3, .abi = 1, .now_us = 1000
+    };
+    snprintf(w.id, sizeof w.id, "%s", id);
+    w.request = text("request");
+    w.header = text("header");
+    w.pack = text("image");
+    memset(w.pack_digest, 7, sizeof w.pack_digest);
+    return w;
+}
+
+static int64_t submit(struct fixture *f, const char *id)
+{
+    struct store_submit w = make_submit(id);
+    store_write_wait(f->store, &w.write);
+    assert_int_equal(w.write.result, STORE_OK);
+    return w.number;
+}
+
+static enum store_result append(struct fixture *f, int64_t number, uint64_t epoch, uint64_t after,
+                                size_t n, int state)
+{
+    struct store_event events[8];
+    char canonical[8][16];
+    for (size_t i = 0; i < n; i++) {
+        snprintf(canonical[i], sizeof canonical[i], "event %d", (int) (after + i + 1));
+        events[i] = (struct store_event){ after + i + 1, text(canonical[i]), text("wire") };
+    }
+    struct store_append w = { .write.kind = STORE_WRITE_APPEND,
+                              .number = number,
+                              .epoch = epoch,
+                              .after_sequence = after,
+                              .events = events,
+                              .n_events = n,
+                              .turns_done = 1,
+                              .now_us = 2000,
+                              .state = state };
+    memset(w.head, (int) (after + n), sizeof w.head);
+    if (state == STORE_COMPLETED) {
+        w.result = text("result");
+        w.story = text("story");
+        w.passages = text("passages");
+    }
+    store_write_wait(f->store, &w.write);
+    return w.write.result;
+}
+
+static enum store_result read_events(struct fixture *f, const char *id, uint64_t after,
+                                     struct store_read_events *q)
+{
+    *q = (struct store_read_events){ .read.kind = STORE_READ_EVENTS,
+                                     .after_sequence = after,
+                                     .limit = 100,
+                                     .byte_limit = 1 << 20,
+                                     .with = STORE_WITH_STORY | STORE_WITH_HEADER,
+                                     .canonical = true };
+    arena_init(&q->read.arena, 1024);
+    strcpy(q->id, id);
+    store_read_wait(f->store, &q->read);
+    return q->read.result;
+}
+
+static void expect_log(struct fixture *f, const char *id, size_t n_events, int state)
+{
+    struct store_read_events q;
+    assert_int_equal(read_events(f, id, 0, &q), STORE_OK);
+    assert_int_equal(q.n_events, n_events);
+    assert_int_equal(q.row.last_sequence, n_events);
+    assert_int_equal(q.row.state, state);
+    for (size_t i = 0; i < q.n_events; i++)
+        assert_int_equal(q.events[i].sequence, i + 1);
+    if (n_events > 0)
+        assert_int_equal(q.row.head[0], n_events);
+    arena_done(&q.read.arena);
+}
+
+static void test_life_of_a_simulation(void **state)
+{
+    struct fixture *f = *state;
+    open_store(f, NULL);
+    int64_t number = submit(f, "sim_a");
+    assert_int_equal(append(f, number, 1, 0, 3, STORE_RUNNING), STORE_OK);
+    assert_int_equal(append(f, number, 1, 3, 2, STORE_COMPLETED), STORE_OK);
+    /* Everything survives the process. */
+    store_close(f->store);
+    open_store(f, NULL);
+    expect_log(f, "sim_a", 5, STORE_COMPLETED);
+    struct store_read_events q;
+    assert_int_equal(read_events(f, "sim_a", 3, &q), STORE_OK);
+    assert_int_equal(q.n_events, 2);
+    assert_memory_equal(q.events[0].canonical.data, "event 4", 7);
+    assert_memory_equal(q.row.header.data, "header", 6);
+    assert_memory_equal(q.row.result.data, "result", 6);
+    assert_memory_equal(q.row.story.data, "story", 5);
+    assert_memory_equal(q.row.passages.data, "passages", 8);
+    assert_int_equal(q.row.create_us, 1000);
+    assert_int_equal(q.row.end_us, 2000);
+    arena_done(&q.read.arena);
+
+    struct store_read_pack pack = { .read.kind = STORE_READ_PACK };
+    arena_init(&pack.read.arena, 64);
+    memset(pack.digest, 7, sizeof pack.digest);
+    store_read_wait(f->store, &pack.read);
+    assert_int_equal(pack.read.result, STORE_OK);
+    assert_memory_equal(pack.image.data, "image", 5);
+    arena_done(&pack.read.arena);
+}
+
+static void test_guards(void **state)
+{
+    struct fixture *f = *state;
+    open_store(f, NULL);
+    int64_t number = submit(f, "sim_a");
+    static const struct {
+        uint64_t epoch, after;
+        int64_t number_offset;
+        enum store_result want;
+    } cases[] = {
+        { 2, 0, 0, STORE_E_STALE },                              /* another owner's epoch */
+        { 1, 1, 0, STORE_E_STALE },                              /* a gap */
+        { 1, 0, 99, STORE_E_STALE },                             /* no such simulation */
+        { 1, 0, 0, STORE_OK },       { 1, 0, 0, STORE_E_STALE }, /* the same slice again */
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        assert_int_equal(append(f, number + cases[i].number_offset, cases[i].epoch, cases[i].after,
+                                2, STORE_RUNNING),
+                         cases[i].want);
+    struct store_claim claim = { .write.kind = STORE_WRITE_CLAIM };
+    store_write_wait(f->store, &claim.write);
+    assert_int_equal(claim.write.result, STORE_OK);
+    assert_int_equal(append(f, number, 1, 2, 1, STORE_RUNNING), STORE_E_STALE);
+    assert_int_equal(append(f, number, 2, 2, 1, STORE_CANCELLED), STORE_OK);
+    assert_int_equal(append(f, number, 2, 3, 1, STORE_RUNNING), STORE_E_STALE); /* it has ended */
+    expect_log(f, "sim_a", 3, STORE_CANCELLED);
+}
+
+static void test_idempotency_key(void **state)
+{
+    struct fixture *f = *state;
+    open_store(f, NULL);
+    struct store_submit first = make_submit("sim_a");
+    first.key = "k1";
+    store_write_wait(f->store, &first.write);
+    assert_int_equal(first.write.result, STORE_OK);
+    struct store_submit again = make_submit("sim_b");
+    again.key = "k1";
+    store_write_wait(f->store, &again.write);
+    assert_int_equal(again.write.result, STORE_E_EXISTS);
+    assert_string_equal(again.existing_id, "sim_a");
+    assert_true(again.existing_same);
+    again.key_digest[0] = 1;
+    store_write_wait(f->store, &again.write);
+    assert_int_equal(again.write.result, STORE_E_EXISTS);
+    assert_false(again.existing_same);
+    /* Nothing of the refused ones is there. */
+    struct store_read_events q;
+    assert_int_equal(read_events(f, "sim_b", 0, &q), STORE_E_NOT_FOUND);
+    arena_done(&q.read.arena);
+    /* After its time the key is free again. */
+    again.now_us = first.now_us + STORE_KEY_LIFE_US;
+    store_write_wait(f->store, &again.write);
+    assert_int_equal(again.write.result, STORE_OK);
+}
+
+static void test_delete_leaves_a_tombstone(void **state)
+{
+    struct fixture *f = *state;
+    open_store(f, NULL);
+    int64_t number = submit(f, "sim_a");
+    struct store_delete del = { .write.kind = STORE_WRITE_DELETE, .id = "sim_a", .now_us = 5000 };
+    store_write_wait(f->store, &del.write);
+    assert_int_equal(del.write.result, STORE_E_STALE); /* it runs */
+    assert_int_equal(append(f, number, 1, 0, 2, STORE_COMPLETED), STORE_OK);
+    store_write_wait(f->store, &del.write);
+    assert_int_equal(del.write.result, STORE_OK);
+    store_write_wait(f->store, &del.write);
+    assert_int_equal(del.write.result, STORE_E_NOT_FOUND);
+    struct store_read_events q;
+    assert_int_equal(read_events(f, "sim_a", 0, &q), STORE_E_NOT_FOUND);
+    arena_done(&q.read.arena);
+    struct store_submit again = make_submit("sim_a");
+    store_write_wait(f->store, &again.write);
+    assert_int_equal(again.write.result, STORE_E_EXISTS);
+    struct store_purge purge = { .write.kind = STORE_WRITE_PURGE,
+                                 .now_us = 5000 + STORE_KEY_LIFE_US };
+    store_write_wait(f->store, &purge.write);
+    assert_int_equal(purge.write.result, STORE_OK);
+    store_write_wait(f->store, &again.write);
+    assert_int_equal(again.write.result, STORE_OK);
+}
+
+static void test_list_pages(void **state)
+{
+    struct fixture *f = *state;
+    open_store(f, NULL);
+    int64_t numbers[5];
+    for (int i = 0; i < 5; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "sim_%d", i);
+        numbers[i] = submit(f, id);
+    }
+    assert_int_equal(append(f, numbers[1], 1, 0, 1, STORE_COMPLETED), STORE_OK);
+    static const struct {
+        int before_index, state;
+        bool unfinished;
+        uint32_t limit;
+        const char *want; /* last characters of the ids */
+        bool more;
+    } cases[] = {
+        { -1, 0, false, 2, "43", true },   { 3, 0, false, 2, "21", true },
+        { 1, 0, false, 2, "0", false },    { -1, 4, false, 9, "1", false },
+        { -1, 0, true, 9, "0234", false }, { -1, 6, false, 9, "", false },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct store_read_list q = { .read.kind = STORE_READ_LIST,
+                                     .before = cases[i].before_index < 0
+                                                   ? 0
+                                                   : numbers[cases[i].before_index],
+                                     .state = cases[i].state,
+                                     .unfinished = cases[i].unfinished,
+                                     .limit = cases[i].limit };
+        arena_init(&q.read.arena, 256);
+        store_read_wait(f->store, &q.read);
+        assert_int_equal(q.read.result, STORE_OK);
+        assert_int_equal(q.n_rows, strlen(cases[i].want));
+        assert_int_equal(q.more, cases[i].more);
+        for (size_t k = 0; k < q.n_rows; k++)
+            assert_int_equal(q.rows[k].id[4], cases[i].want[k]);
+        arena_done(&q.read.arena);
+    }
+}
+
+static void test_characters(void **state)
+{
+    struct fixture *f = *state;
+    open_store(f, NULL);
+    struct store_character put = { .write.kind = STORE_WRITE_CHARACTER,
+                                   .id = "zoe",
+                                   .data = text("Zoe") };
+    store_write_wait(f->store, &put.write);
+    assert_int_equal(put.write.result, STORE_OK);
+    put.id = "amy";
+    put.data = (struct store_bytes){ 0 };
+    store_write_wait(f->store, &put.write);
+    struct store_read_characters q = { .read.kind = STORE_READ_CHARACTERS };
+    arena_init(&q.read.arena, 256);
+    store_read_wait(f->store, &q.read);
+    assert_int_equal(q.read.result, STORE_OK);
+    assert_int_equal(q.n_overlays, 2);
+    assert_string_equal(q.overlays[0].id, "amy");
+    assert_null(q.overlays[0].data.data);
+    assert_memory_equal(q.overlays[1].data.data, "Zoe", 3);
+    arena_done(&q.read.arena);
+}
+
+/* ---- many at once ---- */
+struct one {
+    struct store_submit w;
+    sem_t *ready;
+};
+static void one_done(struct store_write *w)
+{
+    (void) sem_post(CONTAINER_OF(w, struct one, w.write)->ready);
+}
+
+static void post_many(struct fixture *f, struct one *many, size_t n, sem_t *ready)
+{
+    for (size_t i = 0; i < n; i++) {
+        char id[32];
+        snprintf(id, sizeof id, "sim_%04zu", i);
+        many[i].w = make_submit(id);
+        many[i].w.write.done = one_done;
+        many[i].ready = ready;
+        store_write_post(f->store, &many[i].w.write);
+    }
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(sem_wait(ready), 0);
+}
+
+static void test_group_commit(void **state)
+{
+    struct fixture *f = *state;
+    open_store(f, "fault");
+    enum { N = 1000 };
+    struct one *many = calloc(N, sizeof *many);
+    sem_t ready;
+    assert_int_equal(sem_init(&ready, 0, 0), 0);
+    int syncs = atomic_load(&fault.syncs);
+    post_many(f, many, N, &ready);
+    for (size_t i = 0; i < N; i++)
+        assert_int_equal(many[i].w.write.result, STORE_OK);
+    struct store_figures figures;
+    store_figures_read(f->store, &figures);
+    assert_int_equal(figures.operations, N);
+    assert_in_range(figures.transactions, N / 256, N / 4);
+    assert_int_equal(figures.writes_queued, 0);
+    /* One sync of the log for a transaction, none for an operation (the log's header takes one
+     * more). */
+    syncs = atomic_load(&fault.syncs) - syncs;
+    assert_in_range(syncs, figures.transactions, figures.transactions + 2);
+    (void) sem_destroy(&ready);
+    free(many);
+}
+
+static void test_one_failure_in_a_batch_is_its_own(void **state)
+{
+    struct fixture *f = *state;
+    open_store(f, NULL);
+    submit(f, "sim_0007");
+    enum { N = 16 };
+    struct one many[N] = { 0 };
+    sem_t ready;
+    assert_int_equal(sem_init(&ready, 0, 0), 0);
+    post_many(f, many, N, &ready);
+    for (size_t i = 0; i < N; i++)
+        assert_int_equal(many[i].w.write.result, i == 7 ? STORE_E_EXISTS : STORE_OK);
+    (void) sem_destroy(&ready);
+}
+
+static void test_queue_is_bounded(void **state)
+{
+    struct fixture *f = *state;
+    char why[256] = "";
+    struct store_options o = { .folder = f->folder, .queue_max = 4 };
+    assert_int_equal(store_open(&o, &f->store, why, sizeof why), 0);
+    enum { N = 2000 };
+    struct one *many = calloc(N, sizeof *many);
+    sem_t ready;
+    assert_int_equal(sem_init(&ready, 0, 0), 0);
+    post_many(f, many, N, &ready);
+    size_t busy = 0;
+    for (size_t i = 0; i < N; i++) {
+        busy += many[i].w.write.result == STORE_E_BUSY;
+        assert_true(many[i].w.write.result == STORE_OK || many[i].w.write.result == STORE_E_BUSY);
+    }
+    assert_true(busy > 0 && busy < N);
+    (void) sem_destroy(&ready);
+    free(many);
+}
+
+static void test_second_server_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    open_store(f, NULL);
+    struct store *second = (struct store *) f;
+    char why[256] = "";
+    struct store_options o = { .folder = f->folder };
+    assert_int_equal(store_open(&o, &second, why, sizeof why), -1);
+    assert_ptr_equal(second, f);
+    char want[128];
+    snprintf(want, sizeof want, "the data folder %s is in use by another novel-server (process %d)",
+             f->folder, (int) getpid());
+    assert_string_equal(why, want);
+    store_close(f->store);
+    open_store(f, NULL); /* free again */
+}
+
+static void test_foreign_database_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    char path[128], why[512] = "";
+    snprintf(path, sizeof path, "%s/novel.db", f->folder);
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA user_version=99", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    struct store_options o = { .folder = f->folder };
+    assert_int_equal(store_open(&o, &f->store, why, sizeof why), -1);
+    assert_non_null(strstr(why, "version 99"));
+    FILE *file = fopen(path, "w");
+    for (int i = 0; i < 4096; i++)
+        fputc('x', file);
+    fclose(file);
+    assert_int_equal(store_open(&o, &f->store, why, sizeof why), -1);
+    assert_non_null(strstr(why, "not a database"));
+}
+
+static void test_read_only_folder(void **state)
+{
+    struct fixture *f = *state;
+    open_store(f, NULL);
+    int64_t number = submit(f, "sim_a");
+    assert_int_equal(append(f, number, 1, 0, 2, STORE_RUNNING), STORE_OK);
+    store_close(f->store);
+    f->store = NULL;
+    char command[256];
+    snprintf(command, sizeof command, "chmod -R a+rX,a-w %s", f->folder);
+    assert_int_equal(system(command), 0);
+    bool root = geteuid() == 0;
+    if (root)
+        assert_int_equal(seteuid(65534), 0);
+    char why[256] = "";
+    struct store_options o = { .folder = f->folder };
+    int r = store_open(&o, &f->store, why, sizeof why);
+    if (r == 0) {
+        assert_int_equal(store_get_health(f->store), STORE_READ_ONLY);
+        struct store_submit w = make_submit("sim_b");
+        store_write_wait(f->store, &w.write);
+        assert_int_equal(w.write.result, STORE_E_READ_ONLY);
+        expect_log(f, "sim_a", 2, STORE_RUNNING);
+        store_close(f->store);
+        f->store = NULL;
+    }
+    if (root)
+        assert_int_equal(seteuid(0), 0);
+    snprintf(command, sizeof command, "chmod -R u+w %s", f->folder);
+    assert_int_equal(system(command), 0);
+    if (r < 0)
+        fail_msg("%s", why);
+    open_store(f, NULL);
+    expect_log(f, "sim_a", 2, STORE_RUNNING);
+}
+
+static void test_full_disk(void **state)
+{
+    struct fixture *f = *state;
+    open_store(f, "fault");
+    int64_t number = submit(f, "sim_a"), old = submit(f, "sim_old");
+    assert_int_equal(append(f, number, 1, 0, 2, STORE_RUNNING), STORE_OK);
+    assert_int_equal(append(f, old, 1, 0, 1, STORE_COMPLETED), STORE_OK);
+    atomic_store(&fault.write_error, SQLITE_FULL);
+    assert_int_equal(append(f, number, 1, 2, 4, STORE_RUNNING), STORE_E_FULL);
+    assert_int_equal(store_get_health(f->store), STORE_FULL);
+    struct store_submit w = make_submit("sim_b");
+    store_write_wait(f->store, &w.write);
+    assert_int_equal(w.write.result, STORE_E_FULL);
+    expect_log(f, "sim_a", 2, STORE_RUNNING); /* reads go on, nothing half-written */
+    /* A delete gets the ballast's room: its first try fails, the second has the disk back. */
+    char ballast[128];
+    snprintf(ballast, sizeof ballast, "%s/ballast", f->folder);
+    assert_int_equal(access(ballast, F_OK), 0);
+    atomic_store(&fault.fails, 1);
+    struct store_delete del = { .write.kind = STORE_WRITE_DELETE, .id = "sim_old", .now_us = 1 };
+    store_write_wait(f->store, &del.write);
+    assert_int_equal(del.write.result, STORE_OK);
+    assert_int_not_equal(access(ballast, F_OK), 0);
+    assert_int_equal(store_get_health(f->store), STORE_WRITABLE);
+    fault_reset();
+    assert_int_equal(append(f, number, 1, 2, 4, STORE_RUNNING), STORE_OK);
+    expect_log(f, "sim_a", 6, STORE_RUNNING);
+}
+
+/* Whatever operation of the disk fails, at whichever point of a slice: the slice is there whole or
+ * not at all, the answer says which, and after a restart it still holds. */
+static void test_failing_disk_at_every_point(void **state)
+{
+    struct fixture *f = *state;
+    static const int errors[] = { SQLITE_IOERR_WRITE, SQLITE_IOERR_FSYNC, SQLITE_FULL };
+    open_store(f, "fault");
+    int64_t number = submit(f, "sim_a");
+    uint64_t last = 0;
+    for (size_t e = 0; e < ARRAY_SIZE(errors); e++) {
+        int at = 0;
+        for (; at < 100; at++) {
+            fault_reset();
+            atomic_store(&fault.skip, at);
+            atomic_store(&fault.fails, 1);
+            atomic_store(errors[e] == SQLITE_IOERR_FSYNC ? &fault.sync_error : &fault.write_error,
+                         errors[e]);
+            enum store_result r = append(f, number, 1, last, 3, STORE_RUNNING);
+            bool failed = atomic_load(&fault.failed) > 0;
+            fault_reset();
+            assert_true(r == STORE_OK || r == STORE_E_IO || r == STORE_E_FULL);
+            if (r == STORE_OK)
+                last += 3;
+            expect_log(f, "sim_a", last, last > 0 ? STORE_RUNNING : STORE_QUEUED);
+            store_close(f->store);
+            open_store(f, "fault");
+            expect_log(f, "sim_a", last, last > 0 ? STORE_RUNNING : STORE_QUEUED);
+            if (!failed)
+                break; /* past the last operation */
+        }
+        assert_in_range(at, 1, 99);
+    }
+}
+
+static void test_broken_until_it_is_well(void **state)
+{
+    struct fixture *f = *state;
+    open_store(f, "fault");
+    int64_t number = submit(f, "sim_a");
+    atomic_store(&fault.sync_error, SQLITE_IOERR_FSYNC);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(append(f, number, 1, 0, 1, STORE_RUNNING), STORE_E_IO);
+    assert_int_equal(store_get_health(f->store), STORE_BROKEN);
+    atomic_store(&fault.open_error, SQLITE_CANTOPEN);
+    assert_int_equal(append(f, number, 1, 0, 1, STORE_RUNNING), STORE_E_IO);
+    fault_reset();
+    assert_int_equal(append(f, number, 1, 0, 1, STORE_RUNNING), STORE_OK);
+    assert_int_equal(store_get_health(f->store), STORE_WRITABLE);
+    expect_log(f, "sim_a", 1, STORE_RUNNING);
+}
+
+int main(void)
+{
+    log_setup("test_store", 2, LOG_LEVEL_OFF);
+    fault_vfs_register();
+    static const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        T(test_life_of_a_simulation),
+        T(test_guards),
+        T(test_idempotency_key),
+        T(test_delete_leaves_a_tombstone),
+        T(test_list_pages),
+        T(test_characters),
+        T(test_group_commit),
+        T(test_one_failure_in_a_batch_is_its_own),
+        T(test_queue_is_bounded),
+        T(test_second_server_is_refused),
+        T(test_foreign_database_is_refused),
+        T(test_read_only_folder),
+        T(test_full_disk),
+        T(test_failing_disk_at_every_point),
+        T(test_broken_until_it_is_well),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
