@@ -1,0 +1,439 @@
+/* libevent first: it borrows the name LIST_ENTRY while its headers are read. */
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "rpc/io/sock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rpc/base/alloc.h"
+#include "rpc/base/gauge.h"
+#include "rpc/io/address.h"
+#include "rpc/io/loop_inner.h"
+#include "rpc/io/outq.h"
+
+enum { IOVECS = 64, WRITE_BYTES_PER_TURN = 262144, LINGER_MS = 1000 };
+
+/* CONNECTING -> OPEN -> FLUSHING (close_after_flush) -> LINGERING (our FIN is out) -> CLOSED; any
+ * may go to CLOSED.  In CLOSED the descriptor is gone and the deferred finish is on its way. */
+enum sock_state { SOCK_CONNECTING, SOCK_OPEN, SOCK_FLUSHING, SOCK_LINGERING, SOCK_CLOSED };
+
+struct sock {
+    nrpc_loop *loop;
+    const struct sock_events *events;
+    void *owner;
+    struct event event;
+    struct loop_dirty dirty;
+    struct loop_later finish;
+    struct timer timer; /* of connecting, then of lingering */
+    struct outq out;
+    size_t low_bytes;
+    uint64_t progress_ns;
+    int fd, error;
+    uint8_t state;   /* enum sock_state */
+    uint8_t watched; /* EV_READ, EV_WRITE: what the event is registered for */
+    bool paused, eof;
+    bool blocked; /* the kernel took no more; wait for EV_WRITE */
+    bool waited;  /* more than low_bytes had to wait: owe an on_drained */
+    char peer[];
+};
+_Static_assert(sizeof(struct sock) <= 512, "an idle connection must stay small");
+
+static void on_event(evutil_socket_t fd, short what, void *arg);
+static void flush(struct loop_dirty *d);
+static void finish(struct loop_later *later);
+static void on_timer(struct timer *t);
+
+static void close_with(struct sock *s, int error)
+{
+    if (s->state == SOCK_CLOSED)
+        return;
+    s->state = SOCK_CLOSED;
+    s->error = error;
+    if (s->watched != 0)
+        event_del(&s->event);
+    s->watched = 0;
+    timer_stop(&s->timer);
+    list_remove(&s->dirty.link);
+    if (s->fd >= 0)
+        close(s->fd);
+    s->fd = -1;
+    loop_defer(s->loop, &s->finish);
+}
+
+static void finish(struct loop_later *later)
+{
+    struct sock *s = LIST_ENTRY(later, struct sock, finish);
+    outq_done(&s->out);
+    if (s->events->on_close != NULL)
+        s->events->on_close(s->owner, s->error);
+    loop_add_load(s->loop, -1);
+    gauge_add(GAUGE_CONNECTIONS, -1);
+    alloc_free(s);
+}
+
+/* Registers for exactly what the state waits for. */
+static void watch(struct sock *s)
+{
+    if (s->state == SOCK_CLOSED)
+        return;
+    short want = 0;
+    if (s->state != SOCK_CONNECTING && !s->eof && (!s->paused || s->state >= SOCK_FLUSHING))
+        want |= EV_READ;
+    if (s->state == SOCK_CONNECTING || s->blocked)
+        want |= EV_WRITE;
+    if (want == s->watched)
+        return;
+    if (s->watched != 0)
+        event_del(&s->event);
+    s->watched = 0;
+    if (want == 0)
+        return;
+    if (event_assign(&s->event, loop_base(s->loop), s->fd, (short) (want | EV_PERSIST), on_event,
+                     s) < 0 ||
+        event_add(&s->event, NULL) < 0) {
+        close_with(s, ENOMEM);
+        return;
+    }
+    s->watched = (uint8_t) want;
+}
+
+static struct sock *sock_new(nrpc_loop *l, int fd, const struct sock_events *events, void *owner,
+                             const char *peer)
+{
+    size_t size = strlen(peer) + 1;
+    struct sock *s = alloc_zero(1, sizeof *s + size);
+    if (s == NULL)
+        return NULL;
+    memcpy(s->peer, peer, size);
+    s->loop = l;
+    s->fd = fd;
+    s->events = events;
+    s->owner = owner;
+    list_init(&s->dirty.link);
+    s->dirty.flush = flush;
+    s->finish.fn = finish;
+    timer_init(&s->timer, l, on_timer);
+    s->progress_ns = loop_now_ns(l);
+    loop_add_load(l, 1);
+    gauge_add(GAUGE_CONNECTIONS, 1);
+    return s;
+}
+
+static int set_nonblocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? NRPC_E_SYS : 0;
+}
+
+int sock_open(nrpc_loop *l, int fd, const struct sock_events *events, void *owner,
+              struct sock **out_sock)
+{
+    ON_LOOP(l);
+    struct address a = { .size = sizeof a.sa };
+    char peer[ADDRESS_TEXT_MAX];
+    int r = set_nonblocking(fd);
+    if (r < 0)
+        return r;
+    if (getpeername(fd, &a.sa.any, &a.size) < 0)
+        return NRPC_E_SYS;
+    if (a.sa.any.sa_family == AF_UNIX && a.size <= offsetof(struct sockaddr_un, sun_path)) {
+        /* A unix client has no name; the listener's path says where it came in. */
+        a.size = sizeof a.sa;
+        if (getsockname(fd, &a.sa.any, &a.size) < 0)
+            return NRPC_E_SYS;
+    }
+    address_format(&a, peer);
+    if (a.sa.any.sa_family != AF_UNIX)
+        (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
+    struct sock *s = sock_new(l, fd, events, owner, peer);
+    if (s == NULL)
+        return NRPC_E_NOMEM;
+    s->state = SOCK_OPEN;
+    watch(s);
+    *out_sock = s;
+    return 0;
+}
+
+int sock_connect(nrpc_loop *l, const char *address, uint32_t timeout_ms,
+                 const struct sock_events *events, void *owner, struct sock **out_sock)
+{
+    ON_LOOP(l);
+    struct address a;
+    char peer[ADDRESS_TEXT_MAX];
+    int r = address_parse(address, &a);
+    if (r < 0)
+        return r;
+    address_format(&a, peer);
+    int fd = socket(a.sa.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return NRPC_E_SYS;
+    struct sock *s = sock_new(l, fd, events, owner, peer);
+    if (s == NULL) {
+        close(fd);
+        return NRPC_E_NOMEM;
+    }
+    if (a.sa.any.sa_family != AF_UNIX)
+        (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
+    s->state = SOCK_CONNECTING;
+    if (connect(fd, &a.sa.any, a.size) < 0 && errno != EINPROGRESS && errno != EINTR) {
+        close_with(s, errno);
+    } else {
+        if (timeout_ms > 0)
+            timer_start(&s->timer, timeout_ms);
+        watch(s); /* a connection that is there already is writable: on_connected comes from the
+                     loop */
+    }
+    *out_sock = s;
+    return 0;
+}
+
+static void on_timer(struct timer *t)
+{
+    struct sock *s = LIST_ENTRY(t, struct sock, timer);
+    close_with(s, s->state == SOCK_CONNECTING ? ETIMEDOUT : 0);
+}
+
+static void linger(struct sock *s)
+{
+    if (s->eof) {
+        close_with(s, 0);
+        return;
+    }
+    /* Closing with unread bytes would reset the connection under the peer's feet, so read until its
+     * FIN. */
+    s->state = SOCK_LINGERING;
+    if (shutdown(s->fd, SHUT_WR) < 0) {
+        close_with(s, errno);
+        return;
+    }
+    timer_start(&s->timer, LINGER_MS);
+    watch(s);
+}
+
+static void on_connect_result(struct sock *s)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
+        error = errno;
+    if (error != 0) {
+        close_with(s, error);
+        return;
+    }
+    timer_stop(&s->timer);
+    s->state = SOCK_OPEN;
+    s->progress_ns = loop_now_ns(s->loop);
+    watch(s);
+    if (outq_size(&s->out) > 0)
+        sock_mark_dirty(s);
+    if (s->events->on_connected != NULL)
+        s->events->on_connected(s->owner);
+}
+
+static void on_end_of_input(struct sock *s)
+{
+    s->eof = true;
+    if (s->state == SOCK_LINGERING || (s->state == SOCK_OPEN && s->events->on_eof == NULL)) {
+        close_with(s, 0);
+        return;
+    }
+    watch(s);
+    if (s->state == SOCK_OPEN)
+        s->events->on_eof(s->owner);
+}
+
+static void on_readable(struct sock *s)
+{
+    uint8_t *buffer = loop_read_buffer(s->loop);
+    ssize_t n = recv(s->fd, buffer, LOOP_READ_BYTES, 0);
+    if (n > 0) {
+        if (s->state == SOCK_OPEN)
+            s->events->on_bytes(s->owner, buffer, (size_t) n);
+    } else if (n == 0) {
+        on_end_of_input(s);
+    } else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+        close_with(s, errno);
+    }
+}
+
+static void on_event(evutil_socket_t fd, short what, void *arg)
+{
+    (void) fd;
+    struct sock *s = arg;
+    (void) loop_now_ns(s->loop);
+    if (s->state == SOCK_CONNECTING) {
+        on_connect_result(s);
+        return;
+    }
+    if (what & EV_WRITE) {
+        s->blocked = false;
+        watch(s);
+        sock_mark_dirty(s);
+    }
+    if ((what & EV_READ) && s->state != SOCK_CLOSED)
+        on_readable(s);
+}
+
+/* One sendmsg.  Bytes taken; 0 when the kernel is full or the socket was closed. */
+static size_t write_some(struct sock *s, size_t limit)
+{
+    struct iovec iov[IOVECS];
+    struct msghdr msg = { .msg_iov = iov };
+    msg.msg_iovlen = (size_t) outq_gather(&s->out, iov, IOVECS, limit);
+    ssize_t n;
+    do
+        n = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    s->progress_ns =
+        loop_now_ns(s->loop); /* on EAGAIN the wait begins: the kernel had room until now */
+    if (n < 0) {
+        if (errno == EAGAIN || errno == EWOULDBLOCK)
+            s->blocked = true;
+        else
+            close_with(s, errno);
+        return 0;
+    }
+    outq_consume(&s->out, (size_t) n);
+    return (size_t) n;
+}
+
+static void write_turn(struct sock *s)
+{
+    size_t written = 0, n;
+    do {
+        n = write_some(s, WRITE_BYTES_PER_TURN - written);
+        written += n;
+    } while (n > 0 && written < WRITE_BYTES_PER_TURN && outq_size(&s->out) > 0);
+    if (s->state == SOCK_CLOSED)
+        return;
+    if (s->blocked)
+        watch(s);
+    else if (outq_size(&s->out) > 0)
+        loop_mark_dirty(s->loop, &s->dirty); /* its share of this turn is used up */
+}
+
+static void after_write(struct sock *s)
+{
+    size_t left = outq_size(&s->out);
+    if (left == 0 && s->out.copy.data != NULL)
+        loop_give_spare(s->loop, &s->out.copy);
+    if (s->state == SOCK_FLUSHING && left == 0) {
+        linger(s);
+    } else if (left > s->low_bytes) {
+        s->waited = true;
+    } else if (s->waited) {
+        s->waited = false;
+        if (s->state == SOCK_OPEN && s->events->on_drained != NULL)
+            s->events->on_drained(s->owner);
+    }
+}
+
+static void flush(struct loop_dirty *d)
+{
+    struct sock *s = LIST_ENTRY(d, struct sock, dirty);
+    if (s->state == SOCK_OPEN && s->events->on_flush != NULL) {
+        s->events->on_flush(s->owner);
+        list_remove(&s->dirty.link); /* what on_flush appended goes out now */
+    }
+    if (s->state == SOCK_CLOSED || s->state == SOCK_CONNECTING)
+        return;
+    if (s->out.copy.failed) {
+        close_with(s, ENOMEM); /* bytes are missing in the middle of the stream */
+        return;
+    }
+    if (outq_size(&s->out) == 0)
+        outq_consume(&s->out, 0); /* references to nothing are through, too */
+    else if (!s->blocked)
+        write_turn(s);
+    if (s->state != SOCK_CLOSED)
+        after_write(s);
+}
+
+void sock_mark_dirty(struct sock *s)
+{
+    ON_LOOP(s->loop);
+    if (s->state != SOCK_CLOSED)
+        loop_mark_dirty(s->loop, &s->dirty);
+}
+
+struct buf *sock_tail(struct sock *s)
+{
+    ON_LOOP(s->loop);
+    if (s->out.copy.data == NULL && !s->out.copy.failed)
+        loop_take_spare(s->loop, &s->out.copy);
+    return &s->out.copy;
+}
+
+int sock_put(struct sock *s, const void *data, size_t size)
+{
+    ON_LOOP(s->loop);
+    struct buf *tail = sock_tail(s);
+    buf_put(tail, data, size);
+    sock_mark_dirty(s);
+    return tail->failed ? NRPC_E_NOMEM : 0;
+}
+
+int sock_put_ref(struct sock *s, const void *data, size_t size, void (*release)(void *ctx),
+                 void *ctx)
+{
+    ON_LOOP(s->loop);
+    int r = outq_put_ref(&s->out, data, size, release, ctx);
+    if (r == 0)
+        sock_mark_dirty(s);
+    return r;
+}
+
+size_t sock_pending(const struct sock *s)
+{
+    return outq_size(&s->out);
+}
+
+uint64_t sock_last_progress_ns(const struct sock *s)
+{
+    return s->progress_ns;
+}
+
+void sock_set_low(struct sock *s, size_t low_bytes)
+{
+    s->low_bytes = low_bytes;
+}
+
+void sock_pause(struct sock *s, bool paused)
+{
+    ON_LOOP(s->loop);
+    s->paused = paused;
+    watch(s);
+}
+
+void sock_close(struct sock *s)
+{
+    ON_LOOP(s->loop);
+    close_with(s, 0);
+}
+
+void sock_close_after_flush(struct sock *s)
+{
+    ON_LOOP(s->loop);
+    if (s->state == SOCK_CONNECTING) {
+        close_with(s, 0);
+    } else if (s->state == SOCK_OPEN) {
+        s->state = SOCK_FLUSHING;
+        watch(s);
+        sock_mark_dirty(s);
+    }
+}
+
+const char *sock_peer(const struct sock *s)
+{
+    return s->peer;
+}
+
+nrpc_loop *sock_loop(const struct sock *s)
+{
+    return s->loop;
+}
