@@ -18,9 +18,8 @@ struct codec_error {
     size_t offset;      /* of the byte it is about */
 };
 /* Is this a message of type d that unpacks?  0, or E_PROTO with *out_error.  Iterative; reads each
- * byte once. Checks wire types of known fields, varints, lengths, field numbers, groups, packed
- * fields, depth, UTF-8 and NUL of strings, presence of required fields' syntax aside (proto3 has
- * none). */
+ * byte once. Checks tags, field numbers, wire types of known fields, varints, lengths, groups,
+ * packed fields, depth, and UTF-8 and NUL of strings. */
 int codec_scan(const ProtobufCMessageDescriptor *d, nrpc_slice message,
                struct codec_error *out_error);
 
