@@ -192,6 +192,8 @@ static enum head_outcome metadata_outcome(int error, nrpc_status *st)
 enum head_outcome request_head_end(struct request_head *h, int *out_http_status, nrpc_status *st)
 {
     uint32_t seen = h->seen;
+    if (h->error != 0) /* first: the fields behind it may be missing */
+        return metadata_outcome(h->error, st);
     if ((seen & METHOD_IS_POST) == 0) {
         *out_http_status = 405;
         return HEAD_HTTP;
@@ -200,8 +202,6 @@ enum head_outcome request_head_end(struct request_head *h, int *out_http_status,
         *out_http_status = 415;
         return HEAD_HTTP;
     }
-    if (h->error != 0)
-        return metadata_outcome(h->error, st);
     if (h->path == NULL || h->path[0] != '/') {
         *out_http_status = 404;
         return HEAD_HTTP;
