@@ -16,7 +16,7 @@
 #include "rpc/io/loop_inner.h"
 #include "rpc/io/outq.h"
 
-enum { IOVECS = 64, WRITE_BYTES_PER_TURN = 262144, LINGER_MS = 1000 };
+enum { IOVECS = 64, WRITE_BYTES_PER_TURN = 262144, LINGER_MS = 1000, LAST_STALL_MS = 30000 };
 
 /* CONNECTING -> OPEN -> FLUSHING (close_after_flush) -> LINGERING (our FIN is out) -> CLOSED; any
  * may go to CLOSED.  In CLOSED the descriptor is gone and the deferred finish is on its way. */
@@ -29,7 +29,7 @@ struct sock {
     struct event event;
     struct loop_dirty dirty;
     struct loop_later finish;
-    struct timer timer; /* of connecting, then of lingering */
+    struct timer timer; /* of connecting, of the last flush, of lingering */
     struct outq out;
     size_t low_bytes;
     uint64_t progress_ns;
@@ -195,7 +195,15 @@ int sock_connect(nrpc_loop *l, const char *address, uint32_t timeout_ms,
 static void on_timer(struct timer *t)
 {
     struct sock *s = LIST_ENTRY(t, struct sock, timer);
-    close_with(s, s->state == SOCK_CONNECTING ? ETIMEDOUT : 0);
+    if (s->state == SOCK_LINGERING) {
+        close_with(s, 0);
+        return;
+    }
+    uint64_t patient_until = s->progress_ns + UINT64_C(1000000) * LAST_STALL_MS;
+    if (s->state == SOCK_FLUSHING && loop_now_ns(s->loop) < patient_until)
+        timer_start_at(t, patient_until);
+    else
+        close_with(s, ETIMEDOUT);
 }
 
 static void linger(struct sock *s)
@@ -423,6 +431,8 @@ void sock_close_after_flush(struct sock *s)
         close_with(s, 0);
     } else if (s->state == SOCK_OPEN) {
         s->state = SOCK_FLUSHING;
+        /* The owner is through with it; a peer that does not read must not keep it for ever. */
+        timer_start(&s->timer, LAST_STALL_MS);
         watch(s);
         sock_mark_dirty(s);
     }

@@ -26,6 +26,7 @@ struct end {
     struct buf in;
     int connected, eofs, drained, closes, flushes, error;
     bool in_verb, reentered;
+    size_t pending, sent_max; /* when the last flush began; most that left between two flushes */
 };
 struct pair {
     nrpc_loop *loop;
@@ -69,6 +70,10 @@ static void on_flush(void *owner)
     struct end *e = owner;
     note_event(e);
     e->flushes++;
+    size_t now = sock_pending(e->sock);
+    if (e->pending > now && e->pending - now > e->sent_max)
+        e->sent_max = e->pending - now;
+    e->pending = now;
 }
 
 static void on_drained(void *owner)
@@ -437,6 +442,40 @@ static void test_connect_and_talk(void **state)
     pair_done(&p);
 }
 
+static bool all_sent(struct pair *p)
+{
+    return p->a.drained > 0;
+}
+
+/* TCP takes megabytes at once, but one connection gets 256 KiB of a turn; the next turn goes on by
+ * itself. */
+static void test_turns_are_fair(void **state)
+{
+    (void) state;
+    struct pair p;
+    struct address bound;
+    char text[ADDRESS_TEXT_MAX];
+    uint8_t *data = calloc(1, BULK);
+    assert_non_null(data);
+    pair_init(&p);
+    int fd = listen_on_loopback(&bound);
+    address_format(&bound, text);
+    assert_int_equal(sock_connect(p.loop, text, 5000, &events, &p.a, &p.a.sock), 0);
+    run_until(&p, a_connected_or_closed);
+    int accepted = accept(fd, NULL, NULL);
+    assert_true(accepted >= 0);
+    assert_int_equal(sock_open(p.loop, accepted, &events, &p.b, &p.b.sock), 0);
+    assert_int_equal(sock_put_ref(p.a.sock, data, BULK, NULL, NULL), 0);
+    run_until(&p, all_sent);
+    assert_in_range(p.a.sent_max, 1, 262144);
+    assert_true(p.a.flushes >= BULK / 262144);
+    if (p.b.in.size < BULK)
+        run_until(&p, bulk_arrived);
+    close(fd);
+    pair_done(&p);
+    free(data);
+}
+
 static void test_connect_failures(void **state)
 {
     (void) state;
@@ -601,6 +640,7 @@ int main(void)
         cmocka_unit_test(test_lost_bytes_close_the_connection),
         cmocka_unit_test(test_open_without_memory),
         cmocka_unit_test(test_connect_and_talk),
+        cmocka_unit_test(test_turns_are_fair),
         cmocka_unit_test(test_connect_failures),
         cmocka_unit_test(test_connect_times_out),
     };
