@@ -1,0 +1,480 @@
+/* compose.c — scenes out of chosen units: opening, entries, events, decisions, exits, ending. */
+#include "server/narrator/teller.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { PARAGRAPH_WORDS = 58, GROUND_WORDS = 6, SCENE_UNITS = 3 };
+struct composing {
+    struct teller *t;
+    uint32_t paragraph_words;
+    int16_t last_actor, last_speaker;
+    const struct nvl_event *event; /* provenance of what is written now */
+    uint32_t sequence;
+    const char *image;
+    size_t image_size;
+    uint32_t tick; /* units told */
+    bool weighed;
+};
+
+/* --- chunks
+ * -----------------------------------------------------------------------------------------------
+ */
+
+static bool keep_chunk(struct composing *c, const struct draft *d, bool fresh, int16_t actor)
+{
+    struct teller *t = c->t;
+    if (t->chunks_count == t->chunks_capacity)
+        return false;
+    struct chunk *k = &t->chunks[t->chunks_count];
+    memset(k, 0, sizeof(*k));
+    uint32_t *sequence = arena_copy(t->arena, &c->sequence, sizeof(c->sequence));
+    k->text = arena_strndup(t->arena, d->text, d->size);
+    k->named = arena_copy(&t->scratch, d->named, sizeof(d->named[0]) * (d->named_count + 1));
+    if (sequence == NULL || k->text == NULL || k->named == NULL) {
+        t->nomem = true;
+        return false;
+    }
+    k->size = strlen(k->text), k->named_count = d->named_count;
+    k->events = sequence, k->events_count = 1;
+    k->actor = actor;
+    k->speaker = strchr(k->text, '"') != NULL ? actor : -1;
+    k->fresh = fresh;
+    t->chunks_count++;
+    t->scenes[t->scenes_count - 1].chunks_count++;
+    usage_commit(t, d);
+    const char *last = strrchr(k->text, '\n');
+    uint32_t words = (uint32_t) morph_words(last != NULL ? last : k->text,
+                                            strlen(last != NULL ? last : k->text));
+    c->paragraph_words = last != NULL || fresh ? words : c->paragraph_words + words;
+    c->last_actor = actor;
+    c->last_speaker = k->speaker >= 0 ? k->speaker : (fresh || last != NULL ? -1 : c->last_speaker);
+    return true;
+}
+static bool begins_paragraph(const struct composing *c, bool speaks, int16_t actor)
+{
+    if (c->paragraph_words == 0 || c->paragraph_words > PARAGRAPH_WORDS)
+        return true;
+    if ((speaks || c->last_speaker >= 0) && actor != c->last_actor)
+        return true;
+    return actor != c->last_actor && c->paragraph_words > 30;
+}
+static void paragraph_here(struct composing *c, bool fresh)
+{
+    if (fresh)
+        c->t->discourse.paragraph_start = c->t->discourse.sentence;
+}
+/* A part of the story that is no event of its own: kind and key choose it. */
+static bool put_part(struct composing *c, struct env *env, enum prose_kind kind, const char *key,
+                     bool fresh)
+{
+    struct draft d;
+    fresh = fresh || c->paragraph_words > PARAGRAPH_WORDS;
+    struct discourse before = c->t->discourse;
+    paragraph_here(c, fresh);
+    if (expand_chunk(c->t, env, kind, key, &d))
+        return keep_chunk(c, &d, fresh, c->t->focaliser);
+    c->t->discourse = before;
+    return false;
+}
+
+/* --- what profiles say
+ * -------------------------------------------------------------------------------------- */
+
+/* Free text of a card may be quoted as a phrase: one clause, small first letter, no marks of its
+ * own. */
+static bool phrase_fits(const char *s)
+{
+    size_t n = strlen(s);
+    if (n < 6 || n > 110 || s[0] < 'a' || s[0] > 'z' ||
+        strpbrk(s, ".!?;:\"<>{}[]()|@/\\\n") != NULL)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char) s[i] < 0x20 || (unsigned char) s[i] >= 0x80)
+            return false;
+    return true;
+}
+static bool has_infinitive(const char *s)
+{
+    return strncmp(s, "to ", 3) == 0 || strncmp(s, "never ", 6) == 0 || strncmp(s, "not ", 4) == 0;
+}
+static const char *first_phrase(const struct nvl_strings *list, bool infinitive)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (phrase_fits(list->items[i]) && (!infinitive || (has_infinitive(list->items[i]) &&
+                                                            strstr(list->items[i], "to ") != NULL)))
+            return list->items[i];
+    return NULL;
+}
+static bool ends_in(const char *word, size_t n, const char *end)
+{
+    size_t k = strlen(end);
+    return n > k && memcmp(word + n - k, end, k) == 0;
+}
+/* A goal that can follow "to": its first word is a plain verb as far as its form can tell. */
+static const char *goal_phrase(const struct nvl_strings *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const char *s = list->items[i];
+        size_t n = strcspn(s, " ");
+        bool bad = n < 2 || ends_in(s, n, "ing") || ends_in(s, n, "ed") || ends_in(s, n, "ly") ||
+                   ends_in(s, n, "ion") || (ends_in(s, n, "s") && !ends_in(s, n, "ss")) ||
+                   strncmp(s, "a ", 2) == 0 || strncmp(s, "an ", 3) == 0 ||
+                   strncmp(s, "the ", 4) == 0 || strncmp(s, "their ", 6) == 0 || has_infinitive(s);
+        if (phrase_fits(s) && !bad)
+            return s;
+    }
+    return NULL;
+}
+static void env_profile(const struct teller *t, int16_t who, struct env *env)
+{
+    if (who < 0 || (size_t) who >= t->cast)
+        return;
+    const struct nvl_profile *p = nvl_world_profile(t->world, (size_t) who);
+    const char *vow = first_phrase(&p->vows, true), *fear = first_phrase(&p->fears, false),
+               *goal = goal_phrase(&p->goals);
+    env_text(env, "VOW", vow);
+    env_text(env, "FEAR", fear);
+    env_text(env, "GOAL", goal);
+}
+static bool put_intro(struct composing *c, int16_t who, bool fresh)
+{
+    struct teller *t = c->t;
+    if (who < 0 || (size_t) who >= t->cast || t->profile_used[who])
+        return true;
+    struct env env;
+    env_story(t, &env);
+    env_add(&env, "A", NVL_SORT_CHAR, (unsigned) who);
+    env_profile(t, who, &env);
+    if (put_part(c, &env, PROSE_INTRO, "any", fresh))
+        t->profile_used[who] = 1;
+    return !t->nomem;
+}
+
+/* --- the user's words
+ * ----------------------------------------------------------------------------------------- */
+
+static bool told_already(const struct teller *t, const char *word)
+{
+    char next[32];
+    size_t n = strlen(word) > 31 ? 31 : strlen(word);
+    char lower[32] = "";
+    size_t at = 0;
+    if (!morph_next_word(word, strlen(word), &at, lower))
+        return true;
+    n = strlen(lower);
+    for (size_t i = 0; i < t->chunks_count; i++)
+        for (at = 0; morph_next_word(t->chunks[i].text, t->chunks[i].size, &at, next);)
+            if (strncmp(next, lower, n > 4 && lower[n - 1] == 'y' ? n - 1 : n) == 0 &&
+                strlen(next) <= n + 3)
+                return true;
+    return false;
+}
+static bool head_told(const struct teller *t, const char *name)
+{
+    const char *last = strrchr(name, ' ');
+    return told_already(t, last != NULL ? last + 1 : name);
+}
+struct word_list {
+    const char *words[GROUND_WORDS];
+    size_t count;
+};
+static void list_add(const struct teller *t, struct word_list *l, const char *name)
+{
+    for (size_t i = 0; i < l->count; i++)
+        if (strcmp(l->words[i], name) == 0)
+            return;
+    if (l->count < GROUND_WORDS && name[0] != 0 && strlen(name) < 60 &&
+        strpbrk(name, "\"<>{}@\\|") == NULL && !head_told(t, name))
+        l->words[l->count++] = name;
+}
+/* Words of the user that the story has not used yet are brought in by the ground rules. */
+static void put_ground(struct composing *c)
+{
+    struct teller *t = c->t;
+    struct word_list l = { .count = 0 };
+    static const enum nvl_sort sorts[] = { NVL_SORT_MOTIF, NVL_SORT_PLACE, NVL_SORT_ITEM };
+    for (size_t s = 0; s < 3; s++)
+        for (size_t i = 0; i < nvl_world_count(t->world, sorts[s]); i++) {
+            const struct nvl_entity *e = nvl_world_entity(t->world, sorts[s], i);
+            if (e->from_user)
+                list_add(t, &l, e->name);
+        }
+    for (size_t i = 0; i < nvl_world_noun_count(t->world); i++) {
+        bool placed;
+        list_add(t, &l, nvl_world_noun(t->world, i, &placed));
+    }
+    if (l.count == 0)
+        return;
+    struct buf b = { 0 }, dots = { 0 };
+    for (size_t i = 0; i < l.count; i++) {
+        buf_printf(&b, "%s%s", i == 0 ? "" : i + 1 == l.count ? " and " : ", ", l.words[i]);
+        buf_printf(&dots, "%s%s", i == 0 ? "" : ", then ", l.words[i]);
+    }
+    struct env env;
+    env_story(t, &env);
+    env_text(&env, "WORDS", buf_str(&b));
+    env_text(&env, "BROKEN", buf_str(&dots));
+    static const char *const keys[] = { "one", "two", "many" };
+    put_part(c, &env, PROSE_GROUND, keys[l.count < 3 ? l.count - 1 : 2], false);
+    buf_done(&b);
+    buf_done(&dots);
+}
+
+/* --- events
+ * -----------------------------------------------------------------------------------------------
+ */
+
+static bool event_chunk(struct composing *c, const struct nvl_event *e, bool fresh)
+{
+    struct teller *t = c->t;
+    struct nvl_op_info info;
+    nvl_pack_op(t->pack, e->op, &info);
+    struct env env;
+    env_story(t, &env);
+    env_event(t, e, &env);
+    char key[PROSE_KEY_MAX + 16];
+    struct draft d;
+    unsigned outcome = e->outcome == NVL_NO_OUTCOME ? NVL_DONE : e->outcome;
+    snprintf(key, sizeof(key), "%s.%s", info.name, nvl_outcome_name(outcome));
+    struct discourse before = t->discourse;
+    paragraph_here(c, fresh);
+    bool told = expand_chunk(t, &env, PROSE_SAY, key, &d);
+    if (!told && outcome == NVL_CRITICAL) {
+        snprintf(key, sizeof(key), "%s.ok", info.name);
+        told = expand_chunk(t, &env, PROSE_SAY, key, &d);
+    }
+    if (!told && outcome <= NVL_FAIL && info.plain[outcome] != NULL) {
+        draft_begin(t, &d);
+        told = expand_text(t, &env, &d, info.plain[outcome], strlen(info.plain[outcome]), 0);
+    }
+    if (told)
+        return keep_chunk(c, &d, fresh, e->actor < PEOPLE_MAX ? (int16_t) e->actor : -1);
+    t->discourse = before;
+    return false;
+}
+/* The act as "do" reads it, kept as text; NULL when it cannot be said. */
+static const char *act_phrase(struct teller *t, const struct nvl_event *like, unsigned op,
+                              const uint8_t *args, unsigned n)
+{
+    struct nvl_event e = *like;
+    struct nvl_op_info info;
+    struct env env;
+    struct draft d;
+    if (op >= nvl_pack_op_count(t->pack) || n > NVL_ARGS_MAX)
+        return NULL;
+    e.op = (uint16_t) op, e.args_count = (uint8_t) n;
+    memcpy(e.args, args, n);
+    nvl_pack_op(t->pack, op, &info);
+    env_story(t, &env);
+    env_event(t, &e, &env);
+    struct discourse before = t->discourse;
+    bool ok = expand_chunk(t, &env, PROSE_DO, info.name, &d);
+    t->discourse = before;
+    if (!ok)
+        return NULL;
+    if (d.text[0] >= 'A' && d.text[0] <= 'Z')
+        d.text[0] = (char) (d.text[0] - 'A' + 'a');
+    return arena_strndup(&t->scratch, d.text, d.size);
+}
+/* Before a choice that cost something: what else could have been done. */
+static void put_weigh(struct composing *c, const struct nvl_event *e)
+{
+    struct teller *t = c->t;
+    if (e->actor >= t->cast || (!t->omniscient && e->actor != (uint8_t) t->focaliser) ||
+        e->phase < NVL_CRISIS)
+        return;
+    const struct nvl_alternative *a = &e->alternatives[0];
+    if (a->op == NVL_NO_OP || a->op == e->op)
+        return;
+    const char *done = act_phrase(t, e, e->op, e->args, e->args_count);
+    const char *other = act_phrase(t, e, a->op, a->args, a->args_count);
+    if (done == NULL || other == NULL || strcmp(done, other) == 0)
+        return;
+    struct env env;
+    env_story(t, &env);
+    env_event(t, e, &env);
+    env_text(&env, "DO", done);
+    env_text(&env, "ALT", other);
+    if (!t->profile_used[e->actor] || e->phase == NVL_CLIMAX)
+        env_profile(t, (int16_t) e->actor, &env);
+    env_add(&env, "A", NVL_SORT_CHAR, e->actor);
+    if (put_part(c, &env, PROSE_WEIGH, "any", true))
+        c->weighed = true;
+}
+static void put_unit(struct composing *c, const struct unit *u)
+{
+    struct teller *t = c->t;
+    for (uint32_t i = u->first; i < u->first + u->count && !t->nomem; i++) {
+        const struct nvl_event *e = &t->events[i];
+        if (!plan_sees(t, e, t->focaliser))
+            continue;
+        c->event = e;
+        c->sequence = e->sequence;
+        bool speaks = e->type == NVL_SPEECH || e->type == NVL_REACTION;
+        int16_t actor = e->actor < PEOPLE_MAX ? (int16_t) e->actor : -1;
+        if (!c->weighed && i == u->first)
+            put_weigh(c, e);
+        if (e->place != NVL_NONE && e->actor == (uint8_t) t->focaliser)
+            t->place = (int16_t) e->place;
+        event_chunk(c, e, begins_paragraph(c, speaks, actor));
+        if (c->tick == 1 && i == u->first)
+            put_intro(c, t->focaliser, false);
+    }
+    c->tick++;
+}
+
+/* --- scenes
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+static const char *clock_text(struct teller *t, const struct nvl_event *e)
+{
+    const char *s = arena_printf(&t->scratch, "%02u:%02u", e->minute / 60 % 100, e->minute % 60);
+    t->nomem |= s == NULL;
+    return s != NULL ? s : "";
+}
+static void scene_env(struct composing *c, struct env *env, const struct nvl_event *e)
+{
+    struct teller *t = c->t;
+    env_story(t, env);
+    env->facts.values[TAG_PHASE] = nvl_phase_name(e->phase);
+    env_text(env, "CLOCK", clock_text(t, e));
+    for (size_t i = 0; i < t->cast; i++)
+        if ((int16_t) i != t->focaliser) {
+            env_add(env, "B", NVL_SORT_CHAR, (unsigned) i);
+            break;
+        }
+    for (size_t i = 0; i < nvl_world_count(t->world, NVL_SORT_PLACE); i++)
+        if (nvl_world_entity(t->world, NVL_SORT_PLACE, i)->from_user) {
+            env_add(env, "SITE", NVL_SORT_PLACE, (unsigned) i);
+            break;
+        }
+}
+/* The first image and its echo: a thing of the frame the story opens on and comes back to. */
+static void choose_image(struct composing *c)
+{
+    struct teller *t = c->t;
+    struct env env;
+    env_story(t, &env);
+    uint64_t best = 0;
+    for (size_t i = 0; i < t->index.count; i++) {
+        const struct prose_rule *r = &t->index.rules[i];
+        if (r->kind != PROSE_IMAGE || prose_rule_match(r, &env.facts) < 0)
+            continue;
+        uint64_t rank = mix64(t->seed ^ morph_hash(r->key, r->key_size)) >> 2 | 1;
+        rank += prose_rule_match(r, &env.facts) > 1 ? UINT64_C(1) << 62 : 0;
+        if (rank > best) {
+            best = rank;
+            c->image = r->key;
+            c->image_size = r->key_size;
+        }
+    }
+}
+static void put_image(struct composing *c, struct env *env, enum prose_kind kind, bool fresh)
+{
+    char key[PROSE_KEY_MAX + 1] = "";
+    if (c->image == NULL)
+        return;
+    memcpy(key, c->image, c->image_size);
+    put_part(c, env, kind, key, fresh);
+}
+static void scene_begin(struct composing *c, const struct nvl_event *e)
+{
+    struct teller *t = c->t;
+    bool first = t->scenes_count == 0;
+    t->scenes[t->scenes_count++] = (struct scene){ t->chunks_count, 0, t->focaliser };
+    t->place = e->place != NVL_NONE ? (int16_t) e->place : t->place;
+    c->event = e, c->sequence = first ? 1 : e->sequence;
+    c->paragraph_words = 0, c->last_speaker = c->last_actor = -1;
+    struct env env;
+    scene_env(c, &env, e);
+    if (first) {
+        put_image(c, &env, PROSE_IMAGE, true);
+        put_part(c, &env, PROSE_OPEN, nvl_world_frame(t->world), false);
+        put_ground(c);
+        c->sequence = e->sequence;
+    } else {
+        put_part(c, &env, PROSE_ENTRY, "any", true);
+        if (t->scenes_count == 2)
+            put_ground(c);
+    }
+}
+static void scene_end(struct composing *c, const struct nvl_event *e, bool last)
+{
+    struct teller *t = c->t;
+    struct env env;
+    scene_env(c, &env, e);
+    c->sequence = e->sequence;
+    if (!last) {
+        put_part(c, &env, PROSE_EXIT, "any", false);
+        return;
+    }
+    const struct nvl_event *end = &t->events[t->events_count - 1];
+    c->sequence = end->type == NVL_COMPLETED ? end->sequence : e->sequence;
+    if (t->ending[0] == 0 || !put_part(c, &env, PROSE_CLOSE, t->ending, true))
+        put_part(c, &env, PROSE_CLOSE, t->ending[0] != 0 ? "any" : "unfinished", true);
+    put_image(c, &env, PROSE_ECHO, false);
+}
+static bool scene_turns(const struct teller *t, const struct unit *u, const struct unit *before,
+                        size_t units, int16_t eyes)
+{
+    if (before == NULL)
+        return true;
+    const struct nvl_event *e = &t->events[u->first], *b = &t->events[before->first];
+    if (eyes != t->focaliser)
+        return true;
+    return units >= SCENE_UNITS &&
+           (u->phase != before->phase || (units >= 2 * SCENE_UNITS && e->place != b->place));
+}
+bool compose(struct teller *t)
+{
+    struct composing c = { .t = t, .last_actor = -1, .last_speaker = -1 };
+    t->chunks_capacity = t->units_count * 3 + 64;
+    t->chunks = arena_zero(&t->scratch, t->chunks_capacity, sizeof(*t->chunks));
+    t->scenes = arena_zero(&t->scratch, t->units_count + 2, sizeof(*t->scenes));
+    if (t->chunks == NULL || t->scenes == NULL)
+        return false;
+    choose_image(&c);
+    const struct unit *before = NULL;
+    size_t in_scene = 0;
+    int16_t eyes[8], previous = -1;
+    for (unsigned p = 0; p < 8; p++)
+        eyes[p] = previous = p == 0 ? plan_focaliser(t, 0, -1) : plan_focaliser(t, p, previous);
+    t->focaliser = eyes[0];
+    for (size_t i = 0; i < t->units_count && !t->nomem; i++) {
+        const struct unit *u = &t->units[i];
+        if (!u->chosen)
+            continue;
+        if (scene_turns(t, u, before, in_scene, eyes[u->phase & 7])) {
+            if (before != NULL)
+                scene_end(&c, &t->events[before->first], false);
+            t->focaliser = eyes[u->phase & 7];
+            scene_begin(&c, &t->events[u->first]);
+            in_scene = 0;
+        }
+        put_unit(&c, u);
+        before = u;
+        in_scene++;
+    }
+    if (before != NULL)
+        scene_end(&c, &t->events[before->first], true);
+    else if (t->events_count > 0) {
+        scene_begin(&c, &t->events[0]);
+        scene_end(&c, &t->events[t->events_count - 1], true);
+    }
+    return !t->nomem;
+}
+
+const char *compose_title(struct teller *t)
+{
+    struct env env;
+    struct composing c = { .t = t };
+    scene_env(&c, &env, &t->events[t->events_count > 0 ? t->events_count - 1 : 0]);
+    struct draft d;
+    refer_reset(t);
+    if (!expand_chunk(t, &env, PROSE_TITLE, "any", &d))
+        return nvl_world_locale(t->world);
+    const char *s = arena_strndup(t->arena, d.text, d.size);
+    t->nomem |= s == NULL;
+    return s;
+}

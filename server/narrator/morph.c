@@ -1,0 +1,205 @@
+#include "server/narrator/morph.h"
+#include <string.h>
+
+enum morph_gender morph_gender(const char *pronouns)
+{
+    return strcmp(pronouns, "he") == 0    ? MORPH_HE
+           : strcmp(pronouns, "she") == 0 ? MORPH_SHE
+           : strcmp(pronouns, "it") == 0  ? MORPH_IT
+                                          : MORPH_THEY;
+}
+
+const char *morph_pronoun(enum morph_gender gender, enum morph_case form, bool plural)
+{
+    static const char *const words[5][4] = {
+        { "he", "him", "his", "himself" },         { "she", "her", "her", "herself" },
+        { "they", "them", "their", "themself" },   { "it", "it", "its", "itself" },
+        { "they", "them", "their", "themselves" },
+    };
+    return words[plural ? 4 : gender][form];
+}
+
+const char *morph_was(enum morph_gender gender, bool plural, bool by_pronoun)
+{
+    return plural || (by_pronoun && gender == MORPH_THEY) ? "were" : "was";
+}
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char) (c - 'A' + 'a') : c;
+}
+static bool is_letter(char c)
+{
+    return (lower(c) >= 'a' && lower(c) <= 'z') || (unsigned char) c >= 0x80;
+}
+static bool is_word(char c)
+{
+    return is_letter(c) || (c >= '0' && c <= '9');
+}
+static bool begins(const char *s, const char *prefix)
+{
+    for (; *prefix != 0; s++, prefix++)
+        if (lower(*s) != *prefix)
+            return false;
+    return true;
+}
+
+/* Letters that are spoken with a vowel first when a word is spelled out: "an X-ray". */
+static bool spelled(const char *w)
+{
+    bool capitals = w[0] >= 'A' && w[0] <= 'Z' && !(w[1] >= 'a' && w[1] <= 'z') && w[1] != ' ';
+    return capitals && strchr("AEFHILMNORSX", w[0]) != NULL;
+}
+
+const char *morph_article(const char *w)
+{
+    static const char *const silent[] = { "hour", "honest", "honour", "honor", "heir" };
+    static const char *const you[] = { "uni",  "use", "usu", "eu",  "one",
+                                       "once", "ute", "uto", "ubi", "ura" };
+    static const char *const not_you[] = { "unin", "unim", "unid", "oneself" };
+    if (w[0] == '8' || begins(w, "11") || begins(w, "18"))
+        return "an";
+    if (spelled(w))
+        return "an";
+    if (w[0] >= 'A' && w[0] <= 'Z' && !(w[1] >= 'a' && w[1] <= 'z') && w[1] != ' ' &&
+        is_letter(w[1]))
+        return "a";
+    for (size_t i = 0; i < sizeof(silent) / sizeof(silent[0]); i++)
+        if (begins(w, silent[i]))
+            return "an";
+    for (size_t i = 0; i < sizeof(not_you) / sizeof(not_you[0]); i++)
+        if (begins(w, not_you[i]))
+            return "an";
+    for (size_t i = 0; i < sizeof(you) / sizeof(you[0]); i++)
+        if (begins(w, you[i]))
+            return "a";
+    return strchr("aeiou", lower(w[0])) != NULL && w[0] != 0 ? "an" : "a";
+}
+
+bool morph_is_plural(const char *noun)
+{
+    size_t n = strlen(noun);
+    return n > 3 && lower(noun[n - 1]) == 's' && strchr("sui", lower(noun[n - 2])) == NULL;
+}
+
+void morph_possessive(struct buf *out, const char *noun, bool plural)
+{
+    size_t n = strlen(noun);
+    buf_puts(out, noun);
+    buf_puts(out, plural && n > 0 && lower(noun[n - 1]) == 's' ? "'" : "'s");
+}
+
+struct contraction {
+    const char *from, *to;
+};
+/* Whole words first; endings after.  "'d" is written out as "would": lines must not use it for
+ * "had". */
+static const struct contraction contractions[] = {
+    { "can't", "cannot" },
+    { "won't", "will not" },
+    { "shan't", "shall not" },
+    { "let's", "let us" },
+    { "it's", "it is" },
+    { "that's", "that is" },
+    { "there's", "there is" },
+    { "here's", "here is" },
+    { "what's", "what is" },
+    { "who's", "who is" },
+    { "where's", "where is" },
+    { "how's", "how is" },
+    { "he's", "he is" },
+    { "she's", "she is" },
+    { "something's", "something is" },
+    { "someone's", "someone is" },
+    { "nobody's", "nobody is" },
+    { "nothing's", "nothing is" },
+    { "everything's", "everything is" },
+};
+static const struct contraction endings[] = {
+    { "n't", " not" },  { "'re", " are" }, { "'ve", " have" },
+    { "'ll", " will" }, { "'m", " am" },   { "'d", " would" },
+};
+
+static void put_like(struct buf *out, const char *model, const char *text)
+{
+    bool capital = model[0] >= 'A' && model[0] <= 'Z' && text[0] >= 'a' && text[0] <= 'z';
+    buf_putc(out, capital ? (char) (text[0] - 'a' + 'A') : text[0]);
+    buf_puts(out, text + 1);
+}
+static void expand_word(struct buf *out, const char *w, size_t n)
+{
+    for (size_t i = 0; i < sizeof(contractions) / sizeof(contractions[0]); i++)
+        if (strlen(contractions[i].from) == n && begins(w, contractions[i].from)) {
+            put_like(out, w, contractions[i].to);
+            return;
+        }
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+        size_t k = strlen(endings[i].from);
+        if (n > k && begins(w + n - k, endings[i].from)) {
+            buf_put(out, w, n - k);
+            buf_puts(out, endings[i].to);
+            return;
+        }
+    }
+    buf_put(out, w, n);
+}
+
+void morph_expand(struct buf *out, const char *text, size_t size)
+{
+    size_t i = 0;
+    while (i < size) {
+        if (!is_word(text[i])) {
+            buf_putc(out, text[i++]);
+            continue;
+        }
+        size_t n = 0;
+        while (i + n < size && (is_word(text[i + n]) || (text[i + n] == '\'' && i + n + 1 < size &&
+                                                         is_letter(text[i + n + 1]))))
+            n++;
+        char word[64];
+        if (n < sizeof(word)) {
+            memcpy(word, text + i, n);
+            word[n] = 0;
+            expand_word(out, word, n);
+        } else {
+            buf_put(out, text + i, n);
+        }
+        i += n;
+    }
+}
+
+bool morph_next_word(const char *text, size_t size, size_t *at, char out[static 32])
+{
+    size_t i = *at, n = 0;
+    while (i < size && !is_word(text[i]))
+        i++;
+    if (i >= size)
+        return false;
+    while (i < size && (is_word(text[i]) || ((text[i] == '\'' || text[i] == '-') && i + 1 < size &&
+                                             is_word(text[i + 1])))) {
+        if (n < 31)
+            out[n++] = lower(text[i]);
+        i++;
+    }
+    out[n] = 0;
+    *at = i;
+    return true;
+}
+
+size_t morph_words(const char *text, size_t size)
+{
+    char word[32];
+    size_t at = 0, n = 0;
+    while (morph_next_word(text, size, &at, word))
+        n++;
+    return n;
+}
+
+uint64_t morph_hash(const void *data, size_t size)
+{
+    const unsigned char *p = data;
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < size; i++)
+        h = (h ^ p[i]) * UINT64_C(0x100000001b3);
+    return h;
+}

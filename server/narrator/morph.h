@@ -1,0 +1,28 @@
+/* morph.h — English word forms.  Pure functions over bytes; callers own every buffer. */
+#ifndef NVL_MORPH_H
+#define NVL_MORPH_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "rpc/base/buf.h"
+
+enum morph_gender { MORPH_HE, MORPH_SHE, MORPH_THEY, MORPH_IT };
+enum morph_case { MORPH_SUBJECT, MORPH_OBJECT, MORPH_POSSESSIVE, MORPH_REFLEXIVE };
+
+enum morph_gender
+morph_gender(const char *pronouns); /* "she" -> MORPH_SHE; unknown reads as they */
+/* "her", "themselves", …  plural: of several things, always they. */
+const char *morph_pronoun(enum morph_gender gender, enum morph_case form, bool plural);
+const char *morph_was(enum morph_gender gender, bool plural, bool by_pronoun); /* "was" or "were" */
+const char *morph_article(const char *word); /* "a" or "an", by the sound of the first word */
+/* Appends "Alex's", "the engineers'". */
+void morph_possessive(struct buf *out, const char *noun, bool plural);
+/* Appends text with its contractions written out: "don't" becomes "do not". */
+void morph_expand(struct buf *out, const char *text, size_t size);
+bool morph_is_plural(const char *noun);             /* by its last word's ending */
+size_t morph_words(const char *text, size_t size);  /* runs of letters, digits, inner ' and - */
+uint64_t morph_hash(const void *data, size_t size); /* FNV-1a, the same everywhere */
+/* Next word at *at in lower case (cut at 31 bytes); false at the end. */
+bool morph_next_word(const char *text, size_t size, size_t *at, char out[static 32]);
+
+#endif

@@ -1,0 +1,188 @@
+/* plan.c — which events are told, and through whom. */
+#include "server/narrator/teller.h"
+#include <string.h>
+
+enum { WORDS_PER_EVENT = 21, LOOK_BACK = 64 };
+
+bool plan_sees(const struct teller *t, const struct nvl_event *e, int16_t who)
+{
+    return t->omniscient || who < 0 || e->actor == (uint8_t) who || (e->witnesses >> who & 1) != 0;
+}
+static bool tellable(const struct nvl_event *e)
+{
+    return e->op != NVL_NO_OP &&
+           (e->type == NVL_INCIDENT || e->type == NVL_ACTION || e->type == NVL_REACTION ||
+            e->type == NVL_SPEECH || e->type == NVL_THOUGHT);
+}
+
+/* Sequence numbers run from 1 without a gap, so events[s - 1] is event s. */
+static const struct nvl_event *event_at(const struct teller *t, uint32_t sequence)
+{
+    return sequence >= 1 && sequence <= t->events_count ? &t->events[sequence - 1] : NULL;
+}
+
+/* How often each event is named as a cause, and whether a late event rests on it. */
+static void weigh_causes(const struct teller *t, uint8_t *degree, uint8_t *rests)
+{
+    for (size_t i = t->events_count; i-- > 0;) {
+        const struct nvl_event *e = &t->events[i];
+        bool late = e->phase >= NVL_CLIMAX && e->threads_count > 0;
+        rests[i] |= late;
+        for (unsigned k = 0; k < e->causes_count; k++) {
+            const struct nvl_event *cause = event_at(t, e->causes[k].sequence);
+            if (cause == NULL || cause >= e)
+                continue;
+            degree[cause - t->events] += degree[cause - t->events] < 5;
+            rests[cause - t->events] |= rests[i];
+        }
+    }
+}
+static int32_t base_score(const struct nvl_event *e)
+{
+    switch (e->type) {
+    case NVL_INCIDENT:
+        return 70;
+    case NVL_SPEECH:
+        return 34;
+    case NVL_ACTION:
+        return 30;
+    case NVL_REACTION:
+        return 22;
+    default:
+        return 10;
+    }
+}
+static int32_t event_score(const struct teller *t, const struct nvl_event *e, unsigned degree,
+                           bool rests)
+{
+    int32_t s = base_score(e) + (int32_t) degree * 8 + (rests ? 25 : 0);
+    int32_t rise = (int32_t) e->tension - e->tension_before;
+    s += (rise < 0 ? -rise : rise) * 2;
+    for (unsigned k = 0; k < e->beliefs_count; k++)
+        s += e->beliefs[k].after >= NVL_BELIEVES && e->beliefs[k].before < NVL_BELIEVES ? 14 : 4;
+    s += e->threads_count * 18;
+    s += e->phase == NVL_CLIMAX       ? 30
+         : e->phase == NVL_CRISIS     ? 14
+         : e->phase == NVL_RESOLUTION ? 12
+                                      : 0;
+    s += e->outcome == NVL_FAIL || e->outcome == NVL_CRITICAL ? 10 : 0;
+    s -= e->repair == NVL_HESITATE ? 30 : 0;
+    struct nvl_op_info info;
+    nvl_pack_op(t->pack, e->op, &info);
+    s -= strcmp(info.name, "hesitate") == 0 || strcmp(info.name, "wait") == 0 ? 30 : 0;
+    s -= e->deltas_count + e->beliefs_count == 0 && e->type != NVL_SPEECH ? 20 : 0;
+    return s;
+}
+/* The same act again tells less each time, least of all by the same person. */
+static int32_t sameness(const struct teller *t, size_t index)
+{
+    const struct nvl_event *e = &t->events[index];
+    int32_t s = 0;
+    for (size_t i = index, n = 0; i-- > 0 && n < LOOK_BACK; n++) {
+        const struct nvl_event *b = &t->events[i];
+        if (b->op != e->op)
+            continue;
+        s += 9 + (b->actor == e->actor ? 14 : 0) + (b->outcome == e->outcome ? 6 : 0);
+        s += b->args_count > 1 && e->args_count > 1 && memcmp(b->args, e->args, e->args_count) == 0
+                 ? 25
+                 : 0;
+    }
+    return s > 90 ? 90 : s;
+}
+
+bool plan_units(struct teller *t)
+{
+    uint8_t *degree = arena_zero(&t->scratch, t->events_count + 1, 1);
+    uint8_t *rests = arena_zero(&t->scratch, t->events_count + 1, 1);
+    t->units = arena_zero(&t->scratch, t->events_count + 1, sizeof(*t->units));
+    if (degree == NULL || rests == NULL || t->units == NULL)
+        return false;
+    weigh_causes(t, degree, rests);
+    for (size_t i = 0; i < t->events_count; i++) {
+        const struct nvl_event *e = &t->events[i];
+        if (!tellable(e))
+            continue;
+        int32_t score = event_score(t, e, degree[i], rests[i] != 0) - sameness(t, i);
+        struct unit *last = t->units_count > 0 ? &t->units[t->units_count - 1] : NULL;
+        if (e->type == NVL_REACTION && last != NULL && last->first + last->count == i) {
+            last->count++;
+            last->words += WORDS_PER_EVENT;
+            last->score += score / 2;
+            continue;
+        }
+        t->units[t->units_count++] = (struct unit){ .first = (uint32_t) i,
+                                                    .count = 1,
+                                                    .score = score,
+                                                    .words = WORDS_PER_EVENT,
+                                                    .phase = e->phase };
+    }
+    return true;
+}
+
+static int32_t seen_score(const struct teller *t, unsigned phase, int16_t who)
+{
+    int32_t sum = 0;
+    for (size_t i = 0; i < t->units_count; i++) {
+        const struct unit *u = &t->units[i];
+        const struct nvl_event *e = &t->events[u->first];
+        if ((phase == 0 || u->phase == phase) && u->score > 0 &&
+            (e->actor == (uint8_t) who || (e->witnesses >> who & 1) != 0))
+            sum += u->score + (e->actor == (uint8_t) who ? u->score / 2 : 0);
+    }
+    return sum;
+}
+/* Whose eyes a phase is seen through: who has most at stake in it; the one before, unless far
+ * worse. */
+int16_t plan_focaliser(const struct teller *t, unsigned phase, int16_t before)
+{
+    if (t->only >= 0)
+        return t->only;
+    int16_t best = 0;
+    int32_t most = -1;
+    for (size_t c = 0; c < t->cast; c++) {
+        int32_t s = seen_score(t, phase, (int16_t) c);
+        s = (int16_t) c == before ? s * 7 / 4 : s;
+        if (s > most)
+            most = s, best = (int16_t) c;
+    }
+    return best;
+}
+
+static int32_t need_of(const struct teller *t, const struct unit *u, const uint32_t *told)
+{
+    const struct nvl_event *e = &t->events[u->first];
+    int32_t s = u->score;
+    if (e->actor < t->cast) /* nobody is a ghost, nobody takes it all */
+        s += told[e->actor] == 0 ? 60 : -(int32_t) told[e->actor] * 4;
+    return s;
+}
+/* Greedy by need; the first and the last tellable unit of the story are always told. */
+void plan_choose(struct teller *t, uint32_t budget)
+{
+    uint32_t told[PEOPLE_MAX] = { 0 }, words = 0, per_phase[8] = { 0 };
+    int16_t eyes[8];
+    int16_t before = -1;
+    for (unsigned p = 0; p < 8; p++)
+        eyes[p] = before = p == 0 ? plan_focaliser(t, 0, -1) : plan_focaliser(t, p, before);
+    for (size_t i = 0; i < t->units_count; i++)
+        t->units[i].chosen = false;
+    while (words < budget) {
+        struct unit *best = NULL;
+        int32_t most = 0;
+        for (size_t i = 0; i < t->units_count; i++) {
+            struct unit *u = &t->units[i];
+            if (u->chosen || !plan_sees(t, &t->events[u->first], eyes[u->phase & 7]))
+                continue;
+            int32_t s = need_of(t, u, told) + (per_phase[u->phase & 7] == 0 ? 80 : 0);
+            if (best == NULL || s > most)
+                best = u, most = s;
+        }
+        if (best == NULL || most < -40)
+            break;
+        best->chosen = true;
+        words += best->words;
+        per_phase[best->phase & 7]++;
+        if (t->events[best->first].actor < PEOPLE_MAX)
+            told[t->events[best->first].actor]++;
+    }
+}

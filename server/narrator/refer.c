@@ -1,0 +1,261 @@
+/* refer.c — how somebody or something is called, here and now. */
+#include "server/narrator/teller.h"
+#include <string.h>
+
+void refer_reset(struct teller *t)
+{
+    struct discourse *d = &t->discourse;
+    memset(d, 0, sizeof(*d));
+    d->subject = d->subject_before = -1;
+    d->plural_last = -100;
+    for (size_t i = 0; i < PEOPLE_MAX; i++)
+        d->people[i] = (struct person_state){ .last = -100, .last_noun = -100 };
+}
+
+void refer_sentence(struct draft *d)
+{
+    d->discourse.sentence++;
+    d->discourse.subject_before = d->discourse.subject;
+    d->discourse.subject = -1;
+}
+
+static void note(struct draft *d, unsigned sort, unsigned index)
+{
+    if (d->named_count < DRAFT_NAMED)
+        d->named[d->named_count++] =
+            (struct named){ (uint16_t) d->size, (uint8_t) sort, (uint8_t) index };
+}
+
+/* Somebody else whom the same pronoun could mean, in this sentence or the two before. */
+static bool has_rival(const struct teller *t, const struct discourse *d, unsigned x)
+{
+    enum morph_gender g = t->gender[x];
+    for (size_t i = 0; i < t->people; i++)
+        if (i != x && t->gender[i] == g && d->people[i].last >= d->sentence - 2)
+            return true;
+    return false;
+}
+static bool others_in_sentence(const struct teller *t, const struct discourse *d, unsigned x)
+{
+    for (size_t i = 0; i < t->people; i++)
+        if (i != x && d->people[i].last == d->sentence)
+            return true;
+    return d->plural_last == d->sentence;
+}
+static bool pronoun_fits(const struct teller *t, const struct draft *dr, unsigned x,
+                         enum morph_case form)
+{
+    const struct discourse *d = &dr->discourse;
+    const struct person_state *p = &d->people[x];
+    enum morph_gender g = t->gender[x];
+    if (!p->introduced || p->last < d->sentence - 1)
+        return false;
+    if (form == MORPH_REFLEXIVE)
+        return true;
+    if (g == MORPH_THEY ||
+        g == MORPH_IT) /* these read as a group or a thing: only close by, never as subject */
+        return form != MORPH_SUBJECT && p->last == d->sentence && !others_in_sentence(t, d, x) &&
+               (g == MORPH_THEY ? d->plural_last < d->sentence : form == MORPH_POSSESSIVE);
+    if (has_rival(t, d, x))
+        return false;
+    /* Across a paragraph only somebody who was its last subject. */
+    if (p->last < d->paragraph_start && d->subject_before != (int16_t) x)
+        return false;
+    return p->run < 4 || p->last == d->sentence;
+}
+
+static const char *surname(const char *name)
+{
+    const char *last = strrchr(name, ' ');
+    return last != NULL ? last + 1 : name;
+}
+/* A rank that can stand as an address: one capitalised word. */
+static bool rank_calls(const struct nvl_entity *e)
+{
+    return e->detail[0] >= 'A' && e->detail[0] <= 'Z' && strchr(e->detail, ' ') == NULL &&
+           strlen(e->detail) < 16;
+}
+static void put_call(struct draft *d, const struct nvl_entity *e)
+{
+    if (strcmp(d->address, "rank") == 0 && rank_calls(e))
+        draft_puts(d, e->detail, strlen(e->detail), true);
+    else if (strcmp(d->address, "surname") == 0)
+        draft_puts(d, surname(e->name), strlen(surname(e->name)), true);
+    else
+        draft_puts(d, e->brief, strlen(e->brief), true);
+}
+
+static void put_noun(struct draft *d, const char *noun, bool poss)
+{
+    draft_puts(d, noun, strlen(noun), true);
+    if (poss)
+        draft_puts(d, "'s", 2, false);
+}
+static const char *first_person(enum morph_case form)
+{
+    static const char *const words[] = { "I", "me", "my", "myself" };
+    return words[form];
+}
+static const char *second_person(enum morph_case form)
+{
+    static const char *const words[] = { "you", "you", "your", "yourself" };
+    return words[form];
+}
+static void put_said(struct teller *t, struct draft *d, unsigned x, enum morph_case form)
+{
+    const struct nvl_entity *e = person(t, x);
+    const char *word = d->speaker == (int16_t) x    ? first_person(form)
+                       : d->listener == (int16_t) x ? second_person(form)
+                                                    : NULL;
+    if (word != NULL)
+        draft_puts(d, word, strlen(word), true);
+    else
+        put_noun(d, e->brief, form == MORPH_POSSESSIVE);
+}
+/* Full name, and who that is when a comma can follow. */
+static void put_introduction(struct draft *d, const struct nvl_entity *e, enum morph_case form,
+                             bool with_role)
+{
+    put_noun(d, e->name, form == MORPH_POSSESSIVE);
+    if (!with_role || form != MORPH_SUBJECT || e->kind[0] == 0 || strlen(e->kind) > 48)
+        return;
+    draft_puts(d, ", the ", 6, false);
+    draft_puts(d, e->kind, strlen(e->kind), false);
+    draft_puts(d, ",", 1, false);
+}
+
+static void put_person(struct teller *t, struct draft *d, unsigned x, enum morph_case form,
+                       const char *how)
+{
+    struct person_state *p = &d->discourse.people[x];
+    const struct nvl_entity *e = person(t, x);
+    bool is_cast = x < t->cast;
+    if (how[0] == 0 && pronoun_fits(t, d, x, form)) {
+        const char *word = morph_pronoun(t->gender[x], form, false);
+        draft_puts(d, word, strlen(word), true);
+        p->run++;
+    } else {
+        bool again = p->last_noun >= d->discourse.sentence - 1 && p->last_noun > -100;
+        bool role = strcmp(how, "role") == 0 || (how[0] == 0 && again && p->introduced);
+        if (strcmp(how, "full") == 0 || (!p->introduced && strcmp(how, "name") != 0))
+            put_introduction(d, e, form, !p->introduced && is_cast && how[0] == 0);
+        else if (role && t->epithet[x] != NULL)
+            put_noun(d, t->epithet[x], form == MORPH_POSSESSIVE);
+        else
+            put_noun(d, e->brief, form == MORPH_POSSESSIVE);
+        p->introduced = true;
+        p->run = 0;
+        p->last_noun = d->discourse.sentence;
+    }
+    p->last = d->discourse.sentence;
+    if (form == MORPH_SUBJECT && d->discourse.subject < 0)
+        d->discourse.subject = (int16_t) x;
+}
+
+static bool refer_person(struct teller *t, struct draft *d, unsigned x, const char *form)
+{
+    static const struct {
+        const char *form;
+        enum morph_case how;
+        const char *noun;
+    } forms[] = {
+        { "", MORPH_SUBJECT, "" },         { "obj", MORPH_OBJECT, "" },
+        { "poss", MORPH_POSSESSIVE, "" },  { "refl", MORPH_REFLEXIVE, "" },
+        { "name", MORPH_SUBJECT, "name" }, { "full", MORPH_SUBJECT, "full" },
+        { "role", MORPH_SUBJECT, "role" }, { "name's", MORPH_POSSESSIVE, "name" },
+    };
+    const struct nvl_entity *e = person(t, x);
+    if (strcmp(form, "call") == 0) {
+        put_call(d, e);
+        return true;
+    }
+    if (strcmp(form, "was") == 0) {
+        const char *was = morph_was(t->gender[x], false, d->discourse.people[x].run > 0);
+        draft_puts(d, was, strlen(was), false);
+        return true;
+    }
+    if (strcmp(form, "kind") == 0) {
+        const char *kind = e->kind[0] != 0 ? e->kind : "stranger";
+        draft_puts(d, kind, strlen(kind), true);
+        return true;
+    }
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
+        if (strcmp(forms[i].form, form) == 0) {
+            note(d, NVL_SORT_CHAR, x);
+            if (d->in_quote)
+                put_said(t, d, x, forms[i].how);
+            else
+                put_person(t, d, x, forms[i].how, forms[i].noun);
+            return true;
+        }
+    return false;
+}
+
+static void put_thing(struct draft *d, const struct nvl_entity *e, const char *form, bool seen)
+{
+    const char *noun = seen && e->brief[0] != 0 && !e->from_user ? e->brief : e->name;
+    bool bare = strcmp(form, "bare") == 0 || strcmp(form, "poss_bare") == 0;
+    if (strcmp(form, "a") == 0 && !e->proper && !e->plural) {
+        const char *article = morph_article(e->name);
+        noun = e->name;
+        draft_puts(d, article, strlen(article), true);
+        draft_puts(d, " ", 1, false);
+    } else if (!e->proper && !bare && !(strcmp(form, "a") == 0 && e->plural)) {
+        draft_puts(d, "the ", 4, true);
+    }
+    draft_puts(d, noun, strlen(noun), true);
+    if (strcmp(form, "poss") == 0)
+        draft_puts(d, e->plural ? "'" : "'s", e->plural ? 1 : 2, false);
+}
+static bool refer_thing(struct teller *t, struct draft *d, unsigned sort, unsigned index,
+                        const char *form)
+{
+    const struct nvl_entity *e = nvl_world_entity(t->world, (enum nvl_sort) sort, index);
+    if (e == NULL || index >= THINGS_MAX)
+        return false;
+    const char *word = NULL;
+    if (strcmp(form, "it") == 0 || strcmp(form, "its") == 0)
+        word =
+            morph_pronoun(MORPH_IT, form[2] == 's' ? MORPH_POSSESSIVE : MORPH_SUBJECT, e->plural);
+    else if (strcmp(form, "them") == 0)
+        word = morph_pronoun(MORPH_IT, MORPH_OBJECT, e->plural);
+    else if (strcmp(form, "was") == 0)
+        word = morph_was(MORPH_IT, e->plural, false);
+    else if (strcmp(form, "detail") == 0)
+        word = e->detail;
+    note(d, sort, index);
+    if (word != NULL) {
+        if (word[0] == 0)
+            return false;
+        draft_puts(d, word, strlen(word), true);
+        return true;
+    }
+    put_thing(d, e, form, (d->discourse.things_seen[sort] >> index & 1) != 0);
+    d->discourse.things_seen[sort] |= UINT64_C(1) << index;
+    if (e->plural)
+        d->discourse.plural_last = d->discourse.sentence;
+    return true;
+}
+
+bool refer_form_known(unsigned sort, const char *form)
+{
+    static const char *const people[] = { "",     "obj",    "poss", "refl", "name", "full",
+                                          "role", "name's", "call", "was",  "kind", NULL };
+    static const char *const things[] = { "",     "a",   "bare", "it",     "its",
+                                          "them", "was", "poss", "detail", NULL };
+    static const char *const texts[] = { "", NULL };
+    const char *const *known = sort == NVL_SORT_CHAR   ? people
+                               : sort == NVL_SORT_NONE ? texts
+                                                       : things;
+    for (; *known != NULL; known++)
+        if (strcmp(*known, form) == 0)
+            return true;
+    return false;
+}
+
+bool refer_put(struct teller *t, struct draft *d, unsigned sort, unsigned index, const char *form)
+{
+    if (sort == NVL_SORT_CHAR)
+        return index < t->people && refer_person(t, d, index, form);
+    return refer_thing(t, d, sort, index, form);
+}

@@ -1,0 +1,167 @@
+/* teller.h — the narrator's inside: discourse, realisation, plan.  One story, one thread. */
+#ifndef NVL_TELLER_H
+#define NVL_TELLER_H
+#include "server/narrator/morph.h"
+#include "server/narrator/narrator.h"
+#include "server/narrator/prose.h"
+
+enum {
+    PEOPLE_MAX = 16, /* cast and the frame's people */
+    THINGS_MAX = 64, /* per sort */
+    DRAFT_BYTES = 3000,
+    DRAFT_USES = 96,
+    DRAFT_NAMED = 40,
+    DRAFTS = 6,        /* surfaces tried per chunk */
+    USES_MAX = 4096,   /* power of two */
+    GRAMS_MAX = 16384, /* power of two */
+    BINDS_MAX = 16,
+};
+
+/* Who has been spoken of, and when, in sentences of the whole story. */
+struct person_state {
+    int32_t last;      /* sentence of the last mention in narration; -100: never */
+    int32_t last_noun; /* the same, by name or role */
+    uint8_t run;       /* mentions by pronoun since */
+    bool introduced;
+};
+struct discourse {
+    int32_t sentence, paragraph_start;
+    int16_t subject; /* of this sentence, -1 */
+    int16_t subject_before;
+    int32_t plural_last; /* a plural thing or a group was named */
+    struct person_state people[PEOPLE_MAX];
+    uint64_t things_seen[NVL_SORTS];
+};
+struct named { /* somebody or something named at an offset of a draft */
+    uint16_t offset;
+    uint8_t sort, index;
+};
+struct bind { /* {A} */
+    const char *name;
+    uint8_t sort;  /* NVL_SORT_NONE: text */
+    uint8_t index; /* NVL_NONE: not bound */
+    const char *text;
+};
+struct env {
+    struct bind binds[BINDS_MAX];
+    size_t count;
+    struct prose_facts facts;
+};
+struct draft {
+    char text[DRAFT_BYTES];
+    size_t size;
+    bool failed; /* too long, or a slot could not be filled */
+    uint64_t uses[DRAFT_USES];
+    size_t uses_count;
+    struct named named[DRAFT_NAMED];
+    size_t named_count;
+    struct discourse discourse;
+    /* while it is written */
+    bool at_start, after_quote, in_quote;
+    int16_t speaker, listener;
+    const char *address;
+};
+struct chunk { /* what one unit of the plan became */
+    const char *text;
+    size_t size;
+    struct named *named;
+    size_t named_count;
+    const uint32_t *events;
+    size_t events_count;
+    const uint8_t *facts;
+    size_t facts_count;
+    int16_t speaker; /* who speaks in it, or -1 */
+    int16_t actor;
+    bool fresh; /* begins a paragraph whatever stands before */
+};
+struct scene {
+    size_t first_chunk, chunks_count;
+    int16_t focaliser;
+};
+struct unit {              /* events told together: an act and its answer */
+    uint32_t first, count; /* in the log */
+    int32_t score;
+    uint16_t words;
+    uint8_t phase;
+    bool chosen, must;
+};
+struct teller {
+    const struct nvl_world *world;
+    const struct nvl_pack *pack;
+    const struct nvl_event *events;
+    size_t events_count;
+    struct arena *arena;  /* the story's */
+    struct arena scratch; /* freed when told */
+    struct prose_index index;
+    enum nvl_style style;
+    bool omniscient;
+    int16_t only; /* the telling's focaliser, or -1 */
+    uint32_t words;
+    uint64_t seed;
+    size_t people, cast;
+    enum morph_gender gender[PEOPLE_MAX];
+    const char *epithet[PEOPLE_MAX]; /* "the engineer", NULL: none that is unique */
+    int16_t focaliser;               /* of the scene being told */
+    int16_t place;
+    const char *ending;
+    struct discourse discourse;
+    struct unit *units;
+    size_t units_count;
+    struct chunk *chunks;
+    size_t chunks_count, chunks_capacity;
+    struct scene *scenes;
+    size_t scenes_count;
+    uint64_t *uses; /* hash set with counts in use_counts */
+    uint8_t *use_counts;
+    uint64_t *grams;
+    uint32_t words_told, rewritten;
+    int32_t last_openers[6][2]; /* hashes of the first two words of the last sentences */
+    uint8_t profile_used[PEOPLE_MAX];
+    bool nomem;
+};
+
+/* refer.c — realises a mention of an entity in the draft.  form: "", "obj", "poss", "refl", "name",
+ * "full", "role", "was", "call", "a", "bare", "it", "detail", "clause"; false when there is no such
+ * form. */
+bool refer_put(struct teller *t, struct draft *d, unsigned sort, unsigned index, const char *form);
+bool refer_form_known(unsigned sort, const char *form);
+void refer_reset(struct teller *t);
+void refer_sentence(struct draft *d); /* a sentence ended */
+/* expand.c */
+void draft_begin(const struct teller *t, struct draft *d);
+void draft_puts(struct draft *d, const char *s, size_t size, bool capital);
+bool expand_text(struct teller *t, const struct env *env, struct draft *d, const char *text,
+                 size_t size, unsigned nonce);
+/* Tries the alternatives of a rule key and keeps the best surface as a chunk; false: nothing fits.
+ */
+bool expand_chunk(struct teller *t, const struct env *env, enum prose_kind kind, const char *key,
+                  struct draft *out);
+void env_add(struct env *env, const char *name, unsigned sort, unsigned index);
+void env_text(struct env *env, const char *name, const char *text);
+void env_story(const struct teller *t, struct env *env);
+void env_event(const struct teller *t, const struct nvl_event *e, struct env *env);
+/* usage.c — what has been said already */
+unsigned usage_count(const struct teller *t, uint64_t hash);
+void usage_commit(struct teller *t, const struct draft *d);
+int32_t usage_cost(const struct teller *t, const struct draft *d);
+/* plan.c */
+bool plan_units(struct teller *t);
+void plan_choose(struct teller *t, uint32_t budget);
+int16_t plan_focaliser(const struct teller *t, unsigned phase, int16_t before);
+bool plan_sees(const struct teller *t, const struct nvl_event *e, int16_t who);
+/* compose.c */
+bool compose(struct teller *t);
+const char *compose_title(struct teller *t);
+
+static inline const struct nvl_entity *person(const struct teller *t, unsigned i)
+{
+    return nvl_world_entity(t->world, NVL_SORT_CHAR, i);
+}
+static inline uint64_t mix64(uint64_t x)
+{
+    uint64_t z = x + UINT64_C(0x9E3779B97F4A7C15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return z ^ (z >> 31);
+}
+#endif

@@ -1,0 +1,151 @@
+/* usage.c — what the story has said already: phrases, word sequences, openers.  The self-audit's
+ * memory. */
+#include "server/narrator/teller.h"
+#include <string.h>
+
+static size_t slot_of(const uint64_t *table, size_t size, uint64_t hash)
+{
+    size_t i = (size_t) mix64(hash) & (size - 1);
+    for (size_t step = 0; step < size; step++, i = (i + 1) & (size - 1))
+        if (table[i] == 0 || table[i] == hash)
+            break;
+    return i;
+}
+unsigned usage_count(const struct teller *t, uint64_t hash)
+{
+    size_t i = slot_of(t->uses, USES_MAX, hash);
+    return t->uses[i] == hash ? t->use_counts[i] : 0;
+}
+static void usage_add(struct teller *t, uint64_t hash)
+{
+    size_t i = slot_of(t->uses, USES_MAX, hash);
+    if (t->uses[i] != hash && t->uses[i] != 0)
+        return; /* full: forgetting only costs variety */
+    t->uses[i] = hash;
+    t->use_counts[i] += t->use_counts[i] < 255;
+}
+static bool gram_known(const struct teller *t, uint64_t hash)
+{
+    return t->grams[slot_of(t->grams, GRAMS_MAX, hash)] == hash;
+}
+static void gram_add(struct teller *t, uint64_t hash)
+{
+    size_t i = slot_of(t->grams, GRAMS_MAX, hash);
+    if (t->grams[i] == 0)
+        t->grams[i] = hash;
+}
+
+struct gram_walk {
+    uint64_t last[4];
+    size_t words;
+};
+static uint64_t gram_push(struct gram_walk *w, const char *word, uint64_t *out_three)
+{
+    w->last[0] = w->last[1], w->last[1] = w->last[2], w->last[2] = w->last[3];
+    w->last[3] = morph_hash(word, strlen(word));
+    w->words++;
+    *out_three = w->words < 3 ? 0 : (w->last[1] * 31 + w->last[2]) * 31 + w->last[3] + 7;
+    return w->words < 4 ? 0
+                        : ((w->last[0] * 31 + w->last[1]) * 31 + w->last[2]) * 31 + w->last[3] + 11;
+}
+/* A long word heard a few sentences ago sounds like an echo. */
+static uint64_t word_mark(const char *word)
+{
+    return strlen(word) < 6 ? 0 : morph_hash(word, strlen(word)) * 13 + 5;
+}
+
+static bool sentence_breaks(const char *text, size_t i)
+{
+    return strchr(".!?\n", text[i]) != NULL;
+}
+struct opener {
+    int32_t one, two;
+    size_t words;
+};
+/* Openers and lengths of the sentences of a text. */
+static size_t openers_of(const char *text, size_t size, struct opener *out, size_t max)
+{
+    size_t count = 0, from = 0;
+    for (size_t i = 0; i < size && count < max; i++) {
+        if (!sentence_breaks(text, i) && i + 1 < size)
+            continue;
+        char word[32];
+        size_t at = from, end = i + 1;
+        struct opener o = { 0, 0, morph_words(text + from, end - from) };
+        if (morph_next_word(text, end, &at, word)) {
+            o.one = (int32_t) (morph_hash(word, strlen(word)) >> 33);
+            if (morph_next_word(text, end, &at, word))
+                o.two = (int32_t) ((morph_hash(word, strlen(word)) ^ (uint64_t) o.one) >> 33);
+            out[count++] = o;
+        }
+        from = end;
+    }
+    return count;
+}
+
+static int32_t opener_cost(const struct teller *t, const struct draft *d)
+{
+    struct opener now[24];
+    size_t n = openers_of(d->text, d->size, now, 24);
+    int32_t cost = 0, seen[30][2];
+    for (int i = 0; i < 6; i++)
+        seen[i][0] = t->last_openers[i][0], seen[i][1] = t->last_openers[i][1];
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 1; k <= 5; k++)
+            cost += seen[6 + i - k][1] == now[i].two && now[i].two != 0 ? 50 : 0;
+        cost += seen[5 + i][0] == now[i].one ? 22 : 0;
+        cost += seen[4 + i][0] == now[i].one ? 10 : 0;
+        seen[6 + i][0] = now[i].one, seen[6 + i][1] = now[i].two;
+        bool brief = t->style == NVL_STYLE_TACTICAL || t->style == NVL_STYLE_NOIR;
+        if (brief && now[i].words > 16)
+            cost += (int32_t) (now[i].words - 16) * 2;
+        if (!brief && i > 0 && now[i].words < 7 && now[i - 1].words < 7)
+            cost += 15;
+    }
+    return cost;
+}
+
+int32_t usage_cost(const struct teller *t, const struct draft *d)
+{
+    struct gram_walk w = { 0 };
+    char word[32];
+    size_t at = 0;
+    int32_t cost = opener_cost(t, d);
+    while (morph_next_word(d->text, d->size, &at, word)) {
+        uint64_t three, four = gram_push(&w, word, &three), mark = word_mark(word);
+        cost += four != 0 && gram_known(t, four) ? 45 : 0;
+        cost += three != 0 && gram_known(t, three) ? 12 : 0;
+        unsigned heard = mark != 0 ? usage_count(t, mark) : 0;
+        cost += (int32_t) (heard > 4 ? 4 : heard) * 4;
+    }
+    return cost;
+}
+
+void usage_commit(struct teller *t, const struct draft *d)
+{
+    struct gram_walk w = { 0 };
+    struct opener now[24];
+    char word[32];
+    size_t at = 0;
+    for (size_t i = 0; i < d->uses_count; i++)
+        usage_add(t, d->uses[i]);
+    while (morph_next_word(d->text, d->size, &at, word)) {
+        uint64_t three, four = gram_push(&w, word, &three), mark = word_mark(word);
+        if (four != 0)
+            gram_add(t, four);
+        if (three != 0)
+            gram_add(t, three);
+        if (mark != 0)
+            usage_add(t, mark);
+        t->words_told++;
+    }
+    size_t n = openers_of(d->text, d->size, now, 24);
+    for (size_t i = 0; i < n; i++) {
+        memmove(t->last_openers[0], t->last_openers[1], sizeof(t->last_openers[0]) * 5);
+        t->last_openers[5][0] = now[i].one, t->last_openers[5][1] = now[i].two;
+    }
+    t->discourse = d->discourse;
+    t->discourse.sentence++;
+    t->discourse.subject_before = t->discourse.subject;
+    t->discourse.subject = -1;
+}
