@@ -1,0 +1,63 @@
+/* The commands of novelctl, as a table: the parser and the help read it. */
+#include "clients/cli/ctl.h"
+
+#define F(id) FLAG_BIT(FLAG_##id)
+#define REQUEST_FLAGS                                                                              \
+    (F(TURNS) | F(SETTING) | F(SCENARIO) | F(SEED) | F(MOOD) | F(STYLE) | F(PERSPECTIVE) |         \
+     F(WORDS) | F(KEY))
+
+const struct command args_commands[] = {
+    { "health", NULL, "", "Is the server there and well?",
+      "Exit code 0 when it is healthy, 1 when it is degraded, 4 when nobody answers.", 0, 0, 0,
+      cmd_health },
+    { "info", NULL, "", "What runs there: version, parts, load", NULL, 0, 0, 0, cmd_info },
+    { "characters", "", "", "Who can take part", "Same as 'characters list'.", F(FULL), 0, 0,
+      cmd_characters_list },
+    { "characters", "list", "", "Who can take part", NULL, F(FULL), 0, 0, cmd_characters_list },
+    { "characters", "show", "ID", "All about one character", NULL, 0, 1, 1, cmd_characters_show },
+    { "characters", "create", "FILE",
+      "Add a character from a YAML or JSON file ('-': standard input)",
+      "The file holds the fields of a character by their names in the contract: character_id, "
+      "name,\n"
+      "background_summary, skills, persona ... To start from an existing one:\n"
+      "  novelctl --json characters show pilot > mine.json",
+      F(SET), 1, 1, cmd_characters_create },
+    { "characters", "update", "ID [FILE]", "Change fields of a character",
+      "Only the fields in FILE (YAML or JSON) and those named by --set change:\n"
+      "  novelctl characters update pilot --set current_status=resting --set persona.age=35\n"
+      "With --etag the change is refused if somebody else changed the character since.",
+      F(SET) | F(ETAG), 1, 2, cmd_characters_update },
+    { "characters", "delete", "ID", "Remove a character",
+      "A character that came with the server comes back with reset.", F(ETAG), 1, 1,
+      cmd_characters_delete },
+    { "characters", "reset", "ID", "Bring a shipped character back as it was", NULL, 0, 1, 1,
+      cmd_characters_reset },
+    { "simulate", NULL, "ID ID [ID...]", "Run a simulation, live, and print its story",
+      "Two to six characters. The story goes to standard output, the progress to standard error:\n"
+      "  novelctl simulate engineer pilot scientist --turns 6 --scenario 'a distress signal' > "
+      "story.md\n"
+      "If the connection is lost the simulation goes on, and so does novelctl once the server is "
+      "back.",
+      REQUEST_FLAGS | F(EVENTS) | F(PATIENCE), 0, ARGS_POSITIONAL_MAX, cmd_simulate },
+    { "submit", NULL, "ID ID [ID...]", "Queue a simulation and print its id",
+      "It runs even if nobody watches: novelctl watch ID follows it.", REQUEST_FLAGS, 0,
+      ARGS_POSITIONAL_MAX, cmd_submit },
+    { "watch", NULL, "ID", "Follow a simulation's events to its end",
+      "Connects again by itself when the server goes away, behind the last event that arrived: "
+      "none is\n"
+      "lost and none is shown twice.",
+      F(AFTER) | F(FULL) | F(PATIENCE), 1, 1, cmd_watch },
+    { "list", NULL, "", "Simulations, newest first", NULL, F(LIMIT) | F(STATE), 0, 0, cmd_list },
+    { "show", NULL, "ID", "State, request and result of a simulation", NULL, 0, 1, 1, cmd_show },
+    { "story", NULL, "ID", "Print the story of a finished simulation",
+      "On a terminal it is wrapped for reading; elsewhere it is Markdown, or what --format says.",
+      F(FORMAT) | F(OUTPUT), 1, 1, cmd_story },
+    { "cancel", NULL, "ID", "Stop a simulation within a turn; its log stays", NULL, 0, 1, 1,
+      cmd_cancel },
+    { "delete", NULL, "ID", "Remove a simulation and its log", NULL, F(FORCE), 1, 1, cmd_delete },
+    { "export", NULL, "ID", "Write a log that verifies offline",
+      "  novelctl export ID > story.nvlog && novel-verify story.nvlog\n"
+      "The file is binary: novelctl does not write it to a terminal.",
+      F(OUTPUT), 1, 1, cmd_export },
+};
+const size_t args_n_commands = sizeof args_commands / sizeof args_commands[0];

@@ -1,0 +1,79 @@
+/* ctl.h — what novelctl's commands share. */
+#ifndef NOVELCTL_CTL_H
+#define NOVELCTL_CTL_H
+#include <novelengine/v1/novel_engine.nrpc.h>
+#include "clients/c/novel_client.h"
+#include "clients/cli/args.h"
+#include "clients/cli/term.h"
+#include "rpc/base/buf.h"
+
+enum ctl_exit {
+    EXIT_OK = 0,
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+    EXIT_NOT_FOUND = 3,
+    EXIT_UNAVAILABLE = 4,
+    EXIT_INVALID = 5,
+    EXIT_CONFLICT = 6,
+    EXIT_TIMEOUT = 7,
+    EXIT_BUSY = 8,
+    EXIT_INTERRUPTED = 130
+};
+
+struct ctl {
+    struct args args;
+    const char *server; /* as given, or the default */
+    bool server_given;  /* hints must repeat it */
+    bool json, color_out, color_err;
+    unsigned width_out; /* of standard output; for wrapping */
+    nrpc_client *client;
+    nrpc_client_options options; /* of unary calls */
+};
+
+/* Prints what a failed call means and what to do next to stderr (JSON with --json); clears st; the
+ * exit code. */
+int ctl_fail(struct ctl *c, nrpc_status *st);
+/* "novelctl: ..." on stderr; returns the code. */
+int ctl_problem(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A dim line on stderr that helps a person; silent with --json. */
+void ctl_hint(const struct ctl *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* "" or " --server ADDR", for commands in hints; static storage. */
+const char *ctl_server_flag(const struct ctl *c);
+/* Writes b to stdout, frees it; EXIT_OK, or EXIT_FAILED when the buffer or the write failed. */
+int ctl_print(struct buf *b);
+/* m as JSON and a newline on stdout. */
+int ctl_print_json(const ProtobufCMessage *m);
+/* The flag's text, or "". */
+char *ctl_text(const struct ctl *c, enum flag_id id);
+/* "2 min 5 s" */
+void ctl_put_duration(struct buf *b, double seconds);
+/* "completed" */
+const char *ctl_state_name(Novelengine__V1__Simulation__State state);
+/* True once Ctrl-C was pressed. */
+bool ctl_interrupted(void);
+
+/* help.c */
+void help_overview(bool color);
+void help_command(const struct command *command, bool color);
+void help_group(const char *name, bool color);
+
+/* The commands. */
+int cmd_health(struct ctl *c);
+int cmd_info(struct ctl *c);
+int cmd_characters_list(struct ctl *c);
+int cmd_characters_show(struct ctl *c);
+int cmd_characters_create(struct ctl *c);
+int cmd_characters_update(struct ctl *c);
+int cmd_characters_delete(struct ctl *c);
+int cmd_characters_reset(struct ctl *c);
+int cmd_simulate(struct ctl *c);
+int cmd_submit(struct ctl *c);
+int cmd_watch(struct ctl *c);
+int cmd_list(struct ctl *c);
+int cmd_show(struct ctl *c);
+int cmd_story(struct ctl *c);
+int cmd_cancel(struct ctl *c);
+int cmd_delete(struct ctl *c);
+int cmd_export(struct ctl *c);
+
+#endif
