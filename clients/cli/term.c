@@ -129,7 +129,7 @@ struct wrap {
 static void put_word(struct wrap *w, const char *word, size_t size)
 {
     size_t columns = term_columns(word, size);
-    if (size == 0)
+    if (columns == 0) /* nothing to see: emphasis marks, control characters */
         return;
     if (w->column > 0 && w->column + w->need_space + columns > w->width) {
         buf_putc(w->out, '\n');
