@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -250,6 +251,8 @@ int cmd_delete(struct ctl *c)
 struct sink {
     FILE *file;
     const char *name; /* for messages */
+    char part[4096];  /* an ordinary file grows under this name until it is whole; "": written in
+                         place */
     uint64_t bytes;
     int error; /* errno of the first failed write */
 };
@@ -258,10 +261,14 @@ static bool sink_open(struct ctl *c, struct sink *s)
 {
     s->file = stdout;
     s->name = "standard output";
+    s->part[0] = '\0';
     if (!args_has(&c->args, FLAG_OUTPUT))
         return true;
     s->name = c->args.text[FLAG_OUTPUT];
-    s->file = fopen(s->name, "wb");
+    struct stat info;
+    if (stat(s->name, &info) != 0 || S_ISREG(info.st_mode))
+        snprintf(s->part, sizeof s->part, "%s.part", s->name);
+    s->file = fopen(s->part[0] != '\0' ? s->part : s->name, "wb");
     if (s->file == NULL)
         ctl_problem(EXIT_FAILED, "cannot write %s: %s", s->name, strerror(errno));
     return s->file != NULL;
@@ -278,15 +285,21 @@ static bool sink_put(struct sink *s, const void *data, size_t size)
     return true;
 }
 
-/* Flushes, and closes a file; the exit code. */
-static int sink_close(struct sink *s)
+/* Flushes, closes, and gives a whole file its name; what is not whole (or not wanted) goes.  The
+ * exit code. */
+static int sink_close(struct sink *s, bool wanted)
 {
     errno = 0;
-    bool good = s->error == 0 && fflush(s->file) == 0;
-    if (!good && s->error == 0)
+    if (s->error == 0 && fflush(s->file) != 0)
         s->error = errno;
     if (s->file != stdout && fclose(s->file) != 0 && s->error == 0)
         s->error = errno;
+    if (s->part[0] != '\0') {
+        if (s->error != 0 || !wanted)
+            remove(s->part);
+        else if (rename(s->part, s->name) != 0)
+            s->error = errno;
+    }
     if (s->error == 0)
         return EXIT_OK;
     return s->error == EPIPE
@@ -336,7 +349,7 @@ int cmd_story(struct ctl *c)
         code = EXIT_FAILED;
         if (sink_open(c, &s)) {
             sink_put(&s, body->data.data, body->data.len);
-            code = sink_close(&s);
+            code = sink_close(&s, true);
         }
     }
     buf_done(&text);
@@ -371,12 +384,10 @@ int cmd_export(struct ctl *c)
     nrpc_code result = novelengine_v1_novel_engine_export_simulation(c->client, &options, &request,
                                                                      on_export, &s, &st);
     bool write_failed = s.error != 0;
-    int code = sink_close(&s);
+    int code = sink_close(&s, result == NRPC_OK);
     if (result != NRPC_OK && !write_failed)
         code = ctl_fail(c, &st);
     nrpc_status_clear(&st);
-    if (code != EXIT_OK && s.file != stdout)
-        remove(s.name); /* half a log is none */
     if (code == EXIT_OK)
         ctl_hint(c, "%" PRIu64 " bytes; check it:  novel-verify %s", s.bytes,
                  args_has(&c->args, FLAG_OUTPUT) ? s.name : "FILE");
