@@ -1,0 +1,300 @@
+#include "server/tools/novel-verify-run.h"
+
+#include <string.h>
+
+/* ---- operator, arguments, actor -------------------------------------------------------------- */
+
+static const uint8_t type_of_kind[] = {
+    [KIND_ACTION] = EVENT_ACTION,   [KIND_REACTION] = EVENT_REACTION, [KIND_SPEECH] = EVENT_SPEECH,
+    [KIND_THOUGHT] = EVENT_THOUGHT, [KIND_INCIDENT] = EVENT_INCIDENT,
+};
+
+static bool args_fit(const struct verify_run *run, const struct verify_op *op, const uint8_t *args,
+                     unsigned count)
+{
+    if (count != op->parms)
+        return false;
+    for (unsigned i = 0; i < count; i++) {
+        struct verify_parm parm = verify_pack_parm(&run->pack, op->parm_first + i);
+        if (args[i] == NONE_U8 || args[i] >= run->world.counts[parm.sort])
+            return false;
+    }
+    return true;
+}
+
+static void check_actor(struct verify_run *run)
+{
+    const struct verify_event *e = run->e;
+    bool somebody = verify_is_character(run, e->actor);
+    if (!somebody && e->actor != ACTOR_WORLD && e->actor != ACTOR_DIRECTOR) {
+        verify_say(run, VERIFY_UNKNOWABLE, "there is no character %u to act", e->actor);
+        return;
+    }
+    bool wanted = run->has_op && (run->op.flags & OP_NO_ACTOR) == 0;
+    if (somebody != wanted)
+        verify_say(run, VERIFY_UNKNOWABLE,
+                   wanted ? "its operator needs an actor" : "it can't have an actor");
+    else if (wanted && (e->arg_count == 0 || e->args[0] != e->actor))
+        verify_say(run, VERIFY_UNKNOWABLE, "its first argument is not its actor");
+    if (somebody && e->type != EVENT_REJECTED && (run->before.awake >> e->actor & 1) == 0)
+        verify_say(run, VERIFY_BODY, "its actor is not awake");
+}
+
+static void check_alternatives(struct verify_run *run)
+{
+    const struct verify_event *e = run->e;
+    for (unsigned i = 0; i < 2; i++) {
+        const struct verify_choice *a = &e->alternatives[i];
+        if (a->op == NONE_U16) {
+            if (a->count != 0 || a->utility != 0)
+                verify_say(run, VERIFY_UTILITY,
+                           "an alternative that is none has arguments or a utility");
+            continue;
+        }
+        if (a->op >= run->pack.oper.count) {
+            verify_say(run, VERIFY_UTILITY, "alternative %u names no operator", i + 1);
+            continue;
+        }
+        struct verify_op op = verify_pack_op(&run->pack, a->op);
+        if (!args_fit(run, &op, a->args, a->count) || (op.flags & OP_NO_ACTOR) != 0 ||
+            a->args[0] != e->actor)
+            verify_say(run, VERIFY_UTILITY, "alternative %u is nothing that its actor could do",
+                       i + 1);
+        if (a->op == e->op && a->count == e->arg_count && memcmp(a->args, e->args, a->count) == 0)
+            verify_say(run, VERIFY_UTILITY, "alternative %u is what was chosen", i + 1);
+    }
+    const struct verify_choice *best = &e->alternatives[0], *second = &e->alternatives[1];
+    if (second->op != NONE_U16 && (best->op == NONE_U16 || second->utility > best->utility))
+        verify_say(run, VERIFY_UTILITY, "the alternatives do not descend by utility");
+    if (best->op != NONE_U16 && e->verdict != VERDICT_REPAIRED && best->utility > e->utility)
+        verify_say(run, VERIFY_UTILITY, "an alternative of %d was better than the choice of %d",
+                   best->utility, e->utility);
+}
+
+static void check_utility(struct verify_run *run)
+{
+    const struct verify_event *e = run->e;
+    int32_t sum = 0;
+    bool any = false;
+    for (unsigned i = 0; i < TERM_COUNT; i++) {
+        sum += e->terms[i];
+        any = any || e->terms[i] != 0;
+    }
+    if (sum != e->utility)
+        verify_say(run, VERIFY_UTILITY, "the terms sum to %d, the utility says %d", sum,
+                   e->utility);
+    bool chosen = verify_is_choice(e->type) || e->type == EVENT_REACTION;
+    if (!chosen && (any || e->alternatives[0].op != NONE_U16))
+        verify_say(run, VERIFY_UTILITY, "nobody chose it, and it has terms or alternatives");
+}
+
+void verify_shape_check(struct verify_run *run)
+{
+    const struct verify_event *e = run->e;
+    if (verify_is_frame(e->type)) {
+        if (e->op != NONE_U16 || e->arg_count != 0)
+            verify_say(run, VERIFY_EFFECT, "%s has an operator", verify_event_type_name(e->type));
+        run->has_op = false;
+    } else if (!run->has_op) {
+        verify_say(run, VERIFY_EFFECT, "there is no operator %u", e->op);
+    } else {
+        unsigned type = type_of_kind[run->op.kind];
+        if (e->type == EVENT_REJECTED ? !verify_is_choice(type) : type != e->type)
+            verify_say(run, VERIFY_FORMAT, "its operator is of another kind than %s",
+                       verify_event_type_name(e->type));
+        if (!args_fit(run, &run->op, e->args, e->arg_count))
+            verify_say(run, VERIFY_UNKNOWABLE, "an argument is not an entity of its sort");
+    }
+    check_actor(run);
+    check_utility(run);
+    check_alternatives(run);
+}
+
+/* ---- conditions ------------------------------------------------------------------------------ */
+
+/* Marks the cells it reads; *out_first is the first of them, or none. */
+static bool holds(struct verify_run *run, const int16_t *cells, const struct verify_cond *cond,
+                  uint16_t *out_first)
+{
+    struct verify_frame frame = verify_run_frame(run, cells);
+    frame.reads = &run->reads;
+    run->reads.first = NONE_U16;
+    bool result = verify_code_run(&frame, cond->code) != 0;
+    *out_first = run->reads.first;
+    return result;
+}
+
+static unsigned law_of(const struct verify_run *run, const struct verify_cond *cond, uint16_t first)
+{
+    if (cond->law != 0)
+        return cond->law;
+    uint8_t law = first == NONE_U16 ? 0 : run->pack.fluents[run->world.cell_fluent[first]].law;
+    return law != 0 ? law : VERIFY_UNKNOWABLE;
+}
+
+static void say_condition(struct verify_run *run, unsigned code, unsigned index, uint16_t first,
+                          const char *where)
+{
+    char what[96] = "no cell";
+    if (first != NONE_U16)
+        verify_world_describe(&run->world, &run->pack, first, what);
+    verify_say(run, code, "condition %u of its operator, on %s, is false %s", index + 1, what,
+               where);
+}
+
+void verify_conditions_check(struct verify_run *run)
+{
+    const struct verify_event *e = run->e;
+    run->reads.stamp++;
+    run->reads.latest = 0;
+    if (!run->has_op)
+        return;
+    bool believing = e->type == EVENT_ACTION || e->type == EVENT_SPEECH || e->type == EVENT_THOUGHT;
+    for (unsigned i = 0; i < run->op.conds; i++) {
+        struct verify_cond cond = verify_pack_cond(&run->pack, run->op.cond_first + i);
+        uint16_t first;
+        if (!holds(run, run->cells, &cond, &first) && e->type != EVENT_REJECTED)
+            say_condition(run, law_of(run, &cond, first), i, first, "before the event");
+        if (!believing || cond.kind != 0 || !verify_is_character(run, e->actor))
+            continue;
+        /* What a belief reads may be named as a cause; what must be named is what the state reads.
+         */
+        uint32_t latest = run->reads.latest;
+        if (!holds(run, run->chosen + (size_t) e->actor * run->world.cells, &cond, &first))
+            say_condition(run, VERIFY_UNKNOWABLE, i, first, "in what its actor believes");
+        run->reads.latest = latest;
+    }
+}
+
+/* ---- social and narrative rules -------------------------------------------------------------- */
+
+/* The first argument after the actor that is a character, or -1. */
+static int target_of(const struct verify_run *run)
+{
+    const struct verify_event *e = run->e;
+    for (unsigned i = 1; i < e->arg_count && i < run->op.parms; i++)
+        if (verify_pack_parm(&run->pack, run->op.parm_first + i).sort == SORT_CHAR &&
+            verify_is_character(run, e->args[i]))
+            return e->args[i];
+    return -1;
+}
+
+/* Whether the event, if it came to pass, would break the rule of that code. */
+static bool breaks(const struct verify_run *run, unsigned code)
+{
+    const struct verify_event *e = run->e;
+    int wish = e->terms[TERM_GOAL] + e->terms[TERM_DRIVE] + e->terms[TERM_EMOTION];
+    int target = target_of(run);
+    if (!verify_is_character(run, e->actor))
+        return false;
+    switch (code) {
+    case VERIFY_PERSONA:
+        return e->terms[TERM_TRAIT] < -120 && wish + e->terms[TERM_NORM] < 150;
+    case VERIFY_DEFIES:
+        return (run->op.flags & OP_DEFIES) != 0 && target >= 0 &&
+               verify_run_named(run, NAMED_STANDING, target, 0, 0) >
+                   verify_run_named(run, NAMED_STANDING, e->actor, 0, 0) &&
+               wish + e->terms[TERM_RELATION] < 150;
+    case VERIFY_BETRAYS:
+        return (run->op.flags & OP_BETRAYS) != 0 && target >= 0 &&
+               verify_run_named(run, NAMED_TRUST, e->actor, target, 0) > 60 &&
+               wish + e->terms[TERM_RELATION] < 300;
+    default:
+        return false;
+    }
+}
+
+void verify_social_check(struct verify_run *run)
+{
+    if (!run->has_op || run->e->type == EVENT_REJECTED)
+        return;
+    if (breaks(run, VERIFY_PERSONA))
+        verify_say(run, VERIFY_PERSONA, "out of character (trait %d) without anything that presses",
+                   run->e->terms[TERM_TRAIT]);
+    if (breaks(run, VERIFY_DEFIES))
+        verify_say(run, VERIFY_DEFIES, "it defies somebody of higher standing without motive");
+    if (breaks(run, VERIFY_BETRAYS))
+        verify_say(run, VERIFY_BETRAYS, "it betrays somebody who is trusted, without motive");
+}
+
+/* ---- verdicts -------------------------------------------------------------------------------- */
+
+/* Whether a false need reports `code`; *out_reason when its first cell is the event's reason. */
+static bool need_fails(struct verify_run *run, unsigned code, bool *out_reason)
+{
+    bool found = false;
+    for (unsigned i = 0; i < run->op.conds; i++) {
+        struct verify_cond cond = verify_pack_cond(&run->pack, run->op.cond_first + i);
+        uint16_t first;
+        if (cond.kind != 0 || holds(run, run->cells, &cond, &first) ||
+            law_of(run, &cond, first) != code)
+            continue;
+        found = true;
+        *out_reason = *out_reason || first == run->e->reason;
+    }
+    return found;
+}
+
+static void check_rejected(struct verify_run *run)
+{
+    const struct verify_event *e = run->e;
+    bool need = false, reason = false;
+    char name[16];
+    if (e->delta_count != 0 || e->belief_count != 0)
+        verify_say(run, VERIFY_EFFECT, "a rejected event changes something");
+    if (e->code_count == 0)
+        verify_say(run, VERIFY_VERDICT, "rejected without a code");
+    for (unsigned i = 0; i < e->code_count && run->has_op; i++) {
+        bool fails = need_fails(run, e->codes[i], &reason);
+        need = need || fails;
+        if (fails || breaks(run, e->codes[i]))
+            continue;
+        verify_code_name(e->codes[i], name);
+        verify_say(run, VERIFY_VERDICT, "rejected for %s, which it does not break", name);
+    }
+    if (need ? !reason : e->reason != NONE_U16)
+        verify_say(run, VERIFY_VERDICT, "its reason is not what a false need reads first");
+}
+
+static void check_repaired(struct verify_run *run)
+{
+    const struct verify_event *e = run->e, *tried = &run->previous;
+    if (tried->type != EVENT_REJECTED || tried->actor != e->actor) {
+        verify_say(run, VERIFY_VERDICT, "repaired, and nothing was rejected before it");
+        return;
+    }
+    if (e->code_count != run->tried_count || memcmp(e->codes, run->tried, e->code_count) != 0)
+        verify_say(run, VERIFY_VERDICT, "its codes are not those of what was tried first");
+    if (!run->has_op || tried->op >= run->pack.oper.count)
+        return;
+    struct verify_op first = verify_pack_op(&run->pack, tried->op);
+    bool same_args =
+        e->arg_count == tried->arg_count && memcmp(e->args, tried->args, e->arg_count) == 0;
+    bool fits = e->repair == REPAIR_REBIND    ? e->op == tried->op && !same_args
+                : e->repair == REPAIR_SIBLING ? e->op != tried->op && run->op.family == first.family
+                : e->repair == REPAIR_LOWER   ? e->op != tried->op
+                                              : e->op != tried->op || !same_args;
+    if (!fits)
+        verify_say(run, VERIFY_VERDICT, "repair %u can't make this of what was tried", e->repair);
+}
+
+void verify_verdict_check(struct verify_run *run)
+{
+    const struct verify_event *e = run->e;
+    bool after_rejected = run->previous.type == EVENT_REJECTED && run->previous.actor == e->actor &&
+                          verify_is_choice(e->type);
+    if ((e->type == EVENT_REJECTED) != (e->verdict == VERDICT_REJECTED))
+        verify_say(run, VERIFY_VERDICT, "verdict %u does not fit %s", e->verdict,
+                   verify_event_type_name(e->type));
+    if ((e->repair != REPAIR_NONE) != (e->verdict == VERDICT_REPAIRED))
+        verify_say(run, VERIFY_VERDICT, "repair %u does not fit verdict %u", e->repair, e->verdict);
+    if (e->verdict == VERDICT_VALID && (e->code_count != 0 || e->reason != NONE_U16))
+        verify_say(run, VERIFY_VERDICT, "valid, and it carries codes or a reason");
+    if (after_rejected && e->verdict == VERDICT_VALID)
+        verify_say(run, VERIFY_VERDICT,
+                   "it replaces what was rejected, and is not called repaired");
+    if (e->verdict == VERDICT_REPAIRED)
+        check_repaired(run);
+    if (e->type == EVENT_REJECTED)
+        check_rejected(run);
+}

@@ -1,0 +1,104 @@
+/* novel-verify-run.h — the replay of a log: what was true, believed and used up to the event at
+ * hand, and the checks that hold each event against it (docs/log-format.md, 8 to 10).  One file per
+ * concern: -run.c state, looking, belief, tension   -order.c passes, time, threads   -law.c
+ * conditions, verdicts -effect.c witnesses, roll, effects       -cause.c causes A check reports
+ * through verify_say and goes on; the replay continues with what the log claims, so that one false
+ * event does not drown the report. */
+#ifndef NOVEL_VERIFY_RUN_H
+#define NOVEL_VERIFY_RUN_H
+#include "server/tools/novel-verify-code.h"
+#include "server/tools/novel-verify-event.h"
+#include "server/tools/novel-verify.h"
+
+enum { VERIFY_PASSES_MAX = 50, VERIFY_TOUCHED_MAX = 4096, VERIFY_MINUTES_A_PASS = 30 };
+
+/* What the coming effects are held against: who and where everybody was before the event. */
+struct verify_before {
+    uint32_t awake, comm; /* bit per character */
+    int16_t place[VERIFY_CHARS_MAX];
+    uint32_t present; /* section 8, Effects */
+};
+
+struct verify_run {
+    struct verify_report *report;
+    struct verify_header header;
+    struct verify_pack pack;
+    struct verify_world world;
+    uint8_t hash_0[32], world_digest[32];
+
+    uint16_t passes;
+    struct {
+        uint8_t turn, phase;
+    } plan[VERIFY_PASSES_MAX]; /* per pass */
+
+    int16_t *cells;            /* the state */
+    uint32_t *writer;          /* per cell */
+    int16_t *beliefs, *chosen; /* characters x cells: now, and as of the pass's looking */
+    struct verify_reads reads;
+    struct {
+        uint32_t *stamps, stamp; /* per cell: already in the list */
+        uint16_t cell[VERIFY_TOUCHED_MAX];
+        int16_t before[VERIFY_TOUCHED_MAX];
+        unsigned count;
+        int overdrawn; /* a resource cell that left its range, or -1 */
+        bool overflow;
+    } touched; /* cells that the expected effects write */
+
+    const struct verify_event *e; /* the event at hand */
+    struct verify_op op;
+    bool has_op; /* op is that of the event */
+    struct verify_before before;
+    int64_t fuel;
+
+    uint16_t pass;
+    bool looked;             /* in this pass */
+    uint32_t acted, watched; /* in this pass: who had a turn; who was awake at the looking */
+    uint16_t used[VERIFY_CHARS_MAX]; /* minutes in this pass */
+    struct verify_event previous;    /* sequence 0: none */
+    uint8_t tried_count, tried[4];   /* codes of the first REJECTED of a row */
+    uint8_t threads[256][256];       /* by thread and what it is about: 0 never, 1 open, 3 closed */
+};
+
+__attribute__((format(printf, 3, 4))) void verify_say(struct verify_run *run, unsigned code,
+                                                      const char *format, ...);
+/* Cells of the state, arguments of the event. */
+struct verify_frame verify_run_frame(struct verify_run *run, const int16_t *cells);
+int verify_run_named(const struct verify_run *run, enum verify_named which, int a, int b,
+                     int absent);
+static inline bool verify_is_character(const struct verify_run *run, unsigned who)
+{
+    return who < run->world.counts[SORT_CHAR];
+}
+/* Events that are somebody's choice. */
+static inline bool verify_is_choice(unsigned type)
+{
+    return type == EVENT_ACTION || type == EVENT_SPEECH || type == EVENT_THOUGHT ||
+           type == EVENT_REJECTED;
+}
+/* Events of the log's frame: no operator, no causes, no witnesses. */
+static inline bool verify_is_frame(unsigned type)
+{
+    return type == EVENT_STARTED || type == EVENT_COMPLETED || type == EVENT_CANCELLED;
+}
+
+/* Needs header, pack and world.  0 or VERIFY_NO_MEMORY; everything comes from `arena`. */
+int verify_run_init(struct verify_run *run, struct arena *arena);
+/* Checks one event and makes it part of the state.  False when the replay can't go on. */
+bool verify_run_event(struct verify_run *run, const struct verify_event *e);
+
+void verify_plan_init(struct verify_run *run);
+void verify_order_check(struct verify_run *run);
+void verify_time_check(struct verify_run *run);
+void verify_threads_check(struct verify_run *run);
+void verify_shape_check(struct verify_run *run); /* operator, arguments, actor, alternatives */
+void verify_conditions_check(struct verify_run *run);
+void verify_verdict_check(struct verify_run *run);
+void verify_social_check(struct verify_run *run);
+void verify_before_take(struct verify_run *run);
+void verify_roll_check(struct verify_run *run);
+void verify_effects_check(struct verify_run *run); /* with witnesses */
+void verify_deltas_check(
+    struct verify_run *run); /* range, canon, items, bodies; after they were applied */
+void verify_causes_check(struct verify_run *run);
+
+#endif
