@@ -19,7 +19,8 @@ static void trim(const char **s, size_t *size)
         --*size;
 }
 
-/* "0.8" in thousandths; what is no number counts as 1, so that a strange header still gets an answer. */
+/* "0.8" in thousandths; what is no number counts as 1, so that a strange header still gets an
+ * answer. */
 static int quality_of(const char *s, size_t size)
 {
     if (size == 0 || (s[0] != '0' && s[0] != '1'))
@@ -74,7 +75,7 @@ static struct verdict judge(const char *accept, size_t size, const char *type)
         struct range r = read_range(accept, n);
         int closeness = match(&r, type);
         if (closeness > v.specificity)
-            v = (struct verdict) { r.quality, closeness, position };
+            v = (struct verdict){ r.quality, closeness, position };
         n += comma != NULL;
         accept += n;
         size -= n;
@@ -91,10 +92,11 @@ static bool is_better(const struct verdict *a, const struct verdict *b)
     return a->position < b->position;
 }
 
-struct accept_choice accept_choose(const char *accept, size_t size, const char *const *types, size_t n)
+struct accept_choice accept_choose(const char *accept, size_t size, const char *const *types,
+                                   size_t n)
 {
     if (size == 0)
-        return (struct accept_choice) { n > 0 ? 0 : -1, 1000, 0 };
+        return (struct accept_choice){ n > 0 ? 0 : -1, 1000, 0 };
     struct verdict best = { 0 };
     int index = -1;
     for (size_t i = 0; i < n; i++) {
@@ -104,5 +106,5 @@ struct accept_choice accept_choose(const char *accept, size_t size, const char *
         best = v;
         index = (int) i;
     }
-    return (struct accept_choice) { index, best.quality, index < 0 ? 0 : best.specificity };
+    return (struct accept_choice){ index, best.quality, index < 0 ? 0 : best.specificity };
 }

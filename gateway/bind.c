@@ -11,12 +11,15 @@
 
 void bind_start(struct binder *b, const struct desc_message *input, struct arena *arena)
 {
-    *b = (struct binder) { .arena = arena, .input = input };
+    *b = (struct binder){ .arena = arena, .input = input };
 }
 
-/* ---- errors ----------------------------------------------------------------------------------------------------- */
+/* ---- errors
+ * -----------------------------------------------------------------------------------------------------
+ */
 
-static int fail(struct binder *b, const char *field, size_t field_size, const char *message, const char *hint)
+static int fail(struct binder *b, const char *field, size_t field_size, const char *message,
+                const char *hint)
 {
     struct bind_error *e = &b->error;
     snprintf(e->field, sizeof e->field, "%.*s", (int) (field_size > 190 ? 190 : field_size), field);
@@ -33,18 +36,22 @@ static int fail_entry(struct binder *b, const struct bind_entry *e, const char *
     char name[200] = "";
     size_t at = 0;
     for (size_t i = 0; i < e->n_path && at < sizeof name - 1; i++)
-        at += (size_t) snprintf(name + at, sizeof name - at, "%s%s", i == 0 ? "" : ".", e->path[i]->name);
+        at += (size_t) snprintf(name + at, sizeof name - at, "%s%s", i == 0 ? "" : ".",
+                                e->path[i]->name);
     if (e->map_key != NULL && at < sizeof name - 1)
-        snprintf(name + at, sizeof name - at, "[\"%.*s\"]", (int) (e->map_key_size > 60 ? 60 : e->map_key_size),
-                 e->map_key);
+        snprintf(name + at, sizeof name - at, "[\"%.*s\"]",
+                 (int) (e->map_key_size > 60 ? 60 : e->map_key_size), e->map_key);
     return fail(b, name, strlen(name), message, NULL);
 }
 
-/* ---- gathering ---------------------------------------------------------------------------------------------------- */
+/* ---- gathering
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static bool is_leaf_message(const struct desc_message *m)
 {
-    return m->wkt == DESC_WRAPPER || m->wkt == DESC_TIMESTAMP || m->wkt == DESC_DURATION || m->wkt == DESC_FIELD_MASK;
+    return m->wkt == DESC_WRAPPER || m->wkt == DESC_TIMESTAMP || m->wkt == DESC_DURATION ||
+           m->wkt == DESC_FIELD_MASK;
 }
 
 static bool same_prefix(const struct bind_entry *a, const struct bind_entry *b, size_t n)
@@ -64,11 +71,13 @@ static int check_once(struct binder *b, const struct bind_entry *e)
                 memcmp(e->map_key, other->map_key, e->map_key_size) == 0)
                 return fail_entry(b, e, "the key is given twice");
             if (!f->repeated)
-                return fail_entry(b, e, other->from_path ? "is given in the path already" : "is given twice");
+                return fail_entry(
+                    b, e, other->from_path ? "is given in the path already" : "is given twice");
             continue;
         }
         for (size_t k = 0; k < shared && same_prefix(e, other, k); k++)
-            if (e->path[k] != other->path[k] && e->path[k]->oneof >= 0 && e->path[k]->oneof == other->path[k]->oneof)
+            if (e->path[k] != other->path[k] && e->path[k]->oneof >= 0 &&
+                e->path[k]->oneof == other->path[k]->oneof)
                 return fail_entry(b, e, "another field of the same oneof is given");
     }
     return 0;
@@ -113,7 +122,8 @@ int bind_path(struct binder *b, const struct route_match *m)
         buf_reset(&text);
         if (!route_value(m, i, &text)) {
             b->error.not_found = true;
-            r = text.failed ? NRPC_E_NOMEM : fail_entry(b, &e, "not found: the path holds a broken escape");
+            r = text.failed ? NRPC_E_NOMEM
+                            : fail_entry(b, &e, "not found: the path holds a broken escape");
             break;
         }
         r = keep_text(b, &e, &text);
@@ -124,18 +134,21 @@ int bind_path(struct binder *b, const struct route_match *m)
     return r;
 }
 
-static int unknown_name(struct binder *b, const struct desc_message *m, const char *name, size_t size, const char *key,
-                        size_t key_size)
+static int unknown_name(struct binder *b, const struct desc_message *m, const char *name,
+                        size_t size, const char *key, size_t key_size)
 {
     struct suggest s;
     suggest_start(&s, name, size);
     for (size_t i = 0; i < m->n_fields; i++)
         suggest_offer(&s, m->fields[i].name);
-    return fail(b, key, key_size, s.best == NULL ? "unknown parameter" : "unknown parameter; did you mean \"", s.best);
+    return fail(b, key, key_size,
+                s.best == NULL ? "unknown parameter" : "unknown parameter; did you mean \"",
+                s.best);
 }
 
 /* "a.b" or "a.b[key]" to fields.  1: unknown and to be ignored. */
-static int resolve(struct binder *b, const char *key, size_t key_size, bool ignore_unknown, struct bind_entry *e)
+static int resolve(struct binder *b, const char *key, size_t key_size, bool ignore_unknown,
+                   struct bind_entry *e)
 {
     const struct desc_message *m = b->input;
     const char *name = key;
@@ -181,9 +194,10 @@ static int check_leaf(struct binder *b, const struct bind_entry *e)
     if (e->map_key != NULL)
         return fail_entry(b, e, "is not a map");
     if (f->message != NULL && !is_leaf_message(f->message))
-        return fail_entry(b, e, f->repeated || f->message->wkt != DESC_PLAIN
-                                    ? "cannot stand in the query; send it in a body"
-                                    : "is a message: name one of its fields");
+        return fail_entry(b, e,
+                          f->repeated || f->message->wkt != DESC_PLAIN
+                              ? "cannot stand in the query; send it in a body"
+                              : "is a message: name one of its fields");
     return 0;
 }
 
@@ -195,7 +209,8 @@ static int bind_parameter(struct binder *b, const char *pair, size_t size, bool 
     struct bind_entry e = { 0 };
     int r = 0;
     if (!percent_decode_query(pair, key_size, &text))
-        r = text.failed ? NRPC_E_NOMEM : fail(b, pair, key_size, "the parameter's name is badly encoded", NULL);
+        r = text.failed ? NRPC_E_NOMEM
+                        : fail(b, pair, key_size, "the parameter's name is badly encoded", NULL);
     char *key = r < 0 ? NULL : arena_strndup(b->arena, (const char *) text.data, text.size);
     size_t decoded = text.size;
     buf_reset(&text);
@@ -238,7 +253,9 @@ bool bind_has(const struct binder *b, const struct desc_field *f)
 
 int bind_set(struct binder *b, const struct desc_field *f, const char *text, size_t size)
 {
-    struct bind_entry e = { .path = { f }, .n_path = 1, .text = arena_strndup(b->arena, text, size), .size = size };
+    struct bind_entry e = {
+        .path = { f }, .n_path = 1, .text = arena_strndup(b->arena, text, size), .size = size
+    };
     if (e.text == NULL)
         return NRPC_E_NOMEM;
     for (size_t i = 0; i < b->n_entries; i++)
@@ -249,10 +266,12 @@ int bind_set(struct binder *b, const struct desc_field *f, const char *text, siz
     return add_entry(b, &e);
 }
 
-/* ---- writing --------------------------------------------------------------------------------------------------------- */
+/* ---- writing
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
-static int put_text(struct binder *b, const struct bind_entry *e, const struct desc_field *f, uint32_t number,
-                    struct buf *out)
+static int put_text(struct binder *b, const struct bind_entry *e, const struct desc_field *f,
+                    uint32_t number, struct buf *out)
 {
     const struct desc_field *scalar = f;
     const char *why;
@@ -279,8 +298,9 @@ static int put_text(struct binder *b, const struct bind_entry *e, const struct d
         suggest_start(&s, e->text, e->size);
         for (size_t i = 0; i < scalar->enumeration->n_values; i++)
             suggest_offer(&s, scalar->enumeration->values[i].name);
-        snprintf(message, sizeof message, "must be a name of the enum %s%s%s%s", scalar->enumeration->full_name,
-                 s.best == NULL ? "" : "; did you mean \"", s.best == NULL ? "" : s.best, s.best == NULL ? "" : "\"?");
+        snprintf(message, sizeof message, "must be a name of the enum %s%s%s%s",
+                 scalar->enumeration->full_name, s.best == NULL ? "" : "; did you mean \"",
+                 s.best == NULL ? "" : s.best, s.best == NULL ? "" : "\"?");
     }
     return fail_entry(b, e, message);
 }
@@ -353,10 +373,12 @@ int bind_write_rest(struct binder *b, const struct desc_field *body_field, struc
     return put_level(b, set, n, 0, out);
 }
 
-/* ---- the body and the path ------------------------------------------------------------------------------------------------ */
+/* ---- the body and the path
+ * ------------------------------------------------------------------------------------------------
+ */
 
-static bool find_value(const uint8_t *content, size_t size, const struct bind_entry *e, size_t level,
-                       struct wire_field *out)
+static bool find_value(const uint8_t *content, size_t size, const struct bind_entry *e,
+                       size_t level, struct wire_field *out)
 {
     for (; level < e->n_path; level++) {
         struct wire_reader r = wire_reader_of(content, size);
@@ -377,7 +399,8 @@ static bool find_value(const uint8_t *content, size_t size, const struct bind_en
     return true;
 }
 
-int bind_check_body(struct binder *b, const struct desc_field *body, const uint8_t *content, size_t size)
+int bind_check_body(struct binder *b, const struct desc_field *body, const uint8_t *content,
+                    size_t size)
 {
     int r = 0;
     struct buf own = { 0 };

@@ -1,5 +1,6 @@
-/* bind.h — path variables, query parameters and headers to fields of the request message, as wire bytes.
- * Parameters are gathered, checked against each other, then written grouped by sub-message.  Pure. */
+/* bind.h — path variables, query parameters and headers to fields of the request message, as wire
+ * bytes. Parameters are gathered, checked against each other, then written grouped by sub-message.
+ * Pure. */
 #ifndef NOVEL_GATEWAY_BIND_H
 #define NOVEL_GATEWAY_BIND_H
 #include "gateway/descriptors.h"
@@ -11,19 +12,19 @@ enum { BIND_PARAMETERS_MAX = 128 };
 struct bind_entry {
     const struct desc_field *path[ROUTE_FIELD_DEPTH];
     uint8_t n_path;
-    bool from_path;       /* a variable of the path: wins over nothing, must agree with the body */
-    const char *text;     /* decoded; lives in the arena */
+    bool from_path;   /* a variable of the path: wins over nothing, must agree with the body */
+    const char *text; /* decoded; lives in the arena */
     size_t size;
-    const char *map_key;  /* of "name[key]"; NULL: none */
+    const char *map_key; /* of "name[key]"; NULL: none */
     size_t map_key_size;
 };
 struct bind_error {
-    bool not_found;       /* a path variable that can name nothing */
-    char field[200];      /* path in proto names, or the parameter as sent */
+    bool not_found;  /* a path variable that can name nothing */
+    char field[200]; /* path in proto names, or the parameter as sent */
     char message[240];
 };
 struct binder {
-    struct arena *arena;  /* lent */
+    struct arena *arena; /* lent */
     const struct desc_message *input;
     bool accept_snake;
     struct bind_entry *entries;
@@ -32,7 +33,8 @@ struct binder {
 };
 
 void bind_start(struct binder *b, const struct desc_message *input, struct arena *arena);
-/* All variables of the match.  0, NRPC_E_PROTO with b->error, or NRPC_E_NOMEM, as everywhere here. */
+/* All variables of the match.  0, NRPC_E_PROTO with b->error, or NRPC_E_NOMEM, as everywhere here.
+ */
 int bind_path(struct binder *b, const struct route_match *m);
 /* A query string (without '?').  Unknown parameters are refused with what was meant, or ignored. */
 int bind_query(struct binder *b, const char *query, size_t size, bool ignore_unknown);
@@ -40,12 +42,13 @@ int bind_query(struct binder *b, const char *query, size_t size, bool ignore_unk
 int bind_set(struct binder *b, const struct desc_field *f, const char *text, size_t size);
 bool bind_has(const struct binder *b, const struct desc_field *f);
 
-/* Writes the entries below the body's field (body != NULL: their first step is left out, they belong into its
- * region) or all others (NULL; body_field, if any, is what was written already). */
+/* Writes the entries below the body's field (body != NULL: their first step is left out, they
+ * belong into its region) or all others (NULL; body_field, if any, is what was written already). */
 int bind_write_below(struct binder *b, const struct desc_field *body, struct buf *out);
 int bind_write_rest(struct binder *b, const struct desc_field *body_field, struct buf *out);
-/* The path's variables must not contradict the body: content is the whole message (body NULL) or that of the
- * body's field. */
-int bind_check_body(struct binder *b, const struct desc_field *body, const uint8_t *content, size_t size);
+/* The path's variables must not contradict the body: content is the whole message (body NULL) or
+ * that of the body's field. */
+int bind_check_body(struct binder *b, const struct desc_field *body, const uint8_t *content,
+                    size_t size);
 
 #endif

@@ -10,9 +10,9 @@
 #include "rpc/nrpc.h"
 
 enum {
-    OPTION_HTTP = 72295728,          /* google.api.http */
-    OPTION_ROUTE = 50901,            /* nrpc.route */
-    OPTION_ROUTE_DEFAULTS = 50903,   /* nrpc.route_defaults */
+    OPTION_HTTP = 72295728,        /* google.api.http */
+    OPTION_ROUTE = 50901,          /* nrpc.route */
+    OPTION_ROUTE_DEFAULTS = 50903, /* nrpc.route_defaults */
     NESTING_MAX = 32,
     FIELDS_MAX = 4096,
 };
@@ -54,7 +54,8 @@ static void allocator_free(void *ctx, void *p)
     (void) p; /* the arena frees all at once */
 }
 
-/* ---- look-ups ---------------------------------------------------------------------------------------- */
+/* ---- look-ups
+ * ---------------------------------------------------------------------------------------- */
 
 /* The table holds only names of the contract, so a peer's names can't make its chains longer. */
 static uint32_t name_hash(const char *name, size_t size)
@@ -70,11 +71,13 @@ static bool same(const char *known, const char *name, size_t size)
     return strncmp(known, name, size) == 0 && known[size] == '\0';
 }
 
-const struct desc_field *desc_field_by_name(const struct desc_message *m, const char *name, size_t size)
+const struct desc_field *desc_field_by_name(const struct desc_message *m, const char *name,
+                                            size_t size)
 {
     if (m->by_name == NULL || memchr(name, '\0', size) != NULL)
         return NULL;
-    for (uint32_t i = name_hash(name, size) & m->by_name_mask; m->by_name[i] != 0; i = (i + 1) & m->by_name_mask) {
+    for (uint32_t i = name_hash(name, size) & m->by_name_mask; m->by_name[i] != 0;
+         i = (i + 1) & m->by_name_mask) {
         const struct desc_field *f = &m->fields[m->by_name[i] - 1];
         if (same(f->name, name, size) || same(f->json_name, name, size))
             return f;
@@ -100,7 +103,8 @@ const struct desc_enum_value *desc_enum_by_number(const struct desc_enum *e, int
     return NULL;
 }
 
-const struct desc_enum_value *desc_enum_by_name(const struct desc_enum *e, const char *name, size_t size)
+const struct desc_enum_value *desc_enum_by_name(const struct desc_enum *e, const char *name,
+                                                size_t size)
 {
     if (memchr(name, '\0', size) != NULL)
         return NULL;
@@ -110,7 +114,8 @@ const struct desc_enum_value *desc_enum_by_name(const struct desc_enum *e, const
     return NULL;
 }
 
-const struct desc_message *desc_find_message(const struct desc_pool *p, const char *full_name, size_t size)
+const struct desc_message *desc_find_message(const struct desc_pool *p, const char *full_name,
+                                             size_t size)
 {
     return map_get(&p->messages, full_name, size);
 }
@@ -149,7 +154,8 @@ int desc_wire_type(enum desc_type type)
     }
 }
 
-/* ---- pass 1: names ------------------------------------------------------------------------------------- */
+/* ---- pass 1: names
+ * ------------------------------------------------------------------------------------- */
 
 static enum desc_wkt wkt_of(const char *full_name)
 {
@@ -157,11 +163,21 @@ static enum desc_wkt wkt_of(const char *full_name)
         const char *name;
         enum desc_wkt wkt;
     } known[] = {
-        { "Any", DESC_ANY },           { "Timestamp", DESC_TIMESTAMP },   { "Duration", DESC_DURATION },
-        { "FieldMask", DESC_FIELD_MASK }, { "Struct", DESC_STRUCT },      { "Value", DESC_VALUE },
-        { "ListValue", DESC_LIST_VALUE }, { "DoubleValue", DESC_WRAPPER }, { "FloatValue", DESC_WRAPPER },
-        { "Int64Value", DESC_WRAPPER }, { "UInt64Value", DESC_WRAPPER },  { "Int32Value", DESC_WRAPPER },
-        { "UInt32Value", DESC_WRAPPER }, { "BoolValue", DESC_WRAPPER },   { "StringValue", DESC_WRAPPER },
+        { "Any", DESC_ANY },
+        { "Timestamp", DESC_TIMESTAMP },
+        { "Duration", DESC_DURATION },
+        { "FieldMask", DESC_FIELD_MASK },
+        { "Struct", DESC_STRUCT },
+        { "Value", DESC_VALUE },
+        { "ListValue", DESC_LIST_VALUE },
+        { "DoubleValue", DESC_WRAPPER },
+        { "FloatValue", DESC_WRAPPER },
+        { "Int64Value", DESC_WRAPPER },
+        { "UInt64Value", DESC_WRAPPER },
+        { "Int32Value", DESC_WRAPPER },
+        { "UInt32Value", DESC_WRAPPER },
+        { "BoolValue", DESC_WRAPPER },
+        { "StringValue", DESC_WRAPPER },
         { "BytesValue", DESC_WRAPPER },
     };
     static const char package[] = "google.protobuf.";
@@ -203,7 +219,7 @@ static int add_enum(struct builder *b, const char *scope, const enum_proto *p)
     if (e == NULL || values == NULL || (e->full_name = join(b, scope, p->name)) == NULL)
         return no_memory(b);
     for (size_t i = 0; i < p->n_value; i++)
-        values[i] = (struct desc_enum_value) { p->value[i]->name, p->value[i]->number };
+        values[i] = (struct desc_enum_value){ p->value[i]->name, p->value[i]->number };
     e->values = values;
     e->n_values = p->n_value;
     e->prefix = common_prefix(a, p);
@@ -238,7 +254,8 @@ static int add_message(struct builder *b, const char *scope, const message_proto
     return r;
 }
 
-/* ---- pass 2: fields -------------------------------------------------------------------------------------- */
+/* ---- pass 2: fields
+ * -------------------------------------------------------------------------------------- */
 
 static const char *json_name_of(struct arena *a, const field_proto *p)
 {
@@ -382,11 +399,13 @@ static int fill_message(struct builder *b, const char *scope, const message_prot
     return r;
 }
 
-/* ---- pass 3: methods and their options --------------------------------------------------------------------- */
+/* ---- pass 3: methods and their options
+ * --------------------------------------------------------------------- */
 
-/* Extensions that protobuf-c was not told of stay in the message's unknown fields.  A split option would be
- * merged by concatenation; protoc writes each once. */
-static const ProtobufCMessageUnknownField *find_option(const ProtobufCMessage *options, uint32_t number)
+/* Extensions that protobuf-c was not told of stay in the message's unknown fields.  A split option
+ * would be merged by concatenation; protoc writes each once. */
+static const ProtobufCMessageUnknownField *find_option(const ProtobufCMessage *options,
+                                                       uint32_t number)
 {
     for (unsigned i = 0; options != NULL && i < options->n_unknown_fields; i++)
         if (options->unknown_fields[i].tag == number &&
@@ -442,11 +461,11 @@ static int fill_method(struct builder *b, const char *service, const Nrpc__Route
     const char *answer = p->output_type == NULL ? "" : p->output_type + (*p->output_type == '.');
     Nrpc__RouteOptions *route = NULL;
     Google__Api__HttpRule *http = NULL;
-    int r = read_option(b, (ProtobufCMessage *) p->options, OPTION_ROUTE, &nrpc__route_options__descriptor,
-                        (ProtobufCMessage **) &route);
+    int r = read_option(b, (ProtobufCMessage *) p->options, OPTION_ROUTE,
+                        &nrpc__route_options__descriptor, (ProtobufCMessage **) &route);
     if (r == 0)
-        r = read_option(b, (ProtobufCMessage *) p->options, OPTION_HTTP, &google__api__http_rule__descriptor,
-                        (ProtobufCMessage **) &http);
+        r = read_option(b, (ProtobufCMessage *) p->options, OPTION_HTTP,
+                        &google__api__http_rule__descriptor, (ProtobufCMessage **) &http);
     if (r < 0)
         return r;
     if (route == NULL) {
@@ -457,26 +476,32 @@ static int fill_method(struct builder *b, const char *service, const Nrpc__Route
     }
     if (defaults != NULL)
         merge_route(route, defaults);
-    *out = (struct desc_method) {
-        .name = p->name, .service = service,
+    *out = (struct desc_method){
+        .name = p->name,
+        .service = service,
         .path = arena_printf(&b->pool->arena, "/%s/%s", service, p->name),
         .input = map_get(&b->pool->messages, in, strlen(in)),
         .output = map_get(&b->pool->messages, answer, strlen(answer)),
-        .client_streaming = p->client_streaming, .server_streaming = p->server_streaming,
-        .http = http, .route = route,
+        .client_streaming = p->client_streaming,
+        .server_streaming = p->server_streaming,
+        .http = http,
+        .route = route,
     };
     if (out->path == NULL)
         return no_memory(b);
-    return out->input == NULL || out->output == NULL ? fail(b, "method of unknown types", out->path) : 0;
+    return out->input == NULL || out->output == NULL ? fail(b, "method of unknown types", out->path)
+                                                     : 0;
 }
 
-static int add_service(struct builder *b, const char *scope, const service_proto *p, struct desc_method *out)
+static int add_service(struct builder *b, const char *scope, const service_proto *p,
+                       struct desc_method *out)
 {
     const char *name = join(b, scope, p->name);
     Nrpc__RouteOptions *defaults = NULL;
-    int r = name == NULL ? no_memory(b)
-                         : read_option(b, (ProtobufCMessage *) p->options, OPTION_ROUTE_DEFAULTS,
-                                       &nrpc__route_options__descriptor, (ProtobufCMessage **) &defaults);
+    int r = name == NULL
+                ? no_memory(b)
+                : read_option(b, (ProtobufCMessage *) p->options, OPTION_ROUTE_DEFAULTS,
+                              &nrpc__route_options__descriptor, (ProtobufCMessage **) &defaults);
     for (size_t i = 0; i < p->n_method && r == 0; i++)
         r = fill_method(b, name, defaults, p->method[i], &out[i]);
     return r;
@@ -523,7 +548,7 @@ int desc_pool_new(const void *set, size_t size, struct desc_pool **out_pool, cha
     if (p == NULL)
         return no_memory(&b);
     arena_init(&p->arena, 32768);
-    b.allocator = (ProtobufCAllocator) { allocator_get, allocator_free, &p->arena };
+    b.allocator = (ProtobufCAllocator){ allocator_get, allocator_free, &p->arena };
     set_proto *parsed = google__protobuf__file_descriptor_set__unpack(&b.allocator, size, set);
     int r = parsed == NULL ? fail(&b, "not a FileDescriptorSet", NULL) : build(&b, parsed);
     if (r < 0) {

@@ -6,17 +6,19 @@
 enum state {
     REQUEST_LINE,
     HEADER_LINE,
-    HEAD_DONE,      /* HTTP1_HEAD was told; the kind of body is decided next */
+    HEAD_DONE, /* HTTP1_HEAD was told; the kind of body is decided next */
     BODY_LENGTH,
     CHUNK_SIZE,
     CHUNK_DATA,
-    CHUNK_END,      /* the line end after a chunk's data */
+    CHUNK_END, /* the line end after a chunk's data */
     TRAILER_LINE,
     WHOLE,
     BROKEN,
 };
 
-/* ---- characters ------------------------------------------------------------------------------------------------ */
+/* ---- characters
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static bool is_token_char(uint8_t c)
 {
@@ -64,13 +66,14 @@ static enum http1_result bad(struct http1 *h, int status, const char *reason)
     return HTTP1_BAD;
 }
 
-/* ---- the request line -------------------------------------------------------------------------------------------- */
+/* ---- the request line
+ * -------------------------------------------------------------------------------------------- */
 
 static bool is_target(const char *s, size_t size)
 {
     for (size_t i = 0; i < size; i++)
-        if ((uint8_t) s[i] <= 0x20 || (uint8_t) s[i] >= 0x7f || s[i] == '#' || s[i] == '"' || s[i] == '<' ||
-            s[i] == '>' || s[i] == '\\' || s[i] == '^' || s[i] == '`')
+        if ((uint8_t) s[i] <= 0x20 || (uint8_t) s[i] >= 0x7f || s[i] == '#' || s[i] == '"' ||
+            s[i] == '<' || s[i] == '>' || s[i] == '\\' || s[i] == '^' || s[i] == '`')
             return false;
     return size > 0;
 }
@@ -78,7 +81,8 @@ static bool is_target(const char *s, size_t size)
 /* origin-form, absolute-form of http(s), or "*". */
 static enum http1_result split_target(struct http1 *h)
 {
-    const char *head = (const char *) h->head.data, *t = head + h->target, *end = t + h->target_size;
+    const char *head = (const char *) h->head.data, *t = head + h->target,
+               *end = t + h->target_size;
     const char *path = t;
     if (strncasecmp(t, "http://", 7) == 0 || strncasecmp(t, "https://", 8) == 0) {
         path = t + (t[4] == ':' ? 7 : 8);
@@ -106,10 +110,11 @@ static enum http1_result parse_request_line(struct http1 *h, const char *s, size
     const char *target = space + 1, *end = s + size;
     const char *second = memchr(target, ' ', (size_t) (end - target));
     if (second == NULL || !is_target(target, (size_t) (second - target)))
-        return bad(h, 400, "the request target is missing or holds a character that is not allowed");
+        return bad(h, 400,
+                   "the request target is missing or holds a character that is not allowed");
     const char *version = second + 1;
-    if (end - version != 8 || memcmp(version, "HTTP/", 5) != 0 || version[6] != '.' || version[5] < '0' ||
-        version[5] > '9' || version[7] < '0' || version[7] > '9')
+    if (end - version != 8 || memcmp(version, "HTTP/", 5) != 0 || version[6] != '.' ||
+        version[5] < '0' || version[5] > '9' || version[7] < '0' || version[7] > '9')
         return bad(h, 400, "the request line does not end with an HTTP version");
     if (version[5] != '1')
         return bad(h, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
@@ -122,7 +127,9 @@ static enum http1_result parse_request_line(struct http1 *h, const char *s, size
     return HTTP1_MORE;
 }
 
-/* ---- header fields ---------------------------------------------------------------------------------------------------- */
+/* ---- header fields
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static enum http1_result read_content_length(struct http1 *h, const char *value, size_t size)
 {
@@ -183,8 +190,8 @@ static void read_connection(struct http1 *h, const char *value, size_t size)
     }
 }
 
-static enum http1_result read_field(struct http1 *h, const char *name, size_t name_size, const char *value,
-                                    size_t value_size)
+static enum http1_result read_field(struct http1 *h, const char *name, size_t name_size,
+                                    const char *value, size_t value_size)
 {
     if (equals(name, name_size, "content-length"))
         return read_content_length(h, value, value_size);
@@ -203,8 +210,8 @@ static enum http1_result read_field(struct http1 *h, const char *name, size_t na
 }
 
 /* Name and value of one line; lower-cases the name in place. */
-static enum http1_result split_field(struct http1 *h, char *s, size_t size, size_t *name_size, const char **value,
-                                     size_t *value_size)
+static enum http1_result split_field(struct http1 *h, char *s, size_t size, size_t *name_size,
+                                     const char **value, size_t *value_size)
 {
     if (*s == ' ' || *s == '\t')
         return bad(h, 400, "a header line is folded");
@@ -218,7 +225,9 @@ static enum http1_result split_field(struct http1 *h, char *s, size_t size, size
     *value = colon + 1;
     *value_size = size - *name_size - 1;
     trim(value, value_size);
-    return is_field_value(*value, *value_size) ? HTTP1_MORE : bad(h, 400, "a header value holds a control character");
+    return is_field_value(*value, *value_size)
+               ? HTTP1_MORE
+               : bad(h, 400, "a header value holds a control character");
 }
 
 static enum http1_result head_ended(struct http1 *h)
@@ -244,16 +253,21 @@ static enum http1_result parse_header_line(struct http1 *h, char *s, size_t size
     if (split_field(h, s, size, &name_size, &value, &value_size) == HTTP1_BAD)
         return HTTP1_BAD;
     const char *head = (const char *) h->head.data;
-    h->fields[h->n_fields++] = (struct http1_field) { (uint16_t) (s - head), (uint16_t) name_size,
-                                                      (uint16_t) (value - head), (uint16_t) value_size };
+    h->fields[h->n_fields++] =
+        (struct http1_field){ (uint16_t) (s - head), (uint16_t) name_size,
+                              (uint16_t) (value - head), (uint16_t) value_size };
     return read_field(h, s, name_size, value, value_size);
 }
 
-/* ---- lines ------------------------------------------------------------------------------------------------------------ */
+/* ---- lines
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
-/* Moves data up to and with its LF into b.  1: a line is whole, its end taken off; 0: more is needed;
- * -1: over max; -2: the line ends without CR; -3: no memory.  from is where the line starts in b. */
-static int take_line(struct buf *b, size_t from, size_t max, const uint8_t *data, size_t size, size_t *out_used)
+/* Moves data up to and with its LF into b.  1: a line is whole, its end taken off; 0: more is
+ * needed; -1: over max; -2: the line ends without CR; -3: no memory.  from is where the line starts
+ * in b. */
+static int take_line(struct buf *b, size_t from, size_t max, const uint8_t *data, size_t size,
+                     size_t *out_used)
 {
     const uint8_t *lf = memchr(data, '\n', size);
     size_t n = lf == NULL ? size : (size_t) (lf - data) + 1;
@@ -279,7 +293,8 @@ static enum http1_result line_failed(struct http1 *h, int why, int too_long, con
     return why == -1 ? bad(h, too_long, reason) : bad(h, 400, "a line does not end with CR LF");
 }
 
-static enum http1_result feed_request_line(struct http1 *h, const uint8_t *data, size_t size, size_t *out_used)
+static enum http1_result feed_request_line(struct http1 *h, const uint8_t *data, size_t size,
+                                           size_t *out_used)
 {
     int r = take_line(&h->head, 0, HTTP1_LINE_MAX, data, size, out_used);
     if (r < 0)
@@ -295,9 +310,11 @@ static enum http1_result feed_request_line(struct http1 *h, const uint8_t *data,
     return result;
 }
 
-static enum http1_result feed_header_line(struct http1 *h, const uint8_t *data, size_t size, size_t *out_used)
+static enum http1_result feed_header_line(struct http1 *h, const uint8_t *data, size_t size,
+                                          size_t *out_used)
 {
-    int r = take_line(&h->head, h->line_start, HTTP1_HEADERS_MAX - h->header_bytes, data, size, out_used);
+    int r = take_line(&h->head, h->line_start, HTTP1_HEADERS_MAX - h->header_bytes, data, size,
+                      out_used);
     if (r < 0)
         return line_failed(h, r, 431, "the header fields are larger than 16384 bytes");
     if (r == 0)
@@ -309,7 +326,9 @@ static enum http1_result feed_header_line(struct http1 *h, const uint8_t *data, 
     return result;
 }
 
-/* ---- the body -------------------------------------------------------------------------------------------------------------- */
+/* ---- the body
+ * --------------------------------------------------------------------------------------------------------------
+ */
 
 static enum http1_result parse_chunk_size(struct http1 *h)
 {
@@ -318,8 +337,9 @@ static enum http1_result parse_chunk_size(struct http1 *h)
     uint64_t length = 0;
     for (; digits < size; digits++) {
         char c = s[digits];
-        unsigned v = c >= '0' && c <= '9' ? (unsigned) (c - '0')
-                     : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (unsigned) ((c | 0x20) - 'a' + 10) : 16;
+        unsigned v = c >= '0' && c <= '9'                     ? (unsigned) (c - '0')
+                     : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (unsigned) ((c | 0x20) - 'a' + 10)
+                                                              : 16;
         if (v == 16)
             break;
         length = length << 4 | v;
@@ -334,7 +354,8 @@ static enum http1_result parse_chunk_size(struct http1 *h)
     return HTTP1_MORE;
 }
 
-static enum http1_result feed_trailer_line(struct http1 *h, const uint8_t *data, size_t size, size_t *out_used)
+static enum http1_result feed_trailer_line(struct http1 *h, const uint8_t *data, size_t size,
+                                           size_t *out_used)
 {
     int r = take_line(&h->line, 0, HTTP1_TRAILERS_MAX - h->trailer_bytes, data, size, out_used);
     if (r < 0)
@@ -355,12 +376,15 @@ static enum http1_result feed_trailer_line(struct http1 *h, const uint8_t *data,
     return result;
 }
 
-static enum http1_result feed_chunk_line(struct http1 *h, const uint8_t *data, size_t size, size_t *out_used)
+static enum http1_result feed_chunk_line(struct http1 *h, const uint8_t *data, size_t size,
+                                         size_t *out_used)
 {
     size_t max = h->state == CHUNK_END ? 0 : HTTP1_CHUNK_LINE_MAX;
     int r = take_line(&h->line, 0, max, data, size, out_used);
     if (r < 0)
-        return line_failed(h, r, 400, h->state == CHUNK_END ? "a chunk is longer than its size" : "a chunk line is too long");
+        return line_failed(h, r, 400,
+                           h->state == CHUNK_END ? "a chunk is longer than its size"
+                                                 : "a chunk line is too long");
     if (r == 0)
         return HTTP1_MORE;
     if (h->state == CHUNK_SIZE)
@@ -369,8 +393,8 @@ static enum http1_result feed_chunk_line(struct http1 *h, const uint8_t *data, s
     return HTTP1_MORE;
 }
 
-static enum http1_result feed_data(struct http1 *h, const uint8_t *data, size_t size, size_t *out_used,
-                                   struct http1_text *out_body)
+static enum http1_result feed_data(struct http1 *h, const uint8_t *data, size_t size,
+                                   size_t *out_used, struct http1_text *out_body)
 {
     size_t n = size < h->left ? size : (size_t) h->left;
     *out_used = n;
@@ -379,7 +403,7 @@ static enum http1_result feed_data(struct http1 *h, const uint8_t *data, size_t 
         h->state = h->chunked ? CHUNK_END : WHOLE;
     if (n == 0)
         return HTTP1_MORE;
-    *out_body = (struct http1_text) { (const char *) data, n };
+    *out_body = (struct http1_text){ (const char *) data, n };
     return HTTP1_BODY;
 }
 
@@ -389,8 +413,8 @@ static void begin_body(struct http1 *h)
     h->state = h->chunked ? CHUNK_SIZE : h->left > 0 ? BODY_LENGTH : WHOLE;
 }
 
-static enum http1_result feed_once(struct http1 *h, const uint8_t *data, size_t size, size_t *out_used,
-                                   struct http1_text *out_body)
+static enum http1_result feed_once(struct http1 *h, const uint8_t *data, size_t size,
+                                   size_t *out_used, struct http1_text *out_body)
 {
     switch ((enum state) h->state) {
     case REQUEST_LINE:
@@ -457,7 +481,7 @@ bool http1_is_idle(const struct http1 *h)
 
 static struct http1_text text_at(const struct http1 *h, size_t at, size_t size)
 {
-    return (struct http1_text) { (const char *) h->head.data + at, size };
+    return (struct http1_text){ (const char *) h->head.data + at, size };
 }
 
 struct http1_text http1_method(const struct http1 *h)
@@ -472,13 +496,13 @@ struct http1_text http1_target(const struct http1 *h)
 
 struct http1_text http1_path(const struct http1 *h)
 {
-    return h->path_size == 0 ? (struct http1_text) { "/", 1 } : text_at(h, h->path, h->path_size);
+    return h->path_size == 0 ? (struct http1_text){ "/", 1 } : text_at(h, h->path, h->path_size);
 }
 
 struct http1_text http1_query(const struct http1 *h)
 {
     if (h->query_size == 0)
-        return (struct http1_text) { "", 0 };
+        return (struct http1_text){ "", 0 };
     return text_at(h, (size_t) h->path + h->path_size + 1, (size_t) h->query_size - 1);
 }
 
@@ -490,7 +514,7 @@ struct http1_text http1_find(const struct http1 *h, const char *name)
         if (f->name_size == size && memcmp(h->head.data + f->name, name, size) == 0)
             return text_at(h, f->value, f->value_size);
     }
-    return (struct http1_text) { NULL, 0 };
+    return (struct http1_text){ NULL, 0 };
 }
 
 bool http1_join(const struct http1 *h, const char *name, struct buf *out)

@@ -11,34 +11,35 @@
 #include "rpc/nrpc.h"
 
 enum state {
-    WANT_VALUE,          /* at the start, after ':' or after ',' in an array */
-    WANT_VALUE_OR_END,   /* after '[' */
-    WANT_KEY_OR_END,     /* after '{' */
-    WANT_KEY,            /* after ',' in an object */
+    WANT_VALUE,        /* at the start, after ':' or after ',' in an array */
+    WANT_VALUE_OR_END, /* after '[' */
+    WANT_KEY_OR_END,   /* after '{' */
+    WANT_KEY,          /* after ',' in an object */
     WANT_COLON,
-    WANT_COMMA_OR_END,   /* after a value inside something */
-    WANT_NOTHING,        /* after the outermost value */
+    WANT_COMMA_OR_END, /* after a value inside something */
+    WANT_NOTHING,      /* after the outermost value */
     IN_STRING,
-    IN_ESCAPE,           /* after '\' */
-    IN_UNICODE,          /* the four digits of \u */
-    WANT_LOW_BACKSLASH,  /* after a high surrogate */
+    IN_ESCAPE,          /* after '\' */
+    IN_UNICODE,         /* the four digits of \u */
+    WANT_LOW_BACKSLASH, /* after a high surrogate */
     WANT_LOW_U,
     IN_LITERAL,
-    NUMBER_MINUS,        /* after '-' */
-    NUMBER_ZERO,         /* after a leading 0 */
+    NUMBER_MINUS, /* after '-' */
+    NUMBER_ZERO,  /* after a leading 0 */
     NUMBER_DIGITS,
-    NUMBER_POINT,        /* after '.' */
+    NUMBER_POINT, /* after '.' */
     NUMBER_FRACTION,
-    NUMBER_E,            /* after 'e' */
-    NUMBER_SIGN,         /* after 'e+' */
+    NUMBER_E,    /* after 'e' */
+    NUMBER_SIGN, /* after 'e+' */
     NUMBER_EXPONENT,
 };
 
-/* ---- the keys of one object ------------------------------------------------------------------------------ */
+/* ---- the keys of one object
+ * ------------------------------------------------------------------------------ */
 
 enum { FEW_KEYS = 12 };
-/* Hash set of keyed 64-bit hashes: two different keys of a body would have to collide in 64 bits of SipHash
- * under a secret key, so the keys' text need not be kept. */
+/* Hash set of keyed 64-bit hashes: two different keys of a body would have to collide in 64 bits of
+ * SipHash under a secret key, so the keys' text need not be kept. */
 struct json_key_set {
     size_t count, slots;
     uint64_t slot[];
@@ -108,10 +109,12 @@ static int add_key(struct json_reader *r, const char *key, size_t size)
     return 1;
 }
 
-/* ---- errors ------------------------------------------------------------------------------------------------ */
+/* ---- errors
+ * ------------------------------------------------------------------------------------------------
+ */
 
-static int fail_at(struct json_reader *r, uint64_t offset, uint64_t line, uint64_t column, const char *format,
-                   va_list args)
+static int fail_at(struct json_reader *r, uint64_t offset, uint64_t line, uint64_t column,
+                   const char *format, va_list args)
 {
     struct json_error *e = &r->error;
     vsnprintf(e->message, sizeof e->message, format, args);
@@ -136,7 +139,8 @@ int json_reader_fail(struct json_reader *r, const char *format, ...)
     return result;
 }
 
-static int fail_here(struct json_reader *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static int fail_here(struct json_reader *r, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 static int fail_here(struct json_reader *r, const char *format, ...)
 {
     va_list args;
@@ -153,14 +157,15 @@ static int unexpected(struct json_reader *r, uint8_t c, const char *wanted)
     return fail_here(r, "expected %s, found byte 0x%02x", wanted, c);
 }
 
-/* ---- the path to the value being read ----------------------------------------------------------------------- */
+/* ---- the path to the value being read
+ * ----------------------------------------------------------------------- */
 
 static bool is_plain_name(const char *name, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
         char c = name[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '@' ||
-              c == '-'))
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '_' || c == '@' || c == '-'))
             return false;
     }
     return size > 0;
@@ -191,7 +196,9 @@ static void path_to_element(struct json_reader *r)
     buf_putc(&r->path, ']');
 }
 
-/* ---- tokens --------------------------------------------------------------------------------------------------- */
+/* ---- tokens
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static int emit(struct json_reader *r, enum json_token token, const char *text, size_t size)
 {
@@ -214,9 +221,9 @@ static int begin(struct json_reader *r, bool array)
         return fail_here(r, "nested deeper than %d levels", JSON_DEPTH_MAX);
     if (emit(r, array ? JSON_BEGIN_ARRAY : JSON_BEGIN_OBJECT, "", 0) < 0)
         return r->failed;
-    r->levels[++r->depth] = (struct json_level) {
-        .array = array, .path_size = (uint32_t) r->path.size, .first_key = (uint32_t) (r->keys.size / 8)
-    };
+    r->levels[++r->depth] = (struct json_level){ .array = array,
+                                                 .path_size = (uint32_t) r->path.size,
+                                                 .first_key = (uint32_t) (r->keys.size / 8) };
     r->state = array ? WANT_VALUE_OR_END : WANT_KEY_OR_END;
     return 0;
 }
@@ -319,7 +326,8 @@ static int in_literal(struct json_reader *r, uint8_t c)
     return emit(r, (enum json_token) r->literal, "", 0);
 }
 
-/* Moves on by one character of a number.  1: c belongs to it; 0: the number ended before c; negative: wrong. */
+/* Moves on by one character of a number.  1: c belongs to it; 0: the number ended before c;
+ * negative: wrong. */
 static int number_step(struct json_reader *r, uint8_t c)
 {
     bool digit = c >= '0' && c <= '9';
@@ -355,7 +363,9 @@ static int number_step(struct json_reader *r, uint8_t c)
     }
 }
 
-/* ---- strings --------------------------------------------------------------------------------------------------- */
+/* ---- strings
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 /* One byte >= 0x80, or any byte inside a sequence.  The ranges are RFC 3629's table. */
 static int utf8_step(struct json_reader *r, uint8_t c)
@@ -385,7 +395,8 @@ static int string_byte(struct json_reader *r, uint8_t c)
 {
     if (c >= 0x80 || r->utf8_left > 0)
         return utf8_step(r, c);
-    return c < 0x20 ? fail_here(r, "a control character (0x%02x) must be written as an escape", c) : 0;
+    return c < 0x20 ? fail_here(r, "a control character (0x%02x) must be written as an escape", c)
+                    : 0;
 }
 
 /* Plain characters need no look at a state: what most of a string is made of. */
@@ -394,7 +405,8 @@ static inline bool is_plain(uint8_t c)
     return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
 }
 
-/* Reads string bytes from data[*at]; stops after the quote, at an escape, or at the end of the piece. */
+/* Reads string bytes from data[*at]; stops after the quote, at an escape, or at the end of the
+ * piece. */
 static int in_string(struct json_reader *r, const uint8_t *data, size_t size, size_t *at)
 {
     size_t start = *at, i = start;
@@ -482,7 +494,9 @@ static int in_unicode(struct json_reader *r, uint8_t c)
     return 0;
 }
 
-/* ---- the machine --------------------------------------------------------------------------------------------------- */
+/* ---- the machine
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static int comma_or_end(struct json_reader *r, uint8_t c)
 {
@@ -605,7 +619,8 @@ int json_reader_finish(struct json_reader *r)
         r->state == NUMBER_EXPONENT)
         number_ended(r);
     if (r->failed == 0 && r->state != WANT_NOTHING)
-        return fail_here(r, r->offset == 0 ? "the document is empty" : "the document ends too early");
+        return fail_here(r,
+                         r->offset == 0 ? "the document is empty" : "the document ends too early");
     return r->failed;
 }
 
@@ -613,8 +628,9 @@ void json_reader_init(struct json_reader *r, json_token_fn *fn, void *ctx)
 {
     /* The levels are set as they open; zeroing four kilobytes a request would be for nothing. */
     memset(r, 0, offsetof(struct json_reader, levels));
-    memset((char *) r + offsetof(struct json_reader, text), 0, sizeof *r - offsetof(struct json_reader, text));
-    r->levels[0] = (struct json_level) { 0 };
+    memset((char *) r + offsetof(struct json_reader, text), 0,
+           sizeof *r - offsetof(struct json_reader, text));
+    r->levels[0] = (struct json_level){ 0 };
     r->fn = fn;
     r->ctx = ctx;
     r->line = 1;

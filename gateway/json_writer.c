@@ -9,11 +9,12 @@
 
 /* 0: stands for itself; 'u': \u00XX; else the letter after the backslash. */
 static const char escapes[256] = {
-    ['"'] = '"', ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't',
-    [0x00] = 'u', [0x01] = 'u', [0x02] = 'u', [0x03] = 'u', [0x04] = 'u', [0x05] = 'u', [0x06] = 'u',
-    [0x07] = 'u', [0x0b] = 'u', [0x0e] = 'u', [0x0f] = 'u', [0x10] = 'u', [0x11] = 'u', [0x12] = 'u',
-    [0x13] = 'u', [0x14] = 'u', [0x15] = 'u', [0x16] = 'u', [0x17] = 'u', [0x18] = 'u', [0x19] = 'u',
-    [0x1a] = 'u', [0x1b] = 'u', [0x1c] = 'u', [0x1d] = 'u', [0x1e] = 'u', [0x1f] = 'u', [0x7f] = 'u',
+    ['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r',
+    ['\t'] = 't', [0x00] = 'u',  [0x01] = 'u', [0x02] = 'u', [0x03] = 'u', [0x04] = 'u',
+    [0x05] = 'u', [0x06] = 'u',  [0x07] = 'u', [0x0b] = 'u', [0x0e] = 'u', [0x0f] = 'u',
+    [0x10] = 'u', [0x11] = 'u',  [0x12] = 'u', [0x13] = 'u', [0x14] = 'u', [0x15] = 'u',
+    [0x16] = 'u', [0x17] = 'u',  [0x18] = 'u', [0x19] = 'u', [0x1a] = 'u', [0x1b] = 'u',
+    [0x1c] = 'u', [0x1d] = 'u',  [0x1e] = 'u', [0x1f] = 'u', [0x7f] = 'u',
 };
 
 static void put_escaped(struct buf *b, const char *text, size_t size)
@@ -27,9 +28,9 @@ static void put_escaped(struct buf *b, const char *text, size_t size)
         buf_put(b, text + start, i - start);
         start = i + 1;
         if (escapes[c] == 'u')
-            buf_put(b, (char[]) { '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] }, 6);
+            buf_put(b, (char[]){ '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] }, 6);
         else
-            buf_put(b, (char[]) { '\\', escapes[c] }, 2);
+            buf_put(b, (char[]){ '\\', escapes[c] }, 2);
     }
     buf_put(b, text + start, size - start);
 }
@@ -91,7 +92,8 @@ void json_put_double(struct buf *b, double value, bool point)
     char text[32];
     if (put_special(b, value))
         return;
-    if (fabs(value) < 1e15 && value == (double) (int64_t) value && !(value == 0 && signbit(value))) {
+    if (fabs(value) < 1e15 && value == (double) (int64_t) value &&
+        !(value == 0 && signbit(value))) {
         json_put_int(b, (int64_t) value);
         if (point)
             buf_puts(b, ".0");

@@ -1,4 +1,5 @@
-/* json_writer.h — JSON text into a buffer.  Pure.  Failures of memory show in the buffer (buf.failed). */
+/* json_writer.h — JSON text into a buffer.  Pure.  Failures of memory show in the buffer
+ * (buf.failed). */
 #ifndef NOVEL_GATEWAY_JSON_WRITER_H
 #define NOVEL_GATEWAY_JSON_WRITER_H
 #include <stdbool.h>

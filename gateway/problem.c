@@ -14,14 +14,34 @@ const char *problem_phrase(int http_status)
         int status;
         const char *phrase;
     } known[] = {
-        { 200, "OK" }, { 201, "Created" }, { 202, "Accepted" }, { 204, "No Content" }, { 304, "Not Modified" },
-        { 400, "Bad Request" }, { 401, "Unauthorized" }, { 403, "Forbidden" }, { 404, "Not Found" },
-        { 405, "Method Not Allowed" }, { 406, "Not Acceptable" }, { 408, "Request Timeout" }, { 409, "Conflict" },
-        { 412, "Precondition Failed" }, { 413, "Content Too Large" }, { 414, "URI Too Long" },
-        { 415, "Unsupported Media Type" }, { 417, "Expectation Failed" }, { 422, "Unprocessable Entity" },
-        { 429, "Too Many Requests" }, { 431, "Request Header Fields Too Large" }, { 499, "Client Closed Request" },
-        { 500, "Internal Server Error" }, { 501, "Not Implemented" }, { 502, "Bad Gateway" },
-        { 503, "Service Unavailable" }, { 504, "Gateway Timeout" }, { 505, "HTTP Version Not Supported" },
+        { 200, "OK" },
+        { 201, "Created" },
+        { 202, "Accepted" },
+        { 204, "No Content" },
+        { 304, "Not Modified" },
+        { 400, "Bad Request" },
+        { 401, "Unauthorized" },
+        { 403, "Forbidden" },
+        { 404, "Not Found" },
+        { 405, "Method Not Allowed" },
+        { 406, "Not Acceptable" },
+        { 408, "Request Timeout" },
+        { 409, "Conflict" },
+        { 412, "Precondition Failed" },
+        { 413, "Content Too Large" },
+        { 414, "URI Too Long" },
+        { 415, "Unsupported Media Type" },
+        { 417, "Expectation Failed" },
+        { 422, "Unprocessable Entity" },
+        { 429, "Too Many Requests" },
+        { 431, "Request Header Fields Too Large" },
+        { 499, "Client Closed Request" },
+        { 500, "Internal Server Error" },
+        { 501, "Not Implemented" },
+        { 502, "Bad Gateway" },
+        { 503, "Service Unavailable" },
+        { 504, "Gateway Timeout" },
+        { 505, "HTTP Version Not Supported" },
     };
     for (size_t i = 0; i < ARRAY_SIZE(known); i++)
         if (known[i].status == http_status)
@@ -65,7 +85,8 @@ int problem_http_status(nrpc_code code, const struct problem_context *c)
     }
 }
 
-/* ---- what the server added ------------------------------------------------------------------------------------------ */
+/* ---- what the server added
+ * ------------------------------------------------------------------------------------------ */
 
 static void add_field(struct problem *p, struct arena *arena, nrpc_slice field, nrpc_slice message)
 {
@@ -78,12 +99,15 @@ static void add_field(struct problem *p, struct arena *arena, nrpc_slice field, 
     struct problem_field *f = n < FIELDS_MAX ? arena_zero(arena, 1, sizeof *f) : NULL;
     if (f == NULL)
         return;
-    *f = (struct problem_field) { .field = (const char *) field.data, .message = (const char *) message.data,
-                                  .field_size = field.size, .message_size = message.size };
+    *f = (struct problem_field){ .field = (const char *) field.data,
+                                 .message = (const char *) message.data,
+                                 .field_size = field.size,
+                                 .message_size = message.size };
     *end = f;
 }
 
-void problem_add_field(struct problem *p, struct arena *arena, const char *field, const char *message)
+void problem_add_field(struct problem *p, struct arena *arena, const char *field,
+                       const char *message)
 {
     nrpc_slice f = { arena_copy(arena, field, strlen(field)), strlen(field) };
     nrpc_slice m = { arena_copy(arena, message, strlen(message)), strlen(message) };
@@ -93,7 +117,7 @@ void problem_add_field(struct problem *p, struct arena *arena, const char *field
 
 static nrpc_slice slice_of(const struct wire_field *f)
 {
-    return (nrpc_slice) { f->data, f->size };
+    return (nrpc_slice){ f->data, f->size };
 }
 
 /* The last field `number` of a message when it holds bytes. */
@@ -176,15 +200,19 @@ static void read_details(struct problem *p, struct arena *arena, nrpc_slice stat
 void problem_from_status(struct problem *p, const nrpc_status *st, const struct problem_context *c,
                          struct arena *arena)
 {
-    *p = (struct problem) { .code = st->code, .status = problem_http_status(st->code, c),
-                            .reason = nrpc_code_name(st->code) };
-    p->detail = st->message == NULL || *st->message == '\0' ? problem_phrase(p->status) : st->message;
-    p->details = (nrpc_slice) { st->details, st->details_size };
+    *p = (struct problem){ .code = st->code,
+                           .status = problem_http_status(st->code, c),
+                           .reason = nrpc_code_name(st->code) };
+    p->detail =
+        st->message == NULL || *st->message == '\0' ? problem_phrase(p->status) : st->message;
+    p->details = (nrpc_slice){ st->details, st->details_size };
     if (st->details_size > 0)
         read_details(p, arena, p->details);
-    if (p->status == 500) /* what went wrong inside stays inside: the log has it under the request's id */
+    if (p->status ==
+        500) /* what went wrong inside stays inside: the log has it under the request's id */
         p->detail = "The server met an error of its own. Quote the request_id when you report it.";
-    if (st->code == NRPC_RESOURCE_EXHAUSTED && (strstr(p->reason, "TOO_LARGE") || strstr(p->reason, "TOO_BIG")))
+    if (st->code == NRPC_RESOURCE_EXHAUSTED &&
+        (strstr(p->reason, "TOO_LARGE") || strstr(p->reason, "TOO_BIG")))
         p->status = 413;
     if (st->code == NRPC_FAILED_PRECONDITION && strncmp(p->reason, "IDEMPOTENCY_", 12) == 0)
         p->status = 422;
@@ -192,7 +220,9 @@ void problem_from_status(struct problem *p, const nrpc_status *st, const struct 
         p->retry_after_s = 1;
 }
 
-/* ---- text ----------------------------------------------------------------------------------------------------------------- */
+/* ---- text
+ * -----------------------------------------------------------------------------------------------------------------
+ */
 
 static void put_member(struct buf *out, const char *key, const char *value)
 {
@@ -209,7 +239,8 @@ static void put_field(struct buf *out, const struct problem_field *f)
     buf_putc(out, '}');
 }
 
-void problem_put(struct buf *out, const struct problem *p, const char *instance, const char *request_id)
+void problem_put(struct buf *out, const struct problem *p, const char *instance,
+                 const char *request_id)
 {
     const char *phrase = problem_phrase(p->status);
     buf_puts(out, "{\"type\":\"about:blank\"");

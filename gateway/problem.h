@@ -1,6 +1,6 @@
-/* problem.h — what went wrong, as HTTP tells it.  One shape for the gateway's own errors and the server's:
- * problem+json (RFC 9457) with the old API's keys beside its members, or google.rpc.Status for routes of the
- * standard dialect.  Pure. */
+/* problem.h — what went wrong, as HTTP tells it.  One shape for the gateway's own errors and the
+ * server's: problem+json (RFC 9457) with the old API's keys beside its members, or
+ * google.rpc.Status for routes of the standard dialect.  Pure. */
 #ifndef NOVEL_GATEWAY_PROBLEM_H
 #define NOVEL_GATEWAY_PROBLEM_H
 #include "gateway/to_json.h"
@@ -13,7 +13,7 @@ struct problem_field {
     struct problem_field *next;
 };
 struct problem {
-    int status;                   /* HTTP */
+    int status; /* HTTP */
     nrpc_code code;
     const char *reason;           /* "NOT_FOUND"; UPPER_SNAKE */
     const char *detail;           /* what a person reads */
@@ -22,8 +22,8 @@ struct problem {
     nrpc_slice details;           /* packed google.rpc.Status of the server; may be empty */
 };
 struct problem_context {
-    int invalid_argument_code;    /* of the route; 0 is 400 */
-    bool if_match;                /* the request carried If-Match */
+    int invalid_argument_code; /* of the route; 0 is 400 */
+    bool if_match;             /* the request carried If-Match */
 };
 
 /* The phrase of an HTTP status: "Not Found". */
@@ -34,10 +34,12 @@ int problem_http_status(nrpc_code code, const struct problem_context *c);
 void problem_from_status(struct problem *p, const nrpc_status *st, const struct problem_context *c,
                          struct arena *arena);
 /* Appends one field; texts are copied into the arena.  Without memory the field is left out. */
-void problem_add_field(struct problem *p, struct arena *arena, const char *field, const char *message);
+void problem_add_field(struct problem *p, struct arena *arena, const char *field,
+                       const char *message);
 
 /* The JSON object of the problem.  instance and request_id may be NULL. */
-void problem_put(struct buf *out, const struct problem *p, const char *instance, const char *request_id);
+void problem_put(struct buf *out, const struct problem *p, const char *instance,
+                 const char *request_id);
 /* The same as google.rpc.Status in the standard mapping. */
 void problem_put_status(struct buf *out, const struct problem *p, struct to_json *json);
 

@@ -16,7 +16,7 @@ struct leaf {
 struct node {
     struct node *sibling, *children; /* literals */
     struct node *one, *rest;
-    struct template_slice literal;   /* decoded */
+    struct template_slice literal; /* decoded */
     struct leaf *leaves;
 };
 struct router {
@@ -51,7 +51,9 @@ static bool same(struct template_slice a, const char *text, size_t size)
     return a.size == size && memcmp(a.text, text, size) == 0;
 }
 
-/* ---- compiling ----------------------------------------------------------------------------------------------- */
+/* ---- compiling
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static int resolve_path(struct compiler *c, struct template_slice text, struct route_variable *v)
 {
@@ -59,14 +61,16 @@ static int resolve_path(struct compiler *c, struct template_slice text, struct r
     while (true) {
         const char *dot = memchr(text.text, '.', text.size);
         size_t n = dot == NULL ? text.size : (size_t) (dot - text.text);
-        const struct desc_field *f = m == NULL || m->wkt != DESC_PLAIN ? NULL : desc_field_by_name(m, text.text, n);
+        const struct desc_field *f =
+            m == NULL || m->wkt != DESC_PLAIN ? NULL : desc_field_by_name(m, text.text, n);
         if (f == NULL || f->repeated || v->n_path == ROUTE_FIELD_DEPTH)
             return fail(c, "a path variable names no singular field of the request", text.text);
         v->path[v->n_path++] = f;
         m = f->message;
         if (dot == NULL)
-            return m != NULL && (m->wkt == DESC_PLAIN || m->wkt == DESC_ANY || m->wkt == DESC_STRUCT ||
-                                 m->wkt == DESC_VALUE || m->wkt == DESC_LIST_VALUE)
+            return m != NULL &&
+                           (m->wkt == DESC_PLAIN || m->wkt == DESC_ANY || m->wkt == DESC_STRUCT ||
+                            m->wkt == DESC_VALUE || m->wkt == DESC_LIST_VALUE)
                        ? fail(c, "a path variable names a message", f->name)
                        : 0;
         text.text += n + 1;
@@ -74,7 +78,8 @@ static int resolve_path(struct compiler *c, struct template_slice text, struct r
     }
 }
 
-static int bind_fields(struct compiler *c, struct route *r, const struct template *t, const Google__Api__HttpRule *rule)
+static int bind_fields(struct compiler *c, struct route *r, const struct template *t,
+                       const Google__Api__HttpRule *rule)
 {
     r->variables = arena_zero(&c->router->arena, t->n_variables, sizeof *r->variables);
     if (r->variables == NULL)
@@ -97,7 +102,8 @@ static int bind_fields(struct compiler *c, struct route *r, const struct templat
             return fail(c, "body names no field of the request", rule->body);
     }
     if (*rule->response_body != '\0') {
-        r->response_body = desc_field_by_name(c->method->output, rule->response_body, strlen(rule->response_body));
+        r->response_body =
+            desc_field_by_name(c->method->output, rule->response_body, strlen(rule->response_body));
         if (r->response_body == NULL)
             return fail(c, "response_body names no field of the response", rule->response_body);
     }
@@ -120,7 +126,8 @@ static struct node *child(struct compiler *c, struct node *parent, const struct 
             if (same(found->literal, (const char *) decoded.data, decoded.size))
                 break;
         if (found == NULL && (found = arena_zero(a, 1, sizeof *found)) != NULL) {
-            found->literal = (struct template_slice) { arena_copy(a, decoded.data, decoded.size), decoded.size };
+            found->literal =
+                (struct template_slice){ arena_copy(a, decoded.data, decoded.size), decoded.size };
             if (found->literal.text == NULL)
                 found = NULL;
             else {
@@ -133,7 +140,8 @@ static struct node *child(struct compiler *c, struct node *parent, const struct 
     return found;
 }
 
-static int add_leaf(struct compiler *c, struct node *n, struct template_slice verb, const struct route *r)
+static int add_leaf(struct compiler *c, struct node *n, struct template_slice verb,
+                    const struct route *r)
 {
     struct leaf *l = n->leaves;
     while (l != NULL && !same(l->verb, verb.text, verb.size))
@@ -148,8 +156,8 @@ static int add_leaf(struct compiler *c, struct node *n, struct template_slice ve
     }
     for (size_t i = 0; i < l->n_routes; i++)
         if (strcmp(l->routes[i]->http_method, r->http_method) == 0) {
-            snprintf(c->error, 256, "%s and %s both claim %s %s", l->routes[i]->method->path, r->method->path,
-                     r->http_method, r->template_text);
+            snprintf(c->error, 256, "%s and %s both claim %s %s", l->routes[i]->method->path,
+                     r->method->path, r->http_method, r->template_text);
             return NRPC_E_INVAL;
         }
     if (l->n_routes == ARRAY_SIZE(((struct route_match *) 0)->allowed))
@@ -178,7 +186,8 @@ static int keep_route(struct router *router, struct route *r)
     return 0;
 }
 
-static bool pattern_of(const Google__Api__HttpRule *rule, const char **out_method, const char **out_template)
+static bool pattern_of(const Google__Api__HttpRule *rule, const char **out_method,
+                       const char **out_template)
 {
     switch (rule->pattern_case) {
     case GOOGLE__API__HTTP_RULE__PATTERN_GET:
@@ -245,7 +254,8 @@ static int compile_method(struct compiler *c)
     return e;
 }
 
-int router_new(const struct desc_pool *pool, const char *prefix, struct router **out_router, char error[static 256])
+int router_new(const struct desc_pool *pool, const char *prefix, struct router **out_router,
+               char error[static 256])
 {
     struct router *r = alloc_zero(1, sizeof *r);
     if (r == NULL)
@@ -292,7 +302,9 @@ const struct route *router_at(const struct router *r, size_t i)
     return r->routes[i];
 }
 
-/* ---- matching -------------------------------------------------------------------------------------------------- */
+/* ---- matching
+ * --------------------------------------------------------------------------------------------------
+ */
 
 struct search {
     struct route_match *match;
@@ -358,7 +370,8 @@ static bool try_leaf(struct search *s, const struct node *n)
     return false;
 }
 
-/* Recursion goes as deep as the templates do, not the path.  Each node has one depth, so each is seen once. */
+/* Recursion goes as deep as the templates do, not the path.  Each node has one depth, so each is
+ * seen once. */
 static bool walk(struct search *s, const struct node *n, size_t at)
 {
     const struct route_match *m = s->match;
@@ -377,8 +390,8 @@ static bool walk(struct search *s, const struct node *n, size_t at)
     return n->rest != NULL && try_leaf(s, n->rest);
 }
 
-static enum route_result match_at(const struct router *r, const char *method, const char *path, size_t size,
-                                  struct route_match *m)
+static enum route_result match_at(const struct router *r, const char *method, const char *path,
+                                  size_t size, struct route_match *m)
 {
     struct search s = { m, strcmp(method, "HEAD") == 0 ? "GET" : method, { "", 0 } };
     m->path = path;
@@ -389,16 +402,17 @@ static enum route_result match_at(const struct router *r, const char *method, co
     if (m->n_segments > 0) {
         size_t last = m->n_segments - 1;
         uint16_t end = m->ends[last];
-        const char *text = path + m->starts[last], *colon = memrchr(text, ':', end - m->starts[last]);
+        const char *text = path + m->starts[last],
+                   *colon = memrchr(text, ':', end - m->starts[last]);
         if (colon != NULL) {
-            s.verb = (struct template_slice) { colon + 1, (size_t) (path + end - colon - 1) };
+            s.verb = (struct template_slice){ colon + 1, (size_t) (path + end - colon - 1) };
             m->ends[last] = (uint16_t) (colon - path);
             if (s.verb.size > 0 && walk(&s, &r->root, 0))
                 return ROUTE_FOUND;
             if (m->n_allowed > 0) /* the verb exists here: "abc:cancel" is not an id */
                 return ROUTE_WRONG_METHOD;
             m->ends[last] = end;
-            s.verb = (struct template_slice) { "", 0 };
+            s.verb = (struct template_slice){ "", 0 };
         }
     }
     if (walk(&s, &r->root, 0))
@@ -406,16 +420,18 @@ static enum route_result match_at(const struct router *r, const char *method, co
     return m->n_allowed > 0 ? ROUTE_WRONG_METHOD : ROUTE_NOT_FOUND;
 }
 
-enum route_result route_match(const struct router *r, const char *http_method, const char *path, size_t size,
-                              struct route_match *out)
+enum route_result route_match(const struct router *r, const char *http_method, const char *path,
+                              size_t size, struct route_match *out)
 {
     enum route_result result = match_at(r, http_method, path, size, out);
     size_t prefix = r->prefix_size;
-    if (result != ROUTE_NOT_FOUND || prefix == 0 || size < prefix || memcmp(path, r->prefix, prefix) != 0)
+    if (result != ROUTE_NOT_FOUND || prefix == 0 || size < prefix ||
+        memcmp(path, r->prefix, prefix) != 0)
         return result;
     if (size == prefix)
         return match_at(r, http_method, "/", 1, out);
-    return path[prefix] == '/' ? match_at(r, http_method, path + prefix, size - prefix, out) : result;
+    return path[prefix] == '/' ? match_at(r, http_method, path + prefix, size - prefix, out)
+                               : result;
 }
 
 bool route_value(const struct route_match *m, size_t i, struct buf *out)

@@ -17,7 +17,8 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* ---- numbers ---------------------------------------------------------------------------------------------- */
+/* ---- numbers
+ * ---------------------------------------------------------------------------------------------- */
 
 /* -? int frac? exp?, as RFC 8259 section 6 has it. */
 struct number_parts {
@@ -53,7 +54,7 @@ static bool split_exponent(const char *text, size_t size, long *out)
 
 static bool split_number(const char *text, size_t size, struct number_parts *p)
 {
-    *p = (struct number_parts) { .negative = size > 0 && text[0] == '-' };
+    *p = (struct number_parts){ .negative = size > 0 && text[0] == '-' };
     text += p->negative;
     size -= p->negative;
     p->whole = text;
@@ -117,7 +118,9 @@ bool scalar_parse_double(const char *text, size_t size, double *out_value)
     return true;
 }
 
-/* ---- base64 ------------------------------------------------------------------------------------------------- */
+/* ---- base64
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static int base64_value(char c)
 {
@@ -150,20 +153,26 @@ bool scalar_parse_base64(const char *text, size_t size, struct buf *out)
         }
         bits = bits << 6 | (uint32_t) v;
         if (i % 4 == 3)
-            buf_put(out, (uint8_t[]) { (uint8_t) (bits >> 16), (uint8_t) (bits >> 8), (uint8_t) bits }, 3);
+            buf_put(out,
+                    (uint8_t[]){ (uint8_t) (bits >> 16), (uint8_t) (bits >> 8), (uint8_t) bits },
+                    3);
     }
     if (size % 4 == 2)
         buf_putc(out, (char) (bits >> 4));
     if (size % 4 == 3)
-        buf_put(out, (uint8_t[]) { (uint8_t) (bits >> 10), (uint8_t) (bits >> 2) }, 2);
+        buf_put(out, (uint8_t[]){ (uint8_t) (bits >> 10), (uint8_t) (bits >> 2) }, 2);
     return true;
 }
 
-/* ---- time ------------------------------------------------------------------------------------------------------ */
+/* ---- time
+ * ------------------------------------------------------------------------------------------------------
+ */
 
-static const int64_t TIMESTAMP_MIN = -62135596800, TIMESTAMP_MAX = 253402300799, DURATION_MAX = 315576000000;
+static const int64_t TIMESTAMP_MIN = -62135596800, TIMESTAMP_MAX = 253402300799,
+                     DURATION_MAX = 315576000000;
 
-/* Days since 1970-01-01 of a date of the Gregorian calendar: eras of 400 years, years from March. */
+/* Days since 1970-01-01 of a date of the Gregorian calendar: eras of 400 years, years from March.
+ */
 static int64_t days_from_civil(int64_t year, unsigned month, unsigned day)
 {
     year -= month <= 2;
@@ -240,10 +249,12 @@ bool scalar_parse_timestamp(const char *text, size_t size, int64_t *out_seconds,
     unsigned year, month, day, hour, minute, second;
     int32_t nanos;
     int64_t offset;
-    if (!read_digits(&at, end, 4, &year) || !read_char(&at, end, "-") || !read_digits(&at, end, 2, &month) ||
-        !read_char(&at, end, "-") || !read_digits(&at, end, 2, &day) || !read_char(&at, end, "Tt") ||
-        !read_digits(&at, end, 2, &hour) || !read_char(&at, end, ":") || !read_digits(&at, end, 2, &minute) ||
-        !read_char(&at, end, ":") || !read_digits(&at, end, 2, &second) || !read_fraction(&at, end, &nanos) ||
+    if (!read_digits(&at, end, 4, &year) || !read_char(&at, end, "-") ||
+        !read_digits(&at, end, 2, &month) || !read_char(&at, end, "-") ||
+        !read_digits(&at, end, 2, &day) || !read_char(&at, end, "Tt") ||
+        !read_digits(&at, end, 2, &hour) || !read_char(&at, end, ":") ||
+        !read_digits(&at, end, 2, &minute) || !read_char(&at, end, ":") ||
+        !read_digits(&at, end, 2, &second) || !read_fraction(&at, end, &nanos) ||
         !read_offset(&at, end, &offset) || at != end)
         return false;
     if (month < 1 || month > 12 || day < 1 || hour > 23 || minute > 59 || second > 59)
@@ -251,7 +262,8 @@ bool scalar_parse_timestamp(const char *text, size_t size, int64_t *out_seconds,
     bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
     if (day > lengths[month - 1] + (month == 2 && leap))
         return false;
-    int64_t seconds = days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset;
+    int64_t seconds =
+        days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset;
     if (seconds < TIMESTAMP_MIN || seconds > TIMESTAMP_MAX)
         return false;
     *out_seconds = seconds;
@@ -270,8 +282,8 @@ bool scalar_parse_duration(const char *text, size_t size, int64_t *out_seconds, 
     int32_t nanos;
     while (n-- > 0)
         seconds = seconds * 10 + (*at++ - '0');
-    if (!read_fraction(&at, end, &nanos) || !read_char(&at, end, "s") || at != end || seconds > DURATION_MAX ||
-        (seconds == DURATION_MAX && nanos > 0))
+    if (!read_fraction(&at, end, &nanos) || !read_char(&at, end, "s") || at != end ||
+        seconds > DURATION_MAX || (seconds == DURATION_MAX && nanos > 0))
         return false;
     *out_seconds = negative ? -seconds : seconds;
     *out_nanos = negative ? -nanos : nanos;
@@ -298,7 +310,8 @@ bool scalar_put_timestamp(struct buf *b, int64_t seconds, int32_t nanos)
     int rest = (int) (seconds - days * 86400), year;
     unsigned month, day;
     civil_from_days(days, &year, &month, &day);
-    buf_printf(b, "%04d-%02u-%02uT%02d:%02d:%02d", year, month, day, rest / 3600, rest / 60 % 60, rest % 60);
+    buf_printf(b, "%04d-%02u-%02uT%02d:%02d:%02d", year, month, day, rest / 3600, rest / 60 % 60,
+               rest % 60);
     put_nanos(b, nanos);
     buf_putc(b, 'Z');
     return true;
@@ -306,8 +319,8 @@ bool scalar_put_timestamp(struct buf *b, int64_t seconds, int32_t nanos)
 
 bool scalar_put_duration(struct buf *b, int64_t seconds, int32_t nanos)
 {
-    if (seconds < -DURATION_MAX || seconds > DURATION_MAX || nanos < -999999999 || nanos > 999999999 ||
-        (seconds > 0 && nanos < 0) || (seconds < 0 && nanos > 0))
+    if (seconds < -DURATION_MAX || seconds > DURATION_MAX || nanos < -999999999 ||
+        nanos > 999999999 || (seconds > 0 && nanos < 0) || (seconds < 0 && nanos > 0))
         return false;
     bool negative = seconds < 0 || nanos < 0;
     buf_printf(b, "%s%lld", negative ? "-" : "", (long long) (negative ? -seconds : seconds));
@@ -316,7 +329,9 @@ bool scalar_put_duration(struct buf *b, int64_t seconds, int32_t nanos)
     return true;
 }
 
-/* ---- field masks ------------------------------------------------------------------------------------------------- */
+/* ---- field masks
+ * -------------------------------------------------------------------------------------------------
+ */
 
 bool scalar_put_camel_path(struct buf *b, const char *path, size_t size)
 {
@@ -342,7 +357,8 @@ bool scalar_put_snake_path(struct buf *b, const char *path, size_t size, bool ac
     for (size_t i = 0; i < size; i++) {
         char c = path[i];
         bool upper = c >= 'A' && c <= 'Z';
-        if (!upper && !(c >= 'a' && c <= 'z') && !is_digit(c) && c != '.' && !(c == '_' && accept_snake))
+        if (!upper && !(c >= 'a' && c <= 'z') && !is_digit(c) && c != '.' &&
+            !(c == '_' && accept_snake))
             return false;
         if (upper)
             buf_putc(b, '_');
@@ -383,8 +399,8 @@ static void put_time(struct buf *b, int64_t seconds, int32_t nanos)
     }
 }
 
-bool scalar_put_wkt(struct buf *b, enum desc_wkt wkt, const char *text, size_t size, bool accept_snake,
-                    const char **out_why)
+bool scalar_put_wkt(struct buf *b, enum desc_wkt wkt, const char *text, size_t size,
+                    bool accept_snake, const char **out_why)
 {
     int64_t seconds;
     int32_t nanos;
@@ -392,7 +408,8 @@ bool scalar_put_wkt(struct buf *b, enum desc_wkt wkt, const char *text, size_t s
         *out_why = "field paths joined by commas";
         return put_mask(b, text, size, accept_snake);
     }
-    *out_why = wkt == DESC_TIMESTAMP ? "an RFC 3339 time such as \"2030-01-31T12:00:00Z\"" : "a duration such as \"1.5s\"";
+    *out_why = wkt == DESC_TIMESTAMP ? "an RFC 3339 time such as \"2030-01-31T12:00:00Z\""
+                                     : "a duration such as \"1.5s\"";
     if (wkt == DESC_TIMESTAMP ? !scalar_parse_timestamp(text, size, &seconds, &nanos)
                               : !scalar_parse_duration(text, size, &seconds, &nanos))
         return false;
@@ -400,9 +417,12 @@ bool scalar_put_wkt(struct buf *b, enum desc_wkt wkt, const char *text, size_t s
     return true;
 }
 
-/* ---- wire values ----------------------------------------------------------------------------------------------------- */
+/* ---- wire values
+ * -----------------------------------------------------------------------------------------------------
+ */
 
-static bool put_signed(struct buf *b, enum desc_type type, const char *text, size_t size, bool *out_zero)
+static bool put_signed(struct buf *b, enum desc_type type, const char *text, size_t size,
+                       bool *out_zero)
 {
     bool negative, wide = type == DESC_INT64 || type == DESC_SINT64 || type == DESC_SFIXED64;
     uint64_t magnitude, limit = wide ? (uint64_t) INT64_MAX : INT32_MAX;
@@ -421,11 +441,13 @@ static bool put_signed(struct buf *b, enum desc_type type, const char *text, siz
     return true;
 }
 
-static bool put_unsigned(struct buf *b, enum desc_type type, const char *text, size_t size, bool *out_zero)
+static bool put_unsigned(struct buf *b, enum desc_type type, const char *text, size_t size,
+                         bool *out_zero)
 {
     bool negative, wide = type == DESC_UINT64 || type == DESC_FIXED64;
     uint64_t value;
-    if (!scalar_parse_int(text, size, &negative, &value) || (negative && value != 0) || (!wide && value > UINT32_MAX))
+    if (!scalar_parse_int(text, size, &negative, &value) || (negative && value != 0) ||
+        (!wide && value > UINT32_MAX))
         return false;
     *out_zero = value == 0;
     if (type == DESC_FIXED32)
@@ -442,8 +464,8 @@ static bool is_text(const char *text, size_t size, const char *word)
     return size == strlen(word) && memcmp(text, word, size) == 0;
 }
 
-static bool put_floating(struct buf *b, enum desc_type type, enum scalar_form form, const char *text, size_t size,
-                         bool *out_zero)
+static bool put_floating(struct buf *b, enum desc_type type, enum scalar_form form,
+                         const char *text, size_t size, bool *out_zero)
 {
     double value;
     if (form != SCALAR_NUMBER && is_text(text, size, "NaN"))
@@ -471,7 +493,8 @@ static bool put_floating(struct buf *b, enum desc_type type, enum scalar_form fo
     return true;
 }
 
-static bool put_bool(struct buf *b, enum scalar_form form, const char *text, size_t size, bool *out_zero)
+static bool put_bool(struct buf *b, enum scalar_form form, const char *text, size_t size,
+                     bool *out_zero)
 {
     bool value = form == SCALAR_TRUE || (form == SCALAR_QUERY && is_text(text, size, "true"));
     if (!value && form != SCALAR_FALSE && !(form == SCALAR_QUERY && is_text(text, size, "false")))
@@ -481,10 +504,11 @@ static bool put_bool(struct buf *b, enum scalar_form form, const char *text, siz
     return true;
 }
 
-static bool put_enum(struct buf *b, const struct desc_enum *e, enum scalar_form form, const char *text, size_t size,
-                     bool *out_zero)
+static bool put_enum(struct buf *b, const struct desc_enum *e, enum scalar_form form,
+                     const char *text, size_t size, bool *out_zero)
 {
-    const struct desc_enum_value *v = form == SCALAR_NUMBER ? NULL : desc_enum_by_name(e, text, size);
+    const struct desc_enum_value *v =
+        form == SCALAR_NUMBER ? NULL : desc_enum_by_name(e, text, size);
     if (v != NULL) {
         *out_zero = v->number == 0;
         wire_put_varint(b, (uint64_t) (int64_t) v->number);
@@ -493,8 +517,8 @@ static bool put_enum(struct buf *b, const struct desc_enum *e, enum scalar_form 
     return form != SCALAR_TEXT && put_signed(b, DESC_INT32, text, size, out_zero);
 }
 
-static bool put_text(struct buf *b, enum desc_type type, enum scalar_form form, const char *text, size_t size,
-                     bool *out_zero)
+static bool put_text(struct buf *b, enum desc_type type, enum scalar_form form, const char *text,
+                     size_t size, bool *out_zero)
 {
     if (form != SCALAR_TEXT && form != SCALAR_QUERY)
         return false;
@@ -548,8 +572,8 @@ static const char *expected(enum desc_type type)
     }
 }
 
-bool scalar_put_wire(struct buf *b, const struct desc_field *f, enum scalar_form form, const char *text, size_t size,
-                     bool *out_zero, const char **out_why)
+bool scalar_put_wire(struct buf *b, const struct desc_field *f, enum scalar_form form,
+                     const char *text, size_t size, bool *out_zero, const char **out_why)
 {
     bool zero = false, ok = false, literal = form == SCALAR_TRUE || form == SCALAR_FALSE;
     switch (f->type) {

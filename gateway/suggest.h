@@ -10,8 +10,8 @@ struct suggest {
     unsigned distance;
 };
 void suggest_start(struct suggest *s, const char *word, size_t size);
-/* Offers one candidate; it wins when it is nearer (Damerau-Levenshtein, letter case counts half a
- * difference) and differs in at most a third of its letters, three at most. */
+/* Offers one candidate; it wins when it is nearer (Damerau-Levenshtein without regard to letter
+ * case) and differs in at most a third of its letters, three at most. */
 void suggest_offer(struct suggest *s, const char *candidate);
 
 #endif

@@ -42,7 +42,7 @@ static bool add_segment(struct parser *p, enum template_kind kind, struct templa
         return fail(p, "too many segments");
     if (t->n_segments > 0 && t->segments[t->n_segments - 1].kind == TEMPLATE_REST)
         return fail(p, "** must be the last segment");
-    t->segments[t->n_segments++] = (struct template_segment) { kind, literal };
+    t->segments[t->n_segments++] = (struct template_segment){ kind, literal };
     return true;
 }
 
@@ -52,7 +52,8 @@ static bool parse_plain(struct parser *p)
     if (*p->at == '*') {
         bool rest = p->at[1] == '*';
         p->at += rest ? 2 : 1;
-        return add_segment(p, rest ? TEMPLATE_REST : TEMPLATE_ONE, (struct template_slice) { p->at, 0 });
+        return add_segment(p, rest ? TEMPLATE_REST : TEMPLATE_ONE,
+                           (struct template_slice){ p->at, 0 });
     }
     struct template_slice s = take_literal(p, false);
     return s.size == 0 ? fail(p, "a segment is empty or holds a character that is not allowed")
@@ -64,8 +65,9 @@ static bool parse_field_path(struct parser *p, struct template_slice *out)
     const char *start = p->at;
     while (is_name_char(*p->at) || (*p->at == '.' && p->at > start && p->at[-1] != '.'))
         p->at++;
-    *out = (struct template_slice) { start, (size_t) (p->at - start) };
-    return out->size > 0 && p->at[-1] != '.' ? true : fail(p, "a variable has no proper field path");
+    *out = (struct template_slice){ start, (size_t) (p->at - start) };
+    return out->size > 0 && p->at[-1] != '.' ? true
+                                             : fail(p, "a variable has no proper field path");
 }
 
 static bool parse_variable(struct parser *p)

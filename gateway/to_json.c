@@ -21,7 +21,8 @@ struct writer {
     unsigned depth;
 };
 
-static int put_message(struct writer *w, const struct desc_message *m, const uint8_t *data, size_t size);
+static int put_message(struct writer *w, const struct desc_message *m, const uint8_t *data,
+                       size_t size);
 
 static int fail(struct writer *w, const char *error)
 {
@@ -29,7 +30,9 @@ static int fail(struct writer *w, const char *error)
     return NRPC_E_PROTO;
 }
 
-/* ---- scalars ------------------------------------------------------------------------------------------------ */
+/* ---- scalars
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void put_quoted(struct writer *w, bool negative, uint64_t magnitude)
 {
@@ -131,13 +134,15 @@ static bool is_default(const struct desc_field *f, const struct wire_field *v)
 static struct wire_field default_of(const struct desc_field *f)
 {
     static const uint8_t nothing[1];
-    return (struct wire_field) { .type = (enum wire_type) desc_wire_type(f->type), .data = nothing };
+    return (struct wire_field){ .type = (enum wire_type) desc_wire_type(f->type), .data = nothing };
 }
 
-/* ---- the last value of a field in a small message --------------------------------------------------------------- */
+/* ---- the last value of a field in a small message
+ * --------------------------------------------------------------- */
 
 /* 1: found; 0: absent; negative: malformed.  For the well-known types, whose fields are few. */
-static int last_of(struct writer *w, const uint8_t *data, size_t size, uint32_t number, struct wire_field *out)
+static int last_of(struct writer *w, const uint8_t *data, size_t size, uint32_t number,
+                   struct wire_field *out)
 {
     struct wire_reader r = wire_reader_of(data, size);
     struct wire_field f;
@@ -150,16 +155,18 @@ static int last_of(struct writer *w, const uint8_t *data, size_t size, uint32_t 
     return more < 0 ? fail(w, "a message is malformed") : found;
 }
 
-static int last_of_type(struct writer *w, const uint8_t *data, size_t size, uint32_t number, enum wire_type type,
-                        struct wire_field *out)
+static int last_of_type(struct writer *w, const uint8_t *data, size_t size, uint32_t number,
+                        enum wire_type type, struct wire_field *out)
 {
     int r = last_of(w, data, size, number, out);
     return r > 0 && out->type != type ? fail(w, "a field has another wire type") : r;
 }
 
-/* ---- well-known types ---------------------------------------------------------------------------------------------- */
+/* ---- well-known types
+ * ---------------------------------------------------------------------------------------------- */
 
-static int put_time(struct writer *w, const struct desc_message *m, const uint8_t *data, size_t size)
+static int put_time(struct writer *w, const struct desc_message *m, const uint8_t *data,
+                    size_t size)
 {
     struct wire_field seconds = { 0 }, nanos = { 0 };
     int r = last_of_type(w, data, size, 1, WIRE_VARINT, &seconds);
@@ -220,7 +227,7 @@ static int put_struct_or_list(struct writer *w, bool list, const uint8_t *data, 
         first = false;
         value = f;
         if (!list) {
-            key = default_of(&(struct desc_field) { .type = DESC_STRING });
+            key = default_of(&(struct desc_field){ .type = DESC_STRING });
             value = key;
             result = last_of_type(w, f.data, f.size, 1, WIRE_BYTES, &key);
             if (result >= 0)
@@ -250,7 +257,8 @@ static int put_struct_value(struct writer *w, const uint8_t *data, size_t size)
             v = f;
     if (more < 0)
         return fail(w, "a message is malformed");
-    static const uint8_t types[] = { 0, WIRE_VARINT, WIRE_FIXED64, WIRE_BYTES, WIRE_VARINT, WIRE_BYTES, WIRE_BYTES };
+    static const uint8_t types[] = { 0,           WIRE_VARINT, WIRE_FIXED64, WIRE_BYTES,
+                                     WIRE_VARINT, WIRE_BYTES,  WIRE_BYTES };
     if (v.number != 1 && v.type != (enum wire_type) types[v.number])
         return fail(w, "a field has another wire type");
     switch (v.number) {
@@ -274,11 +282,12 @@ static int put_struct_value(struct writer *w, const uint8_t *data, size_t size)
     }
 }
 
-static int put_fields(struct writer *w, const struct desc_message *m, const uint8_t *data, size_t size, bool first);
+static int put_fields(struct writer *w, const struct desc_message *m, const uint8_t *data,
+                      size_t size, bool first);
 
 static int put_any(struct writer *w, const uint8_t *data, size_t size)
 {
-    struct wire_field url = default_of(&(struct desc_field) { .type = DESC_STRING }), value = url;
+    struct wire_field url = default_of(&(struct desc_field){ .type = DESC_STRING }), value = url;
     int r = last_of_type(w, data, size, 1, WIRE_BYTES, &url);
     if (r >= 0)
         r = last_of_type(w, data, size, 2, WIRE_BYTES, &value);
@@ -292,8 +301,9 @@ static int put_any(struct writer *w, const uint8_t *data, size_t size)
     while (name > 0 && url.data[name - 1] != '/')
         name--;
     const struct desc_message *m =
-        w->t->pool == NULL ? NULL
-                           : desc_find_message(w->t->pool, (const char *) url.data + name, url.size - name);
+        w->t->pool == NULL
+            ? NULL
+            : desc_find_message(w->t->pool, (const char *) url.data + name, url.size - name);
     buf_puts(w->out, "{\"@type\":");
     if (!json_put_string(w->out, (const char *) url.data, url.size))
         return fail(w, "a string is not valid UTF-8");
@@ -310,7 +320,8 @@ static int put_any(struct writer *w, const uint8_t *data, size_t size)
     return r;
 }
 
-static int put_wrapper(struct writer *w, const struct desc_message *m, const uint8_t *data, size_t size)
+static int put_wrapper(struct writer *w, const struct desc_message *m, const uint8_t *data,
+                       size_t size)
 {
     const struct desc_field *f = desc_field_by_number(m, 1);
     struct wire_field v = default_of(f);
@@ -318,9 +329,12 @@ static int put_wrapper(struct writer *w, const struct desc_message *m, const uin
     return r < 0 ? r : put_value(w, f, &v);
 }
 
-/* ---- repeated fields ------------------------------------------------------------------------------------------------- */
+/* ---- repeated fields
+ * -------------------------------------------------------------------------------------------------
+ */
 
-static int put_list(struct writer *w, const struct desc_field *f, const uint8_t *data, const struct place *p)
+static int put_list(struct writer *w, const struct desc_field *f, const uint8_t *data,
+                    const struct place *p)
 {
     struct wire_reader r = wire_reader_of(data + p->first, p->end - p->first);
     struct wire_field v;
@@ -367,7 +381,8 @@ static int read_entry(struct writer *w, const struct desc_field *f, const struct
 static int put_entry(struct writer *w, const struct desc_field *f, const struct wire_field *key,
                      const struct wire_field *value)
 {
-    const struct desc_field *k = desc_field_by_number(f->message, 1), *v = desc_field_by_number(f->message, 2);
+    const struct desc_field *k = desc_field_by_number(f->message, 1),
+                            *v = desc_field_by_number(f->message, 2);
     if (k->type == DESC_STRING) {
         if (!json_put_string(w->out, (const char *) key->data, key->size))
             return fail(w, "a string is not valid UTF-8");
@@ -384,8 +399,10 @@ static int put_entry(struct writer *w, const struct desc_field *f, const struct 
     return put_value(w, v, value);
 }
 
-/* A key that came several times has its last value.  seen: key -> number of its last occurrence (from 1). */
-static int index_keys(struct writer *w, const struct desc_field *f, struct wire_reader r, struct map *seen)
+/* A key that came several times has its last value.  seen: key -> number of its last occurrence
+ * (from 1). */
+static int index_keys(struct writer *w, const struct desc_field *f, struct wire_reader r,
+                      struct map *seen)
 {
     struct wire_field entry, key, value;
     int more, result = 0;
@@ -396,7 +413,8 @@ static int index_keys(struct writer *w, const struct desc_field *f, struct wire_
                                           : read_entry(w, f, &entry, &key, &value);
         if (result < 0)
             break;
-        const char *bytes = key.type == WIRE_BYTES ? (const char *) key.data : (const char *) &key.value;
+        const char *bytes =
+            key.type == WIRE_BYTES ? (const char *) key.data : (const char *) &key.value;
         size_t size = key.type == WIRE_BYTES ? key.size : sizeof key.value;
         if (map_set(seen, bytes, size, (void *) i, NULL) < 0)
             result = NRPC_E_NOMEM;
@@ -404,7 +422,8 @@ static int index_keys(struct writer *w, const struct desc_field *f, struct wire_
     return result;
 }
 
-static int put_map(struct writer *w, const struct desc_field *f, const uint8_t *data, const struct place *p)
+static int put_map(struct writer *w, const struct desc_field *f, const uint8_t *data,
+                   const struct place *p)
 {
     struct wire_reader r = wire_reader_of(data + p->first, p->end - p->first);
     struct wire_field entry, key, value;
@@ -419,7 +438,8 @@ static int put_map(struct writer *w, const struct desc_field *f, const uint8_t *
                                           : read_entry(w, f, &entry, &key, &value);
         if (result < 0)
             break;
-        const char *bytes = key.type == WIRE_BYTES ? (const char *) key.data : (const char *) &key.value;
+        const char *bytes =
+            key.type == WIRE_BYTES ? (const char *) key.data : (const char *) &key.value;
         size_t size = key.type == WIRE_BYTES ? key.size : sizeof key.value;
         if (p->count > 1 && map_get(&seen, bytes, size) != (void *) i)
             continue;
@@ -433,7 +453,9 @@ static int put_map(struct writer *w, const struct desc_field *f, const uint8_t *
     return result < 0 ? result : 0;
 }
 
-/* ---- messages ---------------------------------------------------------------------------------------------------------- */
+/* ---- messages
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 static void put_name(struct writer *w, const struct desc_field *f, bool *first)
 {
@@ -462,7 +484,8 @@ static int put_absent(struct writer *w, const struct desc_field *f, bool *first)
 }
 
 /* A message that came in several pieces is the merge of all: their bytes in a row. */
-static int put_merged(struct writer *w, const struct desc_field *f, const uint8_t *data, const struct place *p)
+static int put_merged(struct writer *w, const struct desc_field *f, const uint8_t *data,
+                      const struct place *p)
 {
     struct wire_reader r = wire_reader_of(data + p->first, p->end - p->first);
     struct wire_field v;
@@ -470,13 +493,14 @@ static int put_merged(struct writer *w, const struct desc_field *f, const uint8_
     while (wire_next(&r, &v) > 0)
         if (v.number == f->number && v.type == WIRE_BYTES)
             buf_put(&merged, v.data, v.size);
-    int result = merged.failed ? NRPC_E_NOMEM : put_message(w, f->message, merged.data, merged.size);
+    int result =
+        merged.failed ? NRPC_E_NOMEM : put_message(w, f->message, merged.data, merged.size);
     buf_done(&merged);
     return result;
 }
 
-static int put_present(struct writer *w, const struct desc_field *f, const uint8_t *data, const struct place *p,
-                       bool *first)
+static int put_present(struct writer *w, const struct desc_field *f, const uint8_t *data,
+                       const struct place *p, bool *first)
 {
     if (f->repeated) {
         put_name(w, f, first);
@@ -486,15 +510,18 @@ static int put_present(struct writer *w, const struct desc_field *f, const uint8
     struct wire_field v;
     if (wire_next(&r, &v) <= 0)
         return fail(w, "a message is malformed");
+    if (v.type != (enum wire_type) desc_wire_type(f->type))
+        return fail(w, "a field has another wire type");
     if (w->t->dialect == JSON_STANDARD && !f->presence && is_default(f, &v))
         return 0;
     put_name(w, f, first);
-    return f->type == DESC_MESSAGE && p->count > 1 ? put_merged(w, f, data, p) : put_value(w, f, &v);
+    return f->type == DESC_MESSAGE && p->count > 1 ? put_merged(w, f, data, p)
+                                                   : put_value(w, f, &v);
 }
 
 /* Fills places[] (zeroed).  Of a oneof's members only the last on the wire stays. */
-static int find_fields(struct writer *w, const struct desc_message *m, const uint8_t *data, size_t size,
-                       struct place *places)
+static int find_fields(struct writer *w, const struct desc_message *m, const uint8_t *data,
+                       size_t size, struct place *places)
 {
     struct wire_reader r = wire_reader_of(data, size);
     const uint8_t *start = r.at, *at = start;
@@ -517,7 +544,8 @@ static int find_fields(struct writer *w, const struct desc_message *m, const uin
 }
 
 /* The members of an object, without braces. */
-static int put_fields(struct writer *w, const struct desc_message *m, const uint8_t *data, size_t size, bool first)
+static int put_fields(struct writer *w, const struct desc_message *m, const uint8_t *data,
+                      size_t size, bool first)
 {
     struct buf *scratch = &w->t->scratch;
     size_t before = scratch->size, bytes = m->n_fields * sizeof(struct place);
@@ -536,14 +564,16 @@ static int put_fields(struct writer *w, const struct desc_message *m, const uint
         /* The scratch memory may move while a field's own message uses it. */
         struct place p;
         memcpy(&p, scratch->data + before + i * sizeof p, sizeof p);
-        r = p.count == 0 ? put_absent(w, &m->fields[i], &first) : put_present(w, &m->fields[i], data, &p, &first);
+        r = p.count == 0 ? put_absent(w, &m->fields[i], &first)
+                         : put_present(w, &m->fields[i], data, &p, &first);
     }
     scratch->size = before;
     w->depth--;
     return r < 0 ? r : 0;
 }
 
-static int put_message(struct writer *w, const struct desc_message *m, const uint8_t *data, size_t size)
+static int put_message(struct writer *w, const struct desc_message *m, const uint8_t *data,
+                       size_t size)
 {
     int r = 0;
     switch (m->wkt) {
@@ -575,7 +605,7 @@ static int put_message(struct writer *w, const struct desc_message *m, const uin
 
 void to_json_init(struct to_json *t, const struct desc_pool *pool, enum json_dialect dialect)
 {
-    *t = (struct to_json) { .pool = pool, .dialect = dialect };
+    *t = (struct to_json){ .pool = pool, .dialect = dialect };
 }
 
 void to_json_done(struct to_json *t)
@@ -586,7 +616,7 @@ void to_json_done(struct to_json *t)
 /* out-parameters stay untouched on errors: what was written is taken back. */
 static int conclude(struct to_json *t, int r, size_t before, struct buf *out)
 {
-    if (r >= 0 && (out->failed || t->scratch.failed))
+    if (out->failed || t->scratch.failed)
         r = NRPC_E_NOMEM;
     if (r >= 0)
         return 0;
@@ -595,14 +625,16 @@ static int conclude(struct to_json *t, int r, size_t before, struct buf *out)
     return r;
 }
 
-int to_json_message(struct to_json *t, const struct desc_message *m, const void *data, size_t size, struct buf *out)
+int to_json_message(struct to_json *t, const struct desc_message *m, const void *data, size_t size,
+                    struct buf *out)
 {
     struct writer w = { .t = t, .out = out };
     size_t before = out->size;
     return conclude(t, put_message(&w, m, data, size), before, out);
 }
 
-int to_json_field(struct to_json *t, const struct desc_field *f, const void *data, size_t size, struct buf *out)
+int to_json_field(struct to_json *t, const struct desc_field *f, const void *data, size_t size,
+                  struct buf *out)
 {
     struct writer w = { .t = t, .out = out };
     size_t before = out->size;
@@ -625,7 +657,8 @@ int to_json_field(struct to_json *t, const struct desc_field *f, const void *dat
     else if (f->repeated)
         result = f->map ? put_map(&w, f, start, &p) : put_list(&w, f, start, &p);
     else if (p.count == 0 && f->type == DESC_MESSAGE)
-        buf_puts(out, f->message->wkt == DESC_PLAIN || f->message->wkt == DESC_STRUCT ? "{}" : "null");
+        buf_puts(out,
+                 f->message->wkt == DESC_PLAIN || f->message->wkt == DESC_STRUCT ? "{}" : "null");
     else if (p.count > 1 && f->type == DESC_MESSAGE)
         result = put_merged(&w, f, start, &p);
     else {

@@ -1,9 +1,9 @@
 /* to_json.h — protobuf wire bytes to JSON text, straight through, in one of two dialects:
  *   standard  proto3's JSON mapping: JSON names, 64-bit numbers as strings, default values left out
- *   legacy    proto names, all numbers as numbers, default values written; an absent message is {} for a
- *             Struct and left out otherwise; maps and lists are always there
- * Pure; recursion is bounded by WIRE_DEPTH_MAX.  The message comes from a server: one that is malformed is an
- * error, not a crash. */
+ *   legacy    proto names, all numbers as numbers, default values written; an absent message is {}
+ * for a Struct and left out otherwise; maps and lists are always there Pure; recursion is bounded
+ * by WIRE_DEPTH_MAX.  The message comes from a server: one that is malformed is an error, not a
+ * crash. */
 #ifndef NOVEL_GATEWAY_TO_JSON_H
 #define NOVEL_GATEWAY_TO_JSON_H
 #include "gateway/descriptors.h"
@@ -14,14 +14,17 @@ enum json_dialect { JSON_STANDARD, JSON_LEGACY };
 struct to_json {
     const struct desc_pool *pool; /* for Any */
     enum json_dialect dialect;
-    struct buf scratch;           /* reused between messages */
-    const char *error;            /* after a failure: what was wrong */
+    struct buf scratch; /* reused between messages */
+    const char *error;  /* after a failure: what was wrong */
 };
 void to_json_init(struct to_json *t, const struct desc_pool *pool, enum json_dialect dialect);
 void to_json_done(struct to_json *t);
-/* Appends the message's JSON to out.  0, or NRPC_E_PROTO (t->error) or NRPC_E_NOMEM with out as it was. */
-int to_json_message(struct to_json *t, const struct desc_message *m, const void *data, size_t size, struct buf *out);
+/* Appends the message's JSON to out.  0, or NRPC_E_PROTO (t->error) or NRPC_E_NOMEM with out as it
+ * was. */
+int to_json_message(struct to_json *t, const struct desc_message *m, const void *data, size_t size,
+                    struct buf *out);
 /* The same for one field of the message (response_body). */
-int to_json_field(struct to_json *t, const struct desc_field *f, const void *data, size_t size, struct buf *out);
+int to_json_field(struct to_json *t, const struct desc_field *f, const void *data, size_t size,
+                  struct buf *out);
 
 #endif

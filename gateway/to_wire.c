@@ -27,20 +27,22 @@ static bool is_begin(enum json_token token)
     return token == JSON_BEGIN_OBJECT || token == JSON_BEGIN_ARRAY;
 }
 
-/* ---- frames and regions ------------------------------------------------------------------------------------ */
+/* ---- frames and regions
+ * ------------------------------------------------------------------------------------ */
 
 /* The reader's depth limit bounds the frames: each is pushed by a '{' or '['. */
 static struct to_wire_frame *push(struct to_wire *t, enum to_wire_kind kind)
 {
     struct to_wire_frame *f = &t->frames[t->n_frames++];
-    *f = (struct to_wire_frame) { .kind = (uint8_t) kind, .regions = t->n_regions };
+    *f = (struct to_wire_frame){ .kind = (uint8_t) kind, .regions = t->n_regions };
     return f;
 }
 
 static int open_region(struct to_wire *t, uint32_t number)
 {
     if (t->n_regions == WIRE_DEPTH_MAX)
-        return json_reader_fail(&t->reader, "messages are nested deeper than %d levels", WIRE_DEPTH_MAX);
+        return json_reader_fail(&t->reader, "messages are nested deeper than %d levels",
+                                WIRE_DEPTH_MAX);
     wire_put_tag(t->out, number, WIRE_BYTES);
     t->regions[t->n_regions++] = wire_region_open(t->out);
     return 0;
@@ -76,16 +78,21 @@ static bool mark(struct to_wire *t, const struct to_wire_frame *f, size_t bit)
     return fresh;
 }
 
-/* ---- values -------------------------------------------------------------------------------------------------- */
+/* ---- values
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static int expected(struct to_wire *t, const struct value *v, const char *what)
 {
     static const char *const found[] = {
-        [JSON_NULL] = "null", [JSON_FALSE] = "false", [JSON_TRUE] = "true", [JSON_NUMBER] = "a number",
-        [JSON_STRING] = "a string", [JSON_BEGIN_OBJECT] = "an object", [JSON_BEGIN_ARRAY] = "a list",
+        [JSON_NULL] = "null",          [JSON_FALSE] = "false",
+        [JSON_TRUE] = "true",          [JSON_NUMBER] = "a number",
+        [JSON_STRING] = "a string",    [JSON_BEGIN_OBJECT] = "an object",
+        [JSON_BEGIN_ARRAY] = "a list",
     };
     if (v->token == JSON_NUMBER && v->size <= 40)
-        return json_reader_fail(&t->reader, "expected %s, found %.*s", what, (int) v->size, v->text);
+        return json_reader_fail(&t->reader, "expected %s, found %.*s", what, (int) v->size,
+                                v->text);
     return json_reader_fail(&t->reader, "expected %s, found %s", what, found[v->token]);
 }
 
@@ -97,17 +104,21 @@ static int unknown_enum(struct to_wire *t, const struct desc_enum *e, const stru
     suggest_start(&s, v->text, v->size);
     for (size_t i = 0; i < e->n_values; i++)
         suggest_offer(&s, e->values[i].name);
-    return s.best == NULL ? json_reader_fail(&t->reader, "expected a name of the enum %s", e->full_name)
-                          : json_reader_fail(&t->reader, "expected a name of the enum %s; did you mean \"%s\"?",
-                                             e->full_name, s.best);
+    return s.best == NULL
+               ? json_reader_fail(&t->reader, "expected a name of the enum %s", e->full_name)
+               : json_reader_fail(&t->reader,
+                                  "expected a name of the enum %s; did you mean \"%s\"?",
+                                  e->full_name, s.best);
 }
 
 /* number 0: packed, no tag.  keep_zero: write the default value too. */
-static int put_scalar(struct to_wire *t, const struct desc_field *f, uint32_t number, const struct value *v,
-                      bool keep_zero)
+static int put_scalar(struct to_wire *t, const struct desc_field *f, uint32_t number,
+                      const struct value *v, bool keep_zero)
 {
     static const enum scalar_form forms[] = {
-        [JSON_FALSE] = SCALAR_FALSE, [JSON_TRUE] = SCALAR_TRUE, [JSON_NUMBER] = SCALAR_NUMBER,
+        [JSON_FALSE] = SCALAR_FALSE,
+        [JSON_TRUE] = SCALAR_TRUE,
+        [JSON_NUMBER] = SCALAR_NUMBER,
         [JSON_STRING] = SCALAR_TEXT,
     };
     size_t before = t->out->size;
@@ -130,7 +141,8 @@ static int put_scalar(struct to_wire *t, const struct desc_field *f, uint32_t nu
         return unknown_enum(t, f->enumeration, v);
     if (v->token == JSON_NULL || is_begin(v->token)) {
         static const struct value nothing = { JSON_STRING, "", 0 };
-        scalar_put_wire(t->out, f, f->type == DESC_STRING || f->type == DESC_BYTES ? SCALAR_TRUE : SCALAR_TEXT,
+        scalar_put_wire(t->out, f,
+                        f->type == DESC_STRING || f->type == DESC_BYTES ? SCALAR_TRUE : SCALAR_TEXT,
                         nothing.text, 0, &zero, &why);
     }
     return expected(t, v, why);
@@ -148,8 +160,9 @@ static int put_content(struct to_wire *t, const struct desc_message *m, const st
     case DESC_FIELD_MASK:
         if (v->token != JSON_STRING)
             return expected(t, v, "a string");
-        return scalar_put_wkt(t->out, m->wkt, v->text, v->size, t->options.accept_snake, &why) ? WRITTEN
-                                                                                           : expected(t, v, why);
+        return scalar_put_wkt(t->out, m->wkt, v->text, v->size, t->options.accept_snake, &why)
+                   ? WRITTEN
+                   : expected(t, v, why);
     case DESC_VALUE:
         return put_value(t, v);
     case DESC_LIST_VALUE:
@@ -166,7 +179,8 @@ static int put_content(struct to_wire *t, const struct desc_message *m, const st
         return push_message(t, m);
     if (m->wkt == DESC_ANY) {
         if (t->any_depth == TO_WIRE_ANY_MAX)
-            return json_reader_fail(&t->reader, "Any is nested deeper than %d levels", TO_WIRE_ANY_MAX);
+            return json_reader_fail(&t->reader, "Any is nested deeper than %d levels",
+                                    TO_WIRE_ANY_MAX);
         buf_reset(&t->capture);
         buf_reset(&t->any_type);
         buf_putc(&t->capture, '{');
@@ -191,7 +205,7 @@ static int put_value(struct to_wire *t, const struct value *v)
         return WRITTEN;
     case JSON_FALSE:
     case JSON_TRUE:
-        buf_put(t->out, (uint8_t[]) { 4 << 3, v->token == JSON_TRUE }, 2);
+        buf_put(t->out, (uint8_t[]){ 4 << 3, v->token == JSON_TRUE }, 2);
         return WRITTEN;
     default:
         if (open_region(t, v->token == JSON_BEGIN_OBJECT ? 5 : 6) < 0)
@@ -202,8 +216,8 @@ static int put_value(struct to_wire *t, const struct value *v)
 }
 
 /* One value of f's type, as field `number` (0: packed). */
-static int put_single(struct to_wire *t, const struct desc_field *f, uint32_t number, const struct value *v,
-                      bool keep_zero)
+static int put_single(struct to_wire *t, const struct desc_field *f, uint32_t number,
+                      const struct value *v, bool keep_zero)
 {
     if (f->type != DESC_MESSAGE)
         return put_scalar(t, f, number, v, keep_zero);
@@ -239,7 +253,8 @@ static int put_field(struct to_wire *t, const struct desc_field *f, const struct
     return WRITTEN;
 }
 
-/* ---- the mask: which leaves the body names ---------------------------------------------------------------------- */
+/* ---- the mask: which leaves the body names
+ * ---------------------------------------------------------------------- */
 
 static void put_mask_path(struct to_wire *t)
 {
@@ -261,12 +276,16 @@ static void put_mask_path(struct to_wire *t)
 
 static bool is_inner_node(const struct desc_field *f, const struct value *v)
 {
-    return v->token == JSON_BEGIN_OBJECT && !f->repeated && f->message != NULL && f->message->wkt == DESC_PLAIN;
+    return v->token == JSON_BEGIN_OBJECT && !f->repeated && f->message != NULL &&
+           f->message->wkt == DESC_PLAIN;
 }
 
-/* ---- tokens ------------------------------------------------------------------------------------------------------- */
+/* ---- tokens
+ * -------------------------------------------------------------------------------------------------------
+ */
 
-static int unknown_key(struct to_wire *t, const struct desc_message *m, const char *key, size_t size)
+static int unknown_key(struct to_wire *t, const struct desc_message *m, const char *key,
+                       size_t size)
 {
     if (t->options.ignore_unknown) {
         t->skip_next = true;
@@ -278,8 +297,9 @@ static int unknown_key(struct to_wire *t, const struct desc_message *m, const ch
         suggest_offer(&s, m->fields[i].name);
     for (size_t i = 0; i < m->n_fields && s.best == NULL; i++)
         suggest_offer(&s, m->fields[i].json_name);
-    return s.best == NULL ? json_reader_fail(&t->reader, "unknown field")
-                          : json_reader_fail(&t->reader, "unknown field; did you mean \"%s\"?", s.best);
+    return s.best == NULL
+               ? json_reader_fail(&t->reader, "unknown field")
+               : json_reader_fail(&t->reader, "unknown field; did you mean \"%s\"?", s.best);
 }
 
 static int message_key(struct to_wire *t, struct to_wire_frame *frame, const char *key, size_t size)
@@ -292,7 +312,8 @@ static int message_key(struct to_wire *t, struct to_wire_frame *frame, const cha
     if (f == NULL)
         return unknown_key(t, frame->message, key, size);
     if (!mark(t, frame, f->index))
-        return json_reader_fail(&t->reader, "the field stands twice, as \"%s\" and \"%s\"", f->name, f->json_name);
+        return json_reader_fail(&t->reader, "the field stands twice, as \"%s\" and \"%s\"", f->name,
+                                f->json_name);
     frame->field = f;
     frame->named = true;
     return 0;
@@ -334,7 +355,8 @@ static int on_key(struct to_wire *t, const char *key, size_t size)
         if (size == 5 && memcmp(key, "@type", 5) == 0)
             t->skip_next = true;
         else if (size != 5 || memcmp(key, "value", 5) != 0)
-            return json_reader_fail(&t->reader, "unknown field; the value of this type stands in \"value\"");
+            return json_reader_fail(&t->reader,
+                                    "unknown field; the value of this type stands in \"value\"");
         return 0;
     }
 }
@@ -344,7 +366,8 @@ static int message_value(struct to_wire *t, struct to_wire_frame *frame, const s
     const struct desc_field *f = frame->field;
     if (f->oneof >= 0 && (v->token != JSON_NULL || takes_null(f)) &&
         !mark(t, frame, frame->message->n_fields + (size_t) f->oneof))
-        return json_reader_fail(&t->reader, "only one field of \"%s\" may be set", frame->message->oneofs[f->oneof]);
+        return json_reader_fail(&t->reader, "only one field of \"%s\" may be set",
+                                frame->message->oneofs[f->oneof]);
     bool inner = frame->masked && is_inner_node(f, v);
     if (frame->masked && !inner)
         put_mask_path(t);
@@ -359,7 +382,8 @@ static int root_value(struct to_wire *t, struct to_wire_frame *frame, const stru
     bool masked = t->options.mask != NULL;
     if (frame->typed && frame->depth++ == 0) /* the object around "@type" and "value" */
         return v->token == JSON_BEGIN_OBJECT ? WRITTEN : expected(t, v, "an object");
-    int r = frame->field != NULL ? put_field(t, frame->field, v) : put_content(t, frame->message, v);
+    int r =
+        frame->field != NULL ? put_field(t, frame->field, v) : put_content(t, frame->message, v);
     if (r == WRITTEN && top(t)->kind == TO_WIRE_MESSAGE) {
         top(t)->masked = masked;
         top(t)->typed = t->any_depth > 0;
@@ -423,7 +447,8 @@ static int on_end(struct to_wire *t)
     }
     t->n_frames--;
     /* An empty packed list leaves nothing behind. */
-    if (f->kind == TO_WIRE_REPEATED && f->field->packed && t->out->size == t->regions[t->n_regions - 1] + 1) {
+    if (f->kind == TO_WIRE_REPEATED && f->field->packed &&
+        t->out->size == t->regions[t->n_regions - 1] + 1) {
         t->out->size = f->start;
         t->n_regions--;
     }
@@ -431,11 +456,14 @@ static int on_end(struct to_wire *t)
     return 0;
 }
 
-/* ---- Any: its type may come last, so the object is kept as text ------------------------------------------------------ */
+/* ---- Any: its type may come last, so the object is kept as text
+ * ------------------------------------------------------ */
 
 static void capture_token(struct to_wire *t, enum json_token token, const char *text, size_t size)
 {
-    static const char *const words[] = { [JSON_NULL] = "null", [JSON_FALSE] = "false", [JSON_TRUE] = "true" };
+    static const char *const words[] = {
+        [JSON_NULL] = "null", [JSON_FALSE] = "false", [JSON_TRUE] = "true"
+    };
     struct buf *b = &t->capture;
     bool ends = token == JSON_END_OBJECT || token == JSON_END_ARRAY;
     if (t->capture_comma && !ends)
@@ -482,8 +510,8 @@ static int transcode_any(struct to_wire *t, const struct desc_message *m)
     if (r == 0)
         r = to_wire_finish(inner);
     if (r == NRPC_E_PROTO)
-        json_reader_fail(&t->reader, "%s%s%s", inner->reader.error.path, *inner->reader.error.path ? ": " : "",
-                         inner->reader.error.message);
+        json_reader_fail(&t->reader, "%s%s%s", inner->reader.error.path,
+                         *inner->reader.error.path ? ": " : "", inner->reader.error.message);
     to_wire_done(inner);
     alloc_free(inner);
     return r;
@@ -501,7 +529,9 @@ static int finish_any(struct to_wire *t)
     while (name > 0 && url[name - 1] != '/')
         name--;
     const struct desc_message *m =
-        name == 0 || t->options.pool == NULL ? NULL : desc_find_message(t->options.pool, url + name, size - name);
+        name == 0 || t->options.pool == NULL
+            ? NULL
+            : desc_find_message(t->options.pool, url + name, size - name);
     if (m == NULL)
         return json_reader_fail(&t->reader, "\"@type\" names no known message");
     wire_put_bytes(t->out, 1, url, size);
@@ -518,11 +548,13 @@ static int on_any_token(struct to_wire *t, enum json_token token, const char *te
     capture_token(t, token, text, size);
     if (t->type_follows) {
         if (token != JSON_STRING)
-            return json_reader_fail(&t->reader, "expected a type URL such as \"type.googleapis.com/package.Message\"");
+            return json_reader_fail(
+                &t->reader, "expected a type URL such as \"type.googleapis.com/package.Message\"");
         buf_put(&t->any_type, text, size);
         t->has_type = true;
     }
-    t->type_follows = token == JSON_KEY && f->depth == 0 && size == 5 && memcmp(text, "@type", 5) == 0;
+    t->type_follows =
+        token == JSON_KEY && f->depth == 0 && size == 5 && memcmp(text, "@type", 5) == 0;
     if (is_begin(token))
         f->depth++;
     if ((token != JSON_END_OBJECT && token != JSON_END_ARRAY) || f->depth-- > 0)
@@ -550,10 +582,12 @@ static int on_token(void *ctx, enum json_token token, const char *text, size_t s
         return on_end(t);
     if (token == JSON_KEY)
         return on_key(t, text, size);
-    return on_value(t, &(struct value) { token, text, size });
+    return on_value(t, &(struct value){ token, text, size });
 }
 
-/* ---- the document ------------------------------------------------------------------------------------------------------ */
+/* ---- the document
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static void init(struct to_wire *t, struct buf *out, const struct to_wire_options *o)
 {
@@ -562,17 +596,19 @@ static void init(struct to_wire *t, struct buf *out, const struct to_wire_option
     t->out = out;
     t->skip_next = false;
     t->n_regions = t->n_frames = t->any_depth = 0;
-    t->seen = t->capture = t->any_type = (struct buf) { 0 };
+    t->seen = t->capture = t->any_type = (struct buf){ 0 };
     t->capture_comma = t->type_follows = t->has_type = false;
 }
 
-void to_wire_init(struct to_wire *t, const struct desc_message *m, struct buf *out, const struct to_wire_options *o)
+void to_wire_init(struct to_wire *t, const struct desc_message *m, struct buf *out,
+                  const struct to_wire_options *o)
 {
     init(t, out, o);
     push(t, TO_WIRE_ROOT)->message = m;
 }
 
-void to_wire_init_field(struct to_wire *t, const struct desc_field *f, struct buf *out, const struct to_wire_options *o)
+void to_wire_init_field(struct to_wire *t, const struct desc_field *f, struct buf *out,
+                        const struct to_wire_options *o)
 {
     init(t, out, o);
     push(t, TO_WIRE_ROOT)->field = f;
@@ -588,7 +624,8 @@ void to_wire_done(struct to_wire *t)
 
 static int check_memory(const struct to_wire *t, int r)
 {
-    bool failed = t->out->failed || t->seen.failed || (t->options.mask != NULL && t->options.mask->failed);
+    bool failed = t->out->failed || t->seen.failed || t->capture.failed || t->any_type.failed ||
+                  (t->options.mask != NULL && t->options.mask->failed);
     return failed ? NRPC_E_NOMEM : r;
 }
 

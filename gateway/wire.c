@@ -56,9 +56,10 @@ static bool get_value(struct wire_reader *r, struct wire_field *f)
 static bool get_field(struct wire_reader *r, struct wire_field *f)
 {
     uint64_t tag;
-    if (!wire_get_varint(r, &tag) || tag >> 3 == 0 || tag >> 3 > 0x1fffffff || (tag & 7) > WIRE_FIXED32)
+    if (!wire_get_varint(r, &tag) || tag >> 3 == 0 || tag >> 3 > 0x1fffffff ||
+        (tag & 7) > WIRE_FIXED32)
         return false;
-    *f = (struct wire_field) { .number = (uint32_t) (tag >> 3), .type = (enum wire_type)(tag & 7) };
+    *f = (struct wire_field){ .number = (uint32_t) (tag >> 3), .type = (enum wire_type)(tag & 7) };
     return get_value(r, f);
 }
 
@@ -96,7 +97,8 @@ bool wire_next_packed(struct wire_reader *r, enum wire_type type, uint64_t *out_
 
 void wire_put_fixed32(struct buf *b, uint32_t value)
 {
-    uint8_t p[4] = { (uint8_t) value, (uint8_t) (value >> 8), (uint8_t) (value >> 16), (uint8_t) (value >> 24) };
+    uint8_t p[4] = { (uint8_t) value, (uint8_t) (value >> 8), (uint8_t) (value >> 16),
+                     (uint8_t) (value >> 24) };
     buf_put(b, p, sizeof p);
 }
 

@@ -1,5 +1,5 @@
-/* wire.h — protobuf's wire format: tags and values, forward only.  Pure; no allocation but the caller's
- * buffer.  https://protobuf.dev/programming-guides/encoding/ */
+/* wire.h — protobuf's wire format: tags and values, forward only.  Pure; no allocation but the
+ * caller's buffer.  https://protobuf.dev/programming-guides/encoding/ */
 #ifndef NOVEL_GATEWAY_WIRE_H
 #define NOVEL_GATEWAY_WIRE_H
 #include <stdbool.h>
@@ -8,7 +8,14 @@
 
 #include "rpc/base/buf.h"
 
-enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_GROUP = 3, WIRE_END = 4, WIRE_FIXED32 = 5 };
+enum wire_type {
+    WIRE_VARINT = 0,
+    WIRE_FIXED64 = 1,
+    WIRE_BYTES = 2,
+    WIRE_GROUP = 3,
+    WIRE_END = 4,
+    WIRE_FIXED32 = 5
+};
 enum { WIRE_DEPTH_MAX = 100 };
 
 struct wire_reader {
@@ -27,11 +34,11 @@ static inline struct wire_reader wire_reader_of(const void *data, size_t size)
     /* An empty message may come without an address. */
     static const uint8_t nothing[1];
     const uint8_t *at = size == 0 ? nothing : data;
-    return (struct wire_reader) { at, at + size };
+    return (struct wire_reader){ at, at + size };
 }
 bool wire_get_varint(struct wire_reader *r, uint64_t *out_value);
-/* 1: *out is the next field; 0: the end; -1: malformed (truncated, tag 0, bad type).  Groups, which proto3
- * does not have, are stepped over (at most WIRE_DEPTH_MAX deep). */
+/* 1: *out is the next field; 0: the end; -1: malformed (truncated, tag 0, bad type).  Groups, which
+ * proto3 does not have, are stepped over (at most WIRE_DEPTH_MAX deep). */
 int wire_next(struct wire_reader *r, struct wire_field *out);
 /* The next value of a packed run. */
 bool wire_next_packed(struct wire_reader *r, enum wire_type type, uint64_t *out_value);
@@ -53,8 +60,9 @@ void wire_put_fixed32(struct buf *b, uint32_t value);
 void wire_put_fixed64(struct buf *b, uint64_t value);
 void wire_put_bytes(struct buf *b, uint32_t number, const void *data, size_t size);
 
-/* A length-delimited region whose length is known only when it closes: open() leaves one byte for it and
- * returns the mark, close() writes the length and shifts the content when it needs more bytes. */
+/* A length-delimited region whose length is known only when it closes: open() leaves one byte for
+ * it and returns the mark, close() writes the length and shifts the content when it needs more
+ * bytes. */
 size_t wire_region_open(struct buf *b);
 void wire_region_close(struct buf *b, size_t mark);
 
