@@ -48,7 +48,7 @@ static int no_memory(char *error)
 
 static bool same(struct template_slice a, const char *text, size_t size)
 {
-    return a.size == size && memcmp(a.text, text, size) == 0;
+    return a.size == size && (size == 0 || memcmp(a.text, text, size) == 0);
 }
 
 /* ---- compiling

@@ -293,10 +293,11 @@ static int unknown_key(struct to_wire *t, const struct desc_message *m, const ch
     }
     struct suggest s;
     suggest_start(&s, key, size);
+    bool snake = t->options.accept_snake;
     for (size_t i = 0; i < m->n_fields; i++)
-        suggest_offer(&s, m->fields[i].name);
-    for (size_t i = 0; i < m->n_fields && s.best == NULL; i++)
-        suggest_offer(&s, m->fields[i].json_name);
+        suggest_offer(&s, snake ? m->fields[i].name : m->fields[i].json_name);
+    for (size_t i = 0; i < m->n_fields; i++)
+        suggest_offer(&s, snake ? m->fields[i].json_name : m->fields[i].name);
     return s.best == NULL
                ? json_reader_fail(&t->reader, "unknown field")
                : json_reader_fail(&t->reader, "unknown field; did you mean \"%s\"?", s.best);

@@ -585,10 +585,11 @@ static void agrees_with_protobuf_c(void **state)
                              &wire, &e) != 0)
             fail_msg("%s: %s\n%s", e.path, e.message, buf_str(&json));
         repack(d, &wire, &again);
-        if (again.size != packed.size || memcmp(again.data, packed.data, again.size) != 0)
+        if (again.size != packed.size)
             print_message("%s\n", buf_str(&json));
         assert_int_equal(again.size, packed.size);
-        assert_memory_equal(again.data, packed.data, packed.size);
+        if (packed.size > 0)
+            assert_memory_equal(again.data, packed.data, packed.size);
         /* The legacy dialect says more, but it reads back as what it says. */
         assert_int_equal(json_of(pool, m, JSON_LEGACY, packed.data, packed.size, &legacy), 0);
         buf_reset(&wire);
