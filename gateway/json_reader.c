@@ -37,7 +37,8 @@ enum state {
 /* ---- the keys of one object
  * ------------------------------------------------------------------------------ */
 
-enum { FEW_KEYS = 12 };
+enum { FEW_KEYS = 12, SET_SLOTS = 128 /* at first */ };
+_Static_assert((SET_SLOTS & (SET_SLOTS - 1)) == 0, "probing masks with slots - 1");
 /* Hash set of keyed 64-bit hashes: two different keys of a body would have to collide in 64 bits of
  * SipHash under a secret key, so the keys' text need not be kept. */
 struct json_key_set {
@@ -68,7 +69,7 @@ static struct json_key_set *set_new(size_t slots)
 static int set_grow(struct json_reader *r, struct json_level *l)
 {
     struct json_key_set *old = l->set;
-    struct json_key_set *s = set_new(old == NULL ? 8 * FEW_KEYS : old->slots * 2);
+    struct json_key_set *s = set_new(old == NULL ? SET_SLOTS : old->slots * 2);
     if (s == NULL)
         return NRPC_E_NOMEM;
     if (old == NULL) {

@@ -217,7 +217,7 @@ static void standard_dialect(void **state)
         { "{\"any\":{\"text\":1}}", "any: \"@type\" is missing" },
         { "{\"any\":{\"@type\":\"a/nope\"}}", "any: \"@type\" names no known message" },
         { "{\"any\":{\"@type\":5}}",
-          "any[\"@type\"]: expected a type URL such as \"type.googleapis.com/package.Message\"" },
+          "any.@type: expected a type URL such as \"type.googleapis.com/package.Message\"" },
         { "{\"any\":{\"@type\":\"a/google.protobuf.Duration\",\"val\":1}}",
           "any: val: unknown field; the value of this type stands in \"value\"" },
         { "{\"wInt32\":\"x\"}",
@@ -229,7 +229,7 @@ static void standard_dialect(void **state)
         struct buf b = { 0 };
         const char *want = cases[i].out == NULL ? cases[i].in : cases[i].out;
         round_trip(foreign, m, cases[i].in, false, JSON_STANDARD, &b);
-        if (strcmp(want, "any[\"@type\"]") != 0 && strcmp(buf_str(&b), want) != 0)
+        if (strcmp(buf_str(&b), want) != 0)
             print_message("%s\n", cases[i].in);
         assert_string_equal(buf_str(&b), want);
         buf_done(&b);
