@@ -19,6 +19,7 @@ struct problem {
     const char *detail;           /* what a person reads */
     struct problem_field *fields; /* fields at fault; NULL: none */
     uint32_t retry_after_s;       /* 0: no Retry-After */
+    const char *headers;          /* further header lines (Allow); NULL: none */
     nrpc_slice details;           /* packed google.rpc.Status of the server; may be empty */
 };
 struct problem_context {

@@ -111,6 +111,21 @@ static int unknown_enum(struct to_wire *t, const struct desc_enum *e, const stru
                                   e->full_name, s.best);
 }
 
+static int put_scalar(struct to_wire *t, const struct desc_field *f, uint32_t number,
+                      const struct value *v, bool keep_zero);
+
+static int put_without_nul(struct to_wire *t, const struct desc_field *f, uint32_t number,
+                           const struct value *v)
+{
+    struct buf text = { 0 };
+    for (size_t i = 0; i < v->size; i++)
+        v->text[i] == '\0' ? buf_puts(&text, "\xef\xbf\xbd") : buf_putc(&text, v->text[i]);
+    struct value replaced = { JSON_STRING, (const char *) text.data, text.size };
+    int r = text.failed ? NRPC_E_NOMEM : put_scalar(t, f, number, &replaced, true);
+    buf_done(&text);
+    return r;
+}
+
 /* number 0: packed, no tag.  keep_zero: write the default value too. */
 static int put_scalar(struct to_wire *t, const struct desc_field *f, uint32_t number,
                       const struct value *v, bool keep_zero)
@@ -128,6 +143,9 @@ static int put_scalar(struct to_wire *t, const struct desc_field *f, uint32_t nu
         static const struct value null_value = { JSON_NUMBER, "0", 1 };
         return put_scalar(t, f, number, &null_value, keep_zero);
     }
+    if (t->options.replace_nul && v->token == JSON_STRING && f->type == DESC_STRING &&
+        memchr(v->text, '\0', v->size) != NULL)
+        return put_without_nul(t, f, number, v);
     if (number > 0)
         wire_put_tag(t->out, number, (enum wire_type) desc_wire_type(f->type));
     bool ok = v->token != JSON_NULL && !is_begin(v->token) &&

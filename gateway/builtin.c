@@ -1,0 +1,117 @@
+/* builtin.c — what the gateway answers itself: /livez, /readyz, OPTIONS. */
+#include <string.h>
+
+#include "gateway/exchange.h"
+#include "gateway/respond.h"
+
+static bool path_is(const struct exchange *x, const char *name)
+{
+    struct http1_text path = http1_path(&x->http);
+    const char *prefix = x->gl->gateway->settings.prefix;
+    size_t n = strlen(prefix), size = strlen(name);
+    if (path.size == n + size && n > 0 && memcmp(path.data, prefix, n) == 0) {
+        path.data += n;
+        path.size -= n;
+    }
+    return path.size == size && memcmp(path.data, name, size) == 0;
+}
+
+static void answer(struct exchange *x, int status, const char *extra, const char *body)
+{
+    struct response r = { .status = status, .content_type = body == NULL ? NULL : "application/json", .extra = extra };
+    if (x->http.chunked || x->http.content_length > 0)
+        x->keep_alive = false; /* its body is not read */
+    respond_bytes(x, &r, body == NULL ? "" : body, body == NULL ? 0 : strlen(body));
+    exchange_end(x);
+}
+
+static void serve_readyz(struct exchange *x)
+{
+    nrpc_channel *ch = gateway_loop_channel(x->gl);
+    nrpc_channel_state state = ch == NULL ? NRPC_CHANNEL_BACKOFF : nrpc_channel_get_state(ch);
+    if (ch != NULL && state == NRPC_CHANNEL_IDLE)
+        nrpc_channel_connect(ch);
+    bool ready = state == NRPC_CHANNEL_READY || state == NRPC_CHANNEL_IDLE;
+    if (x->gl->draining)
+        answer(x, 503, "Retry-After: 1\r\n", "{\"status\":\"draining\"}");
+    else if (ready)
+        answer(x, 200, NULL, "{\"status\":\"ready\"}");
+    else
+        answer(x, 503, "Retry-After: 1\r\n", "{\"status\":\"not ready\",\"backend\":\"unreachable\"}");
+}
+
+static bool is_allowed_origin(const struct exchange *x)
+{
+    const struct option_list *list = &x->gl->gateway->settings.cors_origin;
+    struct http1_text origin = exchange_header(x, "origin");
+    for (size_t i = 0; origin.data != NULL && i < list->count; i++)
+        if (strcmp(list->items[i], "*") == 0 ||
+            (strlen(list->items[i]) == origin.size && memcmp(list->items[i], origin.data, origin.size) == 0))
+            return true;
+    return false;
+}
+
+/* The methods that the path has; false when there is no such path. */
+static bool list_methods(struct exchange *x, struct buf *out)
+{
+    static const char nothing[] = "?"; /* no rule can have this method, so all that there are come back */
+    struct http1_text path = http1_path(&x->http);
+    if (path_is(x, "/livez") || path_is(x, "/readyz") || (path.size == 1 && *path.data == '*')) {
+        buf_puts(out, "GET, HEAD, OPTIONS");
+        return true;
+    }
+    enum route_result r = route_match(x->gl->gateway->router, nothing, path.data, path.size, &x->match);
+    if (r == ROUTE_NOT_FOUND)
+        return false;
+    for (size_t i = 0; i < x->match.n_allowed; i++) {
+        const char *method = x->match.allowed[i]->http_method;
+        buf_printf(out, strcmp(method, "GET") == 0 ? "%s, HEAD, " : "%s, ", method);
+    }
+    buf_puts(out, "OPTIONS");
+    return true;
+}
+
+static void serve_options(struct exchange *x)
+{
+    struct buf methods = { 0 }, extra = { 0 };
+    if (!list_methods(x, &methods)) {
+        exchange_fail(x, 404, NRPC_NOT_FOUND, "NOT_FOUND", "no such path: not found");
+        x->keep_alive = x->keep_alive && x->http.content_length == 0 && !x->http.chunked;
+        respond_problem(x);
+        exchange_end(x);
+    } else {
+        const char *list = buf_str(&methods);
+        buf_printf(&extra, "Allow: %s\r\n", list);
+        if (is_allowed_origin(x) && exchange_header(x, "access-control-request-method").data != NULL)
+            buf_printf(&extra,
+                       "Access-Control-Allow-Methods: %s\r\n"
+                       "Access-Control-Allow-Headers: Authorization, Content-Type, Idempotency-Key, If-Match, "
+                       "If-None-Match, Last-Event-ID, X-Request-Id, X-Request-Timeout\r\n"
+                       "Access-Control-Max-Age: 600\r\n",
+                       list);
+        answer(x, 204, buf_str(&extra), NULL);
+    }
+    buf_done(&methods);
+    buf_done(&extra);
+}
+
+bool builtin_serve(struct exchange *x)
+{
+    if (strcmp(x->method, "OPTIONS") == 0) {
+        serve_options(x);
+        return true;
+    }
+    bool live = path_is(x, "/livez");
+    if (!live && !path_is(x, "/readyz"))
+        return false;
+    if (strcmp(x->method, "GET") != 0 && !x->head_only) {
+        exchange_fail(x, 405, NRPC_UNIMPLEMENTED, "METHOD_NOT_ALLOWED", "%s is not allowed here", x->method);
+        x->problem.headers = "Allow: GET, HEAD, OPTIONS\r\n";
+        return false;
+    }
+    if (live)
+        answer(x, 200, NULL, "{\"status\":\"alive\"}");
+    else
+        serve_readyz(x);
+    return true;
+}

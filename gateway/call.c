@@ -1,0 +1,193 @@
+/* call.c — from a whole request to the RPC: metadata, deadline, the call and its events. */
+#include <string.h>
+
+#include "gateway/accept.h"
+#include "gateway/exchange.h"
+#include "gateway/respond.h"
+#include "gateway/stream.h"
+#include "rpc/base/log.h"
+
+enum { STREAM_CREDITS = 16 };
+
+/* ---- what headers say about the request ----------------------------------------------------------------------- */
+
+static uint64_t read_digits(const char **at, size_t *left, size_t max)
+{
+    uint64_t value = 0;
+    for (; *left > 0 && max > 0 && **at >= '0' && **at <= '9'; ++*at, --*left, max--)
+        value = value * 10 + (uint64_t) (**at - '0');
+    return value;
+}
+
+/* "10S", "250m": gRPC's own form.  0 when it is none. */
+static uint64_t grpc_timeout_ms(struct http1_text t)
+{
+    static const char units[] = "HMSmun";
+    static const uint64_t ns[] = { 3600000000000, 60000000000, 1000000000, 1000000, 1000, 1 };
+    const char *at = t.data;
+    size_t left = t.size;
+    uint64_t value = read_digits(&at, &left, 8);
+    const char *unit = left == 1 && *at != '\0' ? strchr(units, *at) : NULL;
+    if (unit == NULL)
+        return 0;
+    uint64_t ms = (value * ns[unit - units] + 999999) / 1000000;
+    return ms == 0 ? 1 : ms;
+}
+
+/* Seconds with an optional fraction. */
+static uint64_t seconds_ms(struct http1_text t)
+{
+    const char *at = t.data;
+    size_t left = t.size;
+    uint64_t ms = read_digits(&at, &left, 6) * 1000;
+    if (left > 1 && *at == '.') {
+        at++;
+        left--;
+        for (uint64_t unit = 100; left > 0 && *at >= '0' && *at <= '9'; at++, left--, unit /= 10)
+            ms += (uint64_t) (*at - '0') * unit;
+    }
+    return left == 0 ? ms : 0;
+}
+
+static uint64_t timeout_ms(const struct exchange *x)
+{
+    struct http1_text t = exchange_header(x, "grpc-timeout");
+    if (t.data != NULL)
+        return grpc_timeout_ms(t);
+    t = exchange_header(x, "x-request-timeout");
+    if (t.data == NULL)
+        t = exchange_header(x, "x-server-timeout");
+    if (t.data != NULL && seconds_ms(t) > 0)
+        return seconds_ms(t);
+    return exchange_is_stream(x) ? 0 : x->gl->gateway->settings.timeout_ms;
+}
+
+/* Headers that servers may see; all others stay here. */
+static void add_metadata(struct exchange *x)
+{
+    static const struct {
+        const char *header, *key;
+    } passed[] = {
+        { "authorization", "authorization" }, { "idempotency-key", "idempotency-key" }, { "traceparent", "traceparent" },
+        { "tracestate", "tracestate" }, { "baggage", "baggage" }, { "accept-language", "accept-language" },
+        { "if-match", "if-match" }, { "user-agent", "x-forwarded-user-agent" },
+    };
+    nrpc_metadata *md = nrpc_call_headers_out(x->call);
+    nrpc_metadata_add_string(md, "x-request-id", x->request_id);
+    for (size_t i = 0; i < sizeof passed / sizeof *passed; i++) {
+        struct http1_text v = exchange_header(x, passed[i].header);
+        /* A value that gRPC cannot carry is left out, as if the client had not sent it. */
+        if (v.data != NULL && v.size > 0)
+            nrpc_metadata_add(md, passed[i].key, (nrpc_slice) { (const uint8_t *) v.data, v.size });
+    }
+}
+
+/* "Accept: text/markdown" fills the field that says so, unless the request already does. */
+static int set_accept_field(struct exchange *x)
+{
+    static const char *const types[] = { "text/markdown", "text/plain", "text/html", "application/epub+zip" };
+    static const char *const formats[] = { "markdown", "text", "html", "epub" };
+    const char *name = x->route->method->route->accept_field;
+    const struct desc_field *f = desc_field_by_name(x->route->method->input, name, strlen(name));
+    struct http1_text accept = exchange_header(x, "accept");
+    if (*name == '\0' || f == NULL || f->type != DESC_STRING || accept.data == NULL || bind_has(&x->binder, f))
+        return 0;
+    struct accept_choice c = accept_choose(accept.data, accept.size, types, 4);
+    if (c.index < 0 || c.specificity == 0)
+        return 0;
+    const char *format = formats[c.index];
+    wire_put_bytes(&x->wire, f->number, format, strlen(format));
+    return x->wire.failed ? NRPC_E_NOMEM : 0;
+}
+
+/* ---- events of the call ------------------------------------------------------------------------------------------- */
+
+static void on_headers(nrpc_call *c, void *state)
+{
+    struct exchange *x = state;
+    (void) c;
+    if (x->conn != NULL && !x->failed && exchange_is_stream(x))
+        stream_on_headers(x);
+}
+
+static void on_message(nrpc_call *c, void *state, nrpc_msg *m)
+{
+    struct exchange *x = state;
+    (void) c;
+    if (x->conn == NULL || x->failed) {
+        nrpc_msg_free(m);
+    } else if (exchange_is_stream(x)) {
+        stream_on_message(x, m);
+    } else {
+        nrpc_msg_free(x->message);
+        x->message = m;
+    }
+}
+
+static void log_server_error(const struct exchange *x, const nrpc_status *st)
+{
+    log_event(LOG_LEVEL_ERROR, "server_error", LOG_S("request_id", x->request_id),
+              LOG_S("method", x->route->method->path), LOG_S("code", nrpc_code_name(st->code)),
+              LOG_S("message", st->message == NULL ? "" : st->message));
+}
+
+static void end_unary(struct exchange *x, const nrpc_status *st)
+{
+    if (!x->failed && st->code == NRPC_OK && x->message != NULL) {
+        respond_message(x);
+    } else {
+        static const nrpc_status empty = { .code = NRPC_INTERNAL };
+        struct problem_context c = exchange_problem_context(x);
+        if (!x->failed)
+            problem_from_status(&x->problem, st->code == NRPC_OK ? &empty : st, &c, &x->arena);
+        x->failed = true;
+        respond_problem(x);
+    }
+    exchange_end(x);
+}
+
+static void on_end(nrpc_call *c, void *state, const nrpc_status *st)
+{
+    struct exchange *x = state;
+    (void) c;
+    x->call = NULL;
+    if (st->code == NRPC_INTERNAL || st->code == NRPC_UNKNOWN || st->code == NRPC_DATA_LOSS)
+        log_server_error(x, st);
+    if (x->conn == NULL) {
+        exchange_release(x);
+    } else if (exchange_is_stream(x)) {
+        stream_on_end(x, st);
+    } else {
+        end_unary(x, st);
+    }
+}
+
+void exchange_call(struct exchange *x)
+{
+    static const nrpc_events events = { .on_headers = on_headers, .on_message = on_message, .on_end = on_end };
+    const struct gateway *g = x->gl->gateway;
+    const nrpc_method *method = &g->methods[x->route->method - g->pool->methods];
+    nrpc_channel *channel = gateway_loop_channel(x->gl);
+    nrpc_call_options o = { .timeout_ms = timeout_ms(x), .wait_for_ready = x->stream.resumed };
+    int r = channel == NULL ? NRPC_E_NOMEM : set_accept_field(x);
+    if (r == 0)
+        r = nrpc_channel_start(channel, method, &o, &events, x, &x->call);
+    if (r < 0) {
+        x->call = NULL;
+        exchange_fail(x, 503, NRPC_UNAVAILABLE, r == NRPC_E_FULL ? "OVERLOADED" : "UNAVAILABLE",
+                      "the server cannot take the request now");
+        return;
+    }
+    add_metadata(x);
+    r = nrpc_call_send_bytes(x->call, (nrpc_slice) { x->wire.data, x->wire.size });
+    if (r >= 0)
+        r = nrpc_call_half_close(x->call);
+    if (r < 0) { /* on_end answers with this problem */
+        exchange_fail(x, r == NRPC_E_TOOBIG ? 413 : 503, NRPC_RESOURCE_EXHAUSTED,
+                      r == NRPC_E_TOOBIG ? "BODY_TOO_LARGE" : "UNAVAILABLE", "the request could not be sent to the server");
+        nrpc_call_cancel(x->call);
+        return;
+    }
+    if (exchange_is_stream(x))
+        nrpc_call_want(x->call, STREAM_CREDITS - 1);
+}

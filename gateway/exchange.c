@@ -1,0 +1,534 @@
+#include "gateway/exchange.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/random.h>
+
+#include "gateway/access_log.h"
+#include "gateway/respond.h"
+#include "gateway/stream.h"
+#include "rpc/base/alloc.h"
+#include "rpc/base/clock.h"
+#include "rpc/base/log.h"
+
+enum { DROP_BODY_MAX = 65536 /* a body that is read only to keep the connection */, SPARE_BYTES_MAX = 65536 };
+
+/* ---- taking and giving back ------------------------------------------------------------------------------------ */
+
+struct exchange *exchange_take(struct conn *c)
+{
+    struct gateway_loop *gl = c->gl;
+    struct exchange *x = gl->spare;
+    if (x != NULL) {
+        gl->spare = x->next_spare;
+        gl->n_spare--;
+        http1_next(&x->http);
+    } else {
+        x = alloc_zero(1, sizeof *x);
+        if (x == NULL)
+            return NULL;
+        arena_init(&x->arena, 2048);
+        http1_init(&x->http);
+    }
+    x->gl = gl;
+    x->conn = c;
+    x->next_spare = NULL;
+    x->started_ns = loop_now_ns(gl->loop);
+    x->keep_alive = true;
+    return x;
+}
+
+static void exchange_free(struct exchange *x)
+{
+    http1_done(&x->http);
+    arena_done(&x->arena);
+    buf_done(&x->wire);
+    buf_done(&x->mask);
+    alloc_free(x);
+}
+
+void exchange_free_spares(struct gateway_loop *gl)
+{
+    while (gl->spare != NULL) {
+        struct exchange *x = gl->spare;
+        gl->spare = x->next_spare;
+        exchange_free(x);
+    }
+    gl->n_spare = 0;
+}
+
+/* Memory that one large request needed does not stay. */
+static void trim(struct buf *b)
+{
+    if (b->capacity > SPARE_BYTES_MAX)
+        buf_done(b);
+    else
+        buf_reset(b);
+}
+
+void exchange_release(struct exchange *x)
+{
+    struct gateway_loop *gl = x->gl;
+    if (x->body != NULL)
+        to_wire_done(x->body);
+    nrpc_msg_free(x->message);
+    stream_done(x);
+    if (gl->n_spare == GATEWAY_SPARE_EXCHANGES || gl->draining) {
+        exchange_free(x);
+        return;
+    }
+    struct http1 *h = &x->http;
+    trim(&h->head);
+    trim(&h->line);
+    trim(&x->wire);
+    trim(&x->mask);
+    arena_reset(&x->arena);
+    struct buf wire = x->wire, mask = x->mask;
+    struct arena arena = x->arena;
+    /* All but the parser, which resets itself, and the memory that is kept. */
+    memset(&x->arena, 0, sizeof *x - offsetof(struct exchange, arena));
+    x->arena = arena;
+    x->wire = wire;
+    x->mask = mask;
+    x->next_spare = gl->spare;
+    gl->spare = x;
+    gl->n_spare++;
+}
+
+static void write_log(const struct exchange *x)
+{
+    struct access_entry e = {
+        .method = x->method, .route = x->route == NULL ? "" : x->route->template_text, .request_id = x->request_id,
+        .peer = x->conn == NULL ? "" : sock_peer(x->conn->sock), .status = x->status, .bytes = x->response_bytes,
+        .duration_us = (clock_mono_ns() - x->started_ns) / 1000,
+    };
+    access_log_add(x->gl, &e);
+}
+
+void exchange_end(struct exchange *x)
+{
+    struct conn *c = x->conn;
+    bool keep = x->keep_alive && x->http.keep_alive;
+    write_log(x);
+    exchange_release(x);
+    if (c != NULL)
+        conn_exchange_ended(c, keep);
+}
+
+void exchange_on_client_gone(struct exchange *x)
+{
+    if (x->status == 0)
+        x->status = 499;
+    if (x->call != NULL) {
+        write_log(x);
+        x->conn = NULL;
+        nrpc_call_cancel(x->call); /* on_end gives the exchange back */
+        return;
+    }
+    if (x->method[0] != '\0')
+        write_log(x);
+    x->conn = NULL;
+    exchange_release(x);
+}
+
+/* ---- failing ------------------------------------------------------------------------------------------------------ */
+
+struct problem_context exchange_problem_context(const struct exchange *x)
+{
+    return (struct problem_context) {
+        .invalid_argument_code = x->route == NULL ? 0 : x->route->method->route->invalid_argument_code,
+        .if_match = exchange_header(x, "if-match").data != NULL,
+    };
+}
+
+bool exchange_is_legacy(const struct exchange *x)
+{
+    return x->route == NULL || x->route->method->route->dialect == NRPC__ROUTE_OPTIONS__DIALECT__DIALECT_LEGACY;
+}
+
+struct to_json *exchange_json(struct exchange *x)
+{
+    return &x->gl->json[exchange_is_legacy(x) ? JSON_LEGACY : JSON_STANDARD];
+}
+
+struct http1_text exchange_header(const struct exchange *x, const char *name)
+{
+    return http1_find(&x->http, name);
+}
+
+void exchange_fail(struct exchange *x, int status, nrpc_code code, const char *reason, const char *format, ...)
+{
+    va_list args;
+    struct buf text = { 0 };
+    if (x->failed)
+        return;
+    va_start(args, format);
+    buf_vprintf(&text, format, args);
+    va_end(args);
+    const char *detail = arena_strndup(&x->arena, (const char *) text.data, text.failed ? 0 : text.size);
+    buf_done(&text);
+    x->failed = true;
+    x->problem = (struct problem) { .status = status, .code = code, .reason = reason,
+                                    .detail = detail == NULL ? problem_phrase(status) : detail };
+    if (status == 503)
+        x->problem.retry_after_s = 1;
+}
+
+void exchange_fail_field(struct exchange *x, const char *field, const char *message, const char *where)
+{
+    struct problem_context c = exchange_problem_context(x);
+    if (x->failed)
+        return;
+    exchange_fail(x, problem_http_status(NRPC_INVALID_ARGUMENT, &c), NRPC_INVALID_ARGUMENT, "INVALID_ARGUMENT",
+                  "%s%s%s%s", field, *field == '\0' ? "" : ": ", message, where);
+    problem_add_field(&x->problem, &x->arena, *field == '\0' ? "body" : field, message);
+}
+
+static void fail_memory(struct exchange *x)
+{
+    exchange_fail(x, 503, NRPC_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "the gateway is out of memory");
+}
+
+static void fail_bind(struct exchange *x, int r)
+{
+    const struct bind_error *e = &x->binder.error;
+    if (r == NRPC_E_NOMEM)
+        fail_memory(x);
+    else if (e->not_found)
+        exchange_fail(x, 404, NRPC_NOT_FOUND, "NOT_FOUND", "%s %s", e->field, e->message);
+    else
+        exchange_fail_field(x, e->field, e->message, "");
+}
+
+static void fail_json(struct exchange *x, int r)
+{
+    const struct json_error *e = &x->body->reader.error;
+    if (r == NRPC_E_NOMEM) {
+        fail_memory(x);
+        return;
+    }
+    char where[100], path[400];
+    const char *prefix = x->route->body == NULL ? "" : x->route->body->name;
+    snprintf(path, sizeof path, "%s%s%s", prefix, *prefix != '\0' && *e->path != '\0' ? "." : "", e->path);
+    snprintf(where, sizeof where, " (line %llu, column %llu)", (unsigned long long) e->line,
+             (unsigned long long) e->column);
+    exchange_fail_field(x, path, e->message, where);
+}
+
+/* ---- the head -------------------------------------------------------------------------------------------------------- */
+
+/* UUIDv7 (RFC 9562): milliseconds, then random bits. */
+static void mint_request_id(struct exchange *x)
+{
+    static _Thread_local uint8_t pool[256];
+    static _Thread_local size_t left;
+    uint8_t b[16];
+    uint64_t ms = clock_wall_ns() / 1000000;
+    if (left < 10) {
+        left = getrandom(pool, sizeof pool, GRND_NONBLOCK) == sizeof pool ? sizeof pool : 0;
+        if (left == 0) { /* the clock still tells requests apart */
+            uint64_t ns = clock_mono_ns();
+            memcpy(pool, &ns, sizeof ns);
+            left = 16;
+        }
+    }
+    left -= 10;
+    memcpy(b + 6, pool + left, 10);
+    for (int i = 0; i < 6; i++)
+        b[i] = (uint8_t) (ms >> (40 - 8 * i));
+    b[6] = (uint8_t) (0x70 | (b[6] & 0x0f));
+    b[8] = (uint8_t) (0x80 | (b[8] & 0x3f));
+    static const char hex[] = "0123456789abcdef";
+    char *to = x->request_id;
+    for (int i = 0; i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            *to++ = '-';
+        *to++ = hex[b[i] >> 4];
+        *to++ = hex[b[i] & 15];
+    }
+    *to = '\0';
+}
+
+static void set_request_id(struct exchange *x)
+{
+    struct http1_text id = exchange_header(x, "x-request-id");
+    bool usable = id.data != NULL && id.size > 0 && id.size <= REQUEST_ID_MAX;
+    for (size_t i = 0; usable && i < id.size; i++)
+        usable = id.data[i] > 0x20 && id.data[i] < 0x7f;
+    if (!usable) {
+        mint_request_id(x);
+        return;
+    }
+    memcpy(x->request_id, id.data, id.size);
+    x->request_id[id.size] = '\0';
+}
+
+static bool has_body(const struct exchange *x)
+{
+    return x->http.chunked || x->http.content_length > 0;
+}
+
+static void fail_too_large(struct exchange *x)
+{
+    uint64_t max = x->gl->gateway->settings.max_body_bytes;
+    exchange_fail(x, 413, NRPC_RESOURCE_EXHAUSTED, "BODY_TOO_LARGE", "the body is larger than the limit of %llu bytes",
+                  (unsigned long long) max);
+    x->keep_alive = false;
+}
+
+static const char *allow_header(struct exchange *x)
+{
+    struct buf b = { 0 };
+    buf_puts(&b, "Allow: ");
+    for (size_t i = 0; i < x->match.n_allowed; i++) {
+        const char *method = x->match.allowed[i]->http_method;
+        buf_printf(&b, "%s, ", method);
+        if (strcmp(method, "GET") == 0)
+            buf_puts(&b, "HEAD, ");
+    }
+    buf_puts(&b, "OPTIONS\r\n");
+    const char *line = arena_strndup(&x->arena, (const char *) b.data, b.failed ? 0 : b.size);
+    buf_done(&b);
+    return line;
+}
+
+static void find_route(struct exchange *x)
+{
+    struct http1_text path = http1_path(&x->http);
+    switch (route_match(x->gl->gateway->router, x->method, path.data, path.size, &x->match)) {
+    case ROUTE_FOUND:
+        x->route = x->match.route;
+        return;
+    case ROUTE_WRONG_METHOD:
+        exchange_fail(x, 405, NRPC_UNIMPLEMENTED, "METHOD_NOT_ALLOWED", "%s is not allowed on %.*s", x->method,
+                      (int) (path.size > 200 ? 200 : path.size), path.data);
+        x->problem.headers = allow_header(x);
+        return;
+    default:
+        exchange_fail(x, 404, NRPC_NOT_FOUND, "NOT_FOUND", "%.*s not found", (int) (path.size > 200 ? 200 : path.size),
+                      path.data);
+    }
+}
+
+static void bind_parameters(struct exchange *x)
+{
+    const struct route *r = x->route;
+    struct http1_text query = http1_query(&x->http);
+    bool ignore = r->method->route->ignore_unknown_fields;
+    bind_start(&x->binder, r->method->input, &x->arena);
+    int e = bind_path(&x->binder, &x->match);
+    if (e == 0 && r->body_all && query.size > 0) {
+        if (!ignore)
+            exchange_fail_field(x, "query", "this route takes everything from its body", "");
+    } else if (e == 0) {
+        e = bind_query(&x->binder, query.data, query.size, ignore);
+    }
+    if (e < 0)
+        fail_bind(x, e);
+}
+
+static bool is_http_body(const struct desc_message *m)
+{
+    return m != NULL && strcmp(m->full_name, "google.api.HttpBody") == 0;
+}
+
+/* Prepares for a body: JSON through the transcoder, or raw bytes into an HttpBody. */
+static void begin_body(struct exchange *x)
+{
+    const struct route *r = x->route;
+    const struct desc_message *m = r->body_all ? r->method->input : r->body == NULL ? NULL : r->body->message;
+    bool legacy = exchange_is_legacy(x);
+    if (!r->body_all && r->body == NULL)
+        return;
+    if (r->body != NULL && m != NULL && !r->body->repeated && m->wkt == DESC_PLAIN) {
+        wire_put_tag(&x->wire, r->body->number, WIRE_BYTES);
+        x->region = wire_region_open(&x->wire);
+        x->has_region = true;
+    }
+    if (is_http_body(m) && !(r->body != NULL && r->body->repeated)) {
+        struct http1_text type = exchange_header(x, "content-type");
+        x->body_kind = BODY_RAW;
+        if (type.data != NULL)
+            wire_put_bytes(&x->wire, 1, type.data, type.size);
+        return;
+    }
+    x->body = arena_get(&x->arena, sizeof *x->body);
+    if (x->body == NULL) {
+        fail_memory(x);
+        return;
+    }
+    struct to_wire_options o = {
+        .pool = x->gl->gateway->pool, .ignore_unknown = r->method->route->ignore_unknown_fields,
+        .accept_snake = legacy, .replace_nul = legacy, .mask = strcmp(x->method, "PATCH") == 0 ? &x->mask : NULL,
+    };
+    if (r->body_all || x->has_region)
+        to_wire_init(x->body, m, &x->wire, &o);
+    else
+        to_wire_init_field(x->body, r->body, &x->wire, &o);
+    x->body_kind = BODY_JSON;
+}
+
+static void open_request(struct exchange *x)
+{
+    struct http1_text type = exchange_header(x, "content-type");
+    if (has_body(x) && x->http.has_length && x->http.content_length > x->gl->gateway->settings.max_body_bytes) {
+        fail_too_large(x);
+        return;
+    }
+    if (x->route->method->client_streaming) {
+        exchange_fail(x, 501, NRPC_UNIMPLEMENTED, "UNIMPLEMENTED", "this method takes a stream of messages; call it over gRPC");
+        return;
+    }
+    bind_parameters(x);
+    if (!x->failed && x->route->method->server_streaming)
+        stream_choose(x);
+    if (x->failed)
+        return;
+    begin_body(x);
+    if (x->body_kind == BODY_JSON && has_body(x) && type.size >= 10 && strncasecmp(type.data, "multipart/", 10) == 0)
+        exchange_fail(x, 415, NRPC_INVALID_ARGUMENT, "UNSUPPORTED_MEDIA_TYPE", "this route takes application/json");
+    if (x->body_kind == BODY_NONE && has_body(x))
+        exchange_fail(x, 400, NRPC_INVALID_ARGUMENT, "BODY_NOT_ALLOWED", "this route takes no body");
+}
+
+void exchange_on_head(struct exchange *x)
+{
+    struct http1_text method = http1_method(&x->http);
+    size_t n = method.size < sizeof x->method - 1 ? method.size : sizeof x->method - 1;
+    memcpy(x->method, method.data, n);
+    x->method[n] = '\0';
+    x->head_only = strcmp(x->method, "HEAD") == 0;
+    set_request_id(x);
+    if (n < method.size)
+        exchange_fail(x, 501, NRPC_UNIMPLEMENTED, "METHOD_UNKNOWN", "the method is not known");
+    if (!x->failed && builtin_serve(x))
+        return;
+    if (!x->failed)
+        find_route(x);
+    if (!x->failed)
+        open_request(x);
+    if (!x->failed) {
+        if (x->http.expect_continue && has_body(x))
+            sock_put(x->conn->sock, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+        return;
+    }
+    x->body_kind = BODY_DROPPED;
+    if (!has_body(x))
+        return; /* answered when the request is whole, which is at once */
+    if (x->http.expect_continue || x->http.chunked || x->http.content_length > DROP_BODY_MAX) {
+        x->keep_alive = false;
+        respond_problem(x);
+        exchange_end(x);
+    }
+}
+
+/* ---- the body -------------------------------------------------------------------------------------------------------- */
+
+void exchange_on_body(struct exchange *x, const char *data, size_t size)
+{
+    x->body_bytes += size;
+    if (x->body_bytes > x->gl->gateway->settings.max_body_bytes) {
+        x->failed = false; /* the size is what the client must hear about */
+        fail_too_large(x);
+        respond_problem(x);
+        exchange_end(x);
+        return;
+    }
+    if (x->failed)
+        return;
+    if (x->body_kind == BODY_RAW) {
+        if (x->body_bytes == size) { /* the first piece: data is field 2 */
+            wire_put_tag(&x->wire, 2, WIRE_BYTES);
+            x->raw_region = wire_region_open(&x->wire);
+        }
+        buf_put(&x->wire, data, size);
+        return;
+    }
+    int r = to_wire_feed(x->body, data, size);
+    if (r < 0)
+        fail_json(x, r);
+}
+
+/* Ends the body; an absent one is {}. */
+static void finish_body(struct exchange *x)
+{
+    if (x->body_kind == BODY_RAW && x->body_bytes > 0)
+        wire_region_close(&x->wire, x->raw_region);
+    if (x->body_kind == BODY_JSON && x->body_bytes > 0) {
+        int r = to_wire_finish(x->body);
+        if (r < 0)
+            fail_json(x, r);
+    }
+}
+
+/* What a PATCH without a mask of its own changes: the fields that its body names. */
+static int put_mask(struct exchange *x)
+{
+    static const char name[] = "update_mask";
+    const struct desc_field *f = desc_field_by_name(x->route->method->input, name, sizeof name - 1);
+    if (strcmp(x->method, "PATCH") != 0 || f == NULL || f->repeated || f->message == NULL ||
+        f->message->wkt != DESC_FIELD_MASK || x->route->body == NULL || x->mask.size == 0 || bind_has(&x->binder, f))
+        return 0;
+    wire_put_bytes(&x->wire, f->number, x->mask.data, x->mask.size);
+    return x->wire.failed ? NRPC_E_NOMEM : 0;
+}
+
+static int assemble(struct exchange *x)
+{
+    const struct desc_field *body = x->route->body;
+    const uint8_t *content = x->wire.data + (x->has_region ? x->region + 1 : 0);
+    size_t size = x->wire.size - (x->has_region ? x->region + 1 : 0);
+    int r = size > 0 && (x->has_region || x->route->body_all) ? bind_check_body(&x->binder, body, content, size) : 0;
+    if (r == 0 && x->has_region)
+        r = bind_write_below(&x->binder, body, &x->wire);
+    if (x->has_region)
+        wire_region_close(&x->wire, x->region);
+    if (r == 0)
+        r = bind_write_rest(&x->binder, body, &x->wire);
+    if (r == 0)
+        r = put_mask(x);
+    return r == 0 && x->wire.failed ? NRPC_E_NOMEM : r;
+}
+
+void exchange_on_whole(struct exchange *x)
+{
+    if (!x->failed)
+        finish_body(x);
+    if (!x->failed) {
+        int r = assemble(x);
+        if (r < 0)
+            fail_bind(x, r);
+    }
+    if (!x->failed)
+        exchange_call(x);
+    if (x->failed && x->call == NULL) {
+        respond_problem(x);
+        exchange_end(x);
+    }
+}
+
+void exchange_on_bad(struct exchange *x, int status, const char *reason)
+{
+    if (x->request_id[0] == '\0')
+        mint_request_id(x);
+    x->failed = false;
+    x->route = NULL;
+    x->keep_alive = false;
+    const char *code = status == 408 ? "REQUEST_TIMEOUT" : status == 503 ? "OUT_OF_MEMORY" : "MALFORMED_REQUEST";
+    exchange_fail(x, status, NRPC_INVALID_ARGUMENT, code, "%s", reason);
+    respond_problem(x);
+    exchange_end(x);
+}
+
+void exchange_on_drained(struct exchange *x)
+{
+    if (x->stream.open)
+        stream_on_drained(x);
+}
+
+bool exchange_is_stream(const struct exchange *x)
+{
+    return x->route != NULL && x->route->method->server_streaming;
+}

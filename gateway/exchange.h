@@ -1,0 +1,92 @@
+/* exchange.h — one request and its answer: match, transcode, call, write.  Belongs to a connection until the
+ * answer is out; when the client goes first, it lives on until its call has ended.  All [loop]. */
+#ifndef NOVEL_GATEWAY_EXCHANGE_H
+#define NOVEL_GATEWAY_EXCHANGE_H
+#include "gateway/bind.h"
+#include "gateway/conn.h"
+#include "gateway/http1.h"
+#include "gateway/problem.h"
+#include "gateway/to_wire.h"
+
+enum exchange_body { BODY_NONE, BODY_JSON, BODY_RAW /* a google.api.HttpBody's data */, BODY_DROPPED };
+enum stream_form { STREAM_NDJSON, STREAM_SSE, STREAM_ARRAY, STREAM_RAW };
+enum { REQUEST_ID_MAX = 128, STREAM_HELD_MAX = 262144 };
+
+struct stream {
+    enum stream_form form;
+    bool open;               /* the HTTP head is out */
+    bool chunked;
+    bool any;                /* a message was written */
+    bool resumed;            /* Last-Event-ID came */
+    uint64_t resume_id;
+    uint32_t owed;           /* credits to give back once the client reads again */
+    uint32_t ticks;          /* of the timer since anything was written */
+    struct buf held;         /* of a resumed watch, before anything new came */
+    const struct desc_field *id, *type;
+    struct timer timer;
+};
+
+struct exchange {
+    struct gateway_loop *gl;
+    struct conn *conn;       /* NULL: the client has gone */
+    struct exchange *next_spare;
+    struct http1 http;
+    struct arena arena;
+    struct route_match match;
+    const struct route *route; /* NULL: none */
+    enum exchange_body body_kind;
+    struct to_wire *body;    /* BODY_JSON */
+    uint64_t body_bytes;
+    struct buf wire;         /* the request message */
+    struct buf mask;         /* FieldMask's content of a PATCH */
+    size_t region;           /* of the body field in wire */
+    bool has_region;
+    size_t raw_region;       /* of an HttpBody's data */
+    struct binder binder;
+    bool failed;             /* problem is set: nothing is called any more */
+    struct problem problem;
+    nrpc_call *call;
+    nrpc_msg *message;       /* of a unary answer */
+    struct stream stream;
+    uint64_t started_ns;
+    uint64_t response_bytes;
+    int status;              /* written; 0: none yet */
+    bool head_only;          /* HEAD */
+    bool keep_alive;
+    char method[16];
+    char request_id[REQUEST_ID_MAX + 1];
+};
+
+/* A clean exchange for a connection; NULL without memory. */
+struct exchange *exchange_take(struct conn *c);
+/* What the connection's reader found.  Each may end the exchange (conn_exchange_ended). */
+void exchange_on_head(struct exchange *x);
+void exchange_on_body(struct exchange *x, const char *data, size_t size);
+void exchange_on_whole(struct exchange *x);
+void exchange_on_bad(struct exchange *x, int status, const char *reason);
+void exchange_on_client_gone(struct exchange *x); /* the connection forgets it */
+void exchange_on_drained(struct exchange *x);     /* the client reads again */
+bool exchange_is_stream(const struct exchange *x);
+
+/* Ends it: logs, gives it back, tells the connection. */
+void exchange_end(struct exchange *x);
+/* Gives it back after its client has gone. */
+void exchange_release(struct exchange *x);
+/* Frees what a loop kept for reuse. */
+void exchange_free_spares(struct gateway_loop *gl);
+/* Records what went wrong; the first problem stays. */
+void exchange_fail(struct exchange *x, int status, nrpc_code code, const char *reason, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+void exchange_fail_field(struct exchange *x, const char *field, const char *message, const char *where);
+struct problem_context exchange_problem_context(const struct exchange *x);
+bool exchange_is_legacy(const struct exchange *x);
+struct to_json *exchange_json(struct exchange *x);
+struct http1_text exchange_header(const struct exchange *x, const char *name);
+
+/* builtin.c: /livez, /readyz, OPTIONS.  True when the path is one of them and was answered. */
+bool builtin_serve(struct exchange *x);
+
+/* call.c: from the whole request to the RPC. */
+void exchange_call(struct exchange *x);
+
+#endif

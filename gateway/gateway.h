@@ -1,0 +1,81 @@
+/* gateway.h — what a running gateway is: settings and routes that all loops share, and what each loop owns.
+ * `struct gateway` is immutable once loops run; a `struct gateway_loop` belongs to its loop's thread. */
+#ifndef NOVEL_GATEWAY_GATEWAY_H
+#define NOVEL_GATEWAY_GATEWAY_H
+#include <stdatomic.h>
+
+#include "gateway/route.h"
+#include "gateway/to_json.h"
+#include "rpc/base/list.h"
+#include "rpc/base/options.h"
+#include "rpc/base/sha256.h"
+#include "rpc/io/loop.h"
+#include "rpc/nrpc.h"
+
+struct exchange;
+
+enum {
+    GATEWAY_HEAD_MS = 10000,       /* from the first byte of a request to the end of its head */
+    GATEWAY_BODY_IDLE_MS = 30000,  /* between two pieces of a body */
+    GATEWAY_IDLE_MS = 75000,       /* a connection without a request */
+    GATEWAY_STALL_MS = 30000,      /* output that the client does not take */
+    GATEWAY_HALF_CLOSED_MS = 3000, /* an answer to a client that sends no more */
+    GATEWAY_OUTPUT_MAX = 262144,   /* unsent bytes of a connection: no further request is begun */
+    GATEWAY_PENDING_MAX = 65536,   /* pipelined bytes kept while a request is served */
+    GATEWAY_SPARE_EXCHANGES = 64,  /* kept for reuse by a loop */
+};
+
+struct gateway_settings {
+    struct option_list listen, backend, cors_origin;
+    char *descriptor_set, *prefix, *log_level;
+    uint64_t threads, max_body_bytes, timeout_ms, max_connections, grace_ms;
+};
+
+struct gateway {
+    struct gateway_settings settings;
+    struct desc_pool *pool;
+    struct router *router;
+    nrpc_method *methods;          /* of the pool's methods, both sides raw bytes */
+    char *target;                  /* backends joined by commas */
+    struct gateway_loop *loops;
+    size_t n_loops;
+    atomic_size_t running;         /* loops that have not drained */
+};
+
+struct gateway_loop {
+    const struct gateway *gateway;
+    nrpc_loop *loop;
+    nrpc_channel *channel;         /* made by the loop itself; NULL before and after */
+    struct to_json json[2];        /* by dialect */
+    struct buf scratch;            /* for bodies that need their length first */
+    struct sha256 *sha;
+    struct list connections;
+    struct exchange *spare;
+    size_t n_spare;
+    bool draining;
+    struct timer grace;
+    uint64_t date_second;
+    char date[40];                 /* "Sun, 06 Nov 1994 08:49:37 GMT" */
+    struct buf log;                /* access lines not yet written */
+    struct timer log_timer;
+    char log_time[32];             /* RFC 3339, of log_time_ms */
+    uint64_t log_time_ms;
+};
+
+/* [loop] The channel of this loop, made on first use; NULL without memory. */
+nrpc_channel *gateway_loop_channel(struct gateway_loop *gl);
+/* [loop] The text for Date, made once a second. */
+const char *gateway_loop_date(struct gateway_loop *gl);
+
+/* [setup] Reads descriptors and compiles routes as the settings say.  0, or -1 with the reason in error. */
+int gateway_load(struct gateway *g, char error[static 512]);
+void gateway_unload(struct gateway *g);
+/* [setup] Prepares loop i of the gateway and queues its start. */
+int gateway_loop_init(struct gateway_loop *gl, const struct gateway *g, nrpc_loop *loop);
+void gateway_loop_done(struct gateway_loop *gl); /* after the loop ended */
+/* [loop] No further requests; connections end as their answers are out, at the latest after the grace. */
+void gateway_loop_drain(struct gateway_loop *gl);
+/* [loop] A connection has gone: the last one of a draining loop stops it. */
+void gateway_loop_check_drained(struct gateway_loop *gl);
+
+#endif

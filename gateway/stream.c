@@ -1,0 +1,409 @@
+#include "gateway/stream.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "gateway/accept.h"
+#include "gateway/respond.h"
+#include "gateway/scalar.h"
+#include "gateway/wire.h"
+
+enum {
+    TICK_MS = 5000, HEARTBEAT_TICKS = 3, /* 15 s */
+    HOLD_MS = 500,                       /* a resumed watch that shows nothing new is open after this */
+    CHUNK_DIGITS = 8,
+};
+
+static const char *const content_types[] = { "application/x-ndjson", "text/event-stream", "application/json" };
+
+static void on_tick(struct timer *t);
+
+/* ---- choosing ----------------------------------------------------------------------------------------------------- */
+
+static bool is_http_body(const struct exchange *x)
+{
+    return strcmp(x->route->method->output->full_name, "google.api.HttpBody") == 0;
+}
+
+static const struct desc_field *field_of(const struct desc_message *m, const char *name)
+{
+    return desc_field_by_name(m, name, strlen(name));
+}
+
+/* Last-Event-ID says where to go on; it is newer than what the URL says. */
+static void set_resume(struct exchange *x, const Nrpc__RouteOptions__Stream *o)
+{
+    struct http1_text last = exchange_header(x, "last-event-id");
+    const struct desc_field *f = field_of(x->route->method->input, o->resume_field);
+    bool negative;
+    uint64_t id;
+    if (last.data == NULL || last.size == 0 || f == NULL)
+        return;
+    if (!scalar_parse_int(last.data, last.size, &negative, &id) || negative) {
+        exchange_fail_field(x, "Last-Event-ID", "must be the id of an event", "");
+        return;
+    }
+    x->stream.resumed = true;
+    x->stream.resume_id = id;
+    if (bind_set(&x->binder, f, last.data, last.size) < 0)
+        exchange_fail(x, 503, NRPC_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "the gateway is out of memory");
+}
+
+bool stream_choose(struct exchange *x)
+{
+    struct stream *s = &x->stream;
+    const Nrpc__RouteOptions__Stream *o = x->route->method->route->stream;
+    struct buf accept = { 0 };
+    timer_init(&s->timer, x->gl->loop, on_tick);
+    if (is_http_body(x)) {
+        s->form = STREAM_RAW;
+        return true;
+    }
+    http1_join(&x->http, "accept", &accept);
+    struct accept_choice c = accept_choose((const char *) accept.data, accept.size, content_types, 3);
+    buf_done(&accept);
+    if (c.index < 0) {
+        exchange_fail(x, 406, NRPC_INVALID_ARGUMENT, "NOT_ACCEPTABLE",
+                      "this stream comes as text/event-stream, application/x-ndjson or application/json");
+        return false;
+    }
+    s->form = (enum stream_form) c.index;
+    if (o == NULL)
+        return true;
+    s->id = field_of(x->route->method->output, o->id_field);
+    s->type = field_of(x->route->method->output, o->type_field);
+    if (s->form == STREAM_SSE)
+        set_resume(x, o);
+    return !x->failed;
+}
+
+/* ---- chunks ---------------------------------------------------------------------------------------------------------- */
+
+/* Opens a chunk whose size is written when it closes; HTTP/1.0 gets the bare bytes. */
+static size_t chunk_open(struct exchange *x, struct buf *out)
+{
+    size_t at = out->size;
+    if (x->stream.chunked)
+        buf_puts(out, "00000000\r\n");
+    return at;
+}
+
+static void chunk_close(struct exchange *x, struct buf *out, size_t at)
+{
+    char text[CHUNK_DIGITS + 1];
+    if (out->failed)
+        return;
+    x->response_bytes += out->size - at;
+    x->stream.ticks = 0;
+    if (x->stream.chunked) {
+        x->response_bytes -= CHUNK_DIGITS + 2;
+        snprintf(text, sizeof text, "%08zx", out->size - at - CHUNK_DIGITS - 2);
+        memcpy(out->data + at, text, CHUNK_DIGITS);
+        buf_puts(out, "\r\n");
+    }
+    sock_mark_dirty(x->conn->sock);
+}
+
+static void put_chunk(struct exchange *x, const void *data, size_t size)
+{
+    struct buf *out = sock_tail(x->conn->sock);
+    size_t at = chunk_open(x, out);
+    buf_put(out, data, size);
+    chunk_close(x, out, at);
+}
+
+/* ---- opening ------------------------------------------------------------------------------------------------------------ */
+
+static void open_stream(struct exchange *x, const char *content_type)
+{
+    struct stream *s = &x->stream;
+    struct buf *out = sock_tail(x->conn->sock);
+    s->open = true;
+    s->chunked = x->http.minor > 0;
+    if (!s->chunked)
+        x->keep_alive = false;
+    struct response r = {
+        .status = 200, .content_type = content_type, .cache_control = s->form == STREAM_SSE ? "no-cache" : NULL,
+        .extra = s->chunked ? "X-Accel-Buffering: no\r\nTransfer-Encoding: chunked\r\n" : "X-Accel-Buffering: no\r\n",
+    };
+    respond_head(x, &r, out);
+    buf_puts(out, "\r\n");
+    sock_mark_dirty(x->conn->sock);
+    if (x->head_only)
+        return;
+    if (s->form == STREAM_SSE)
+        put_chunk(x, "retry: 3000\n: connected\n\n", 25);
+    if (s->held.size > 0)
+        put_chunk(x, s->held.data, s->held.size);
+    buf_done(&s->held);
+    timer_start(&s->timer, TICK_MS);
+}
+
+static const char *default_type(const struct exchange *x)
+{
+    return x->stream.form == STREAM_RAW ? "application/octet-stream" : content_types[x->stream.form];
+}
+
+void stream_on_headers(struct exchange *x)
+{
+    struct stream *s = &x->stream;
+    if (x->head_only)
+        nrpc_call_cancel(x->call);
+    else if (s->form == STREAM_RAW)
+        return; /* the first message names the type */
+    else if (s->resumed)
+        timer_start(&s->timer, HOLD_MS);
+    else
+        open_stream(x, content_types[s->form]);
+}
+
+static void on_tick(struct timer *t)
+{
+    struct stream *s = LIST_ENTRY(t, struct stream, timer);
+    struct exchange *x = LIST_ENTRY(s, struct exchange, stream);
+    if (x->conn == NULL || x->conn->closing)
+        return;
+    if (!s->open) {
+        open_stream(x, content_types[s->form]);
+        return;
+    }
+    struct sock *sock = x->conn->sock;
+    if (sock_pending(sock) > 0 &&
+        loop_now_ns(x->gl->loop) - sock_last_progress_ns(sock) >= (uint64_t) GATEWAY_STALL_MS * 1000000) {
+        conn_abort(x->conn);
+        return;
+    }
+    if (++s->ticks >= HEARTBEAT_TICKS && s->form == STREAM_SSE)
+        put_chunk(x, ": hb\n\n", 6);
+    timer_start(&s->timer, TICK_MS);
+}
+
+/* ---- messages --------------------------------------------------------------------------------------------------------------- */
+
+static bool find_number(nrpc_slice message, const struct desc_field *f, uint64_t *out)
+{
+    struct wire_reader r = wire_reader_of(message.data, message.size);
+    struct wire_field v;
+    bool found = false;
+    while (f != NULL && wire_next(&r, &v) > 0)
+        if (v.number == f->number && v.type == (enum wire_type) desc_wire_type(f->type) && v.type != WIRE_BYTES) {
+            *out = v.value;
+            found = true;
+        }
+    return found;
+}
+
+/* TYPE_FIRST_TICK without its enum's prefix: "first_tick". */
+static void put_event_name(struct exchange *x, nrpc_slice message, struct buf *out)
+{
+    const struct desc_field *f = x->stream.type;
+    uint64_t number;
+    if (f == NULL || f->enumeration == NULL || !find_number(message, f, &number))
+        return;
+    const struct desc_enum_value *v = desc_enum_by_number(f->enumeration, (int32_t) number);
+    if (v == NULL)
+        return;
+    buf_puts(out, "event: ");
+    for (const char *c = v->name + strlen(f->enumeration->prefix); *c != '\0'; c++)
+        buf_putc(out, *c >= 'A' && *c <= 'Z' ? (char) (*c | 0x20) : *c);
+    buf_putc(out, '\n');
+}
+
+/* The message in its form, without chunk framing.  0 or negative with out as it was. */
+static int put_message(struct exchange *x, nrpc_slice message, struct buf *out)
+{
+    struct stream *s = &x->stream;
+    size_t before = out->size;
+    uint64_t id;
+    if (s->form == STREAM_SSE) {
+        if (find_number(message, s->id, &id)) {
+            buf_puts(out, "id: ");
+            buf_put_u64(out, id);
+            buf_putc(out, '\n');
+        }
+        put_event_name(x, message, out);
+        buf_puts(out, "data: ");
+    } else if (s->form == STREAM_ARRAY) {
+        buf_puts(out, s->any ? ",\n" : "[");
+    }
+    struct to_json *json = exchange_json(x);
+    const struct desc_field *body = x->route->response_body;
+    int r = body != NULL ? to_json_field(json, body, message.data, message.size, out)
+                         : to_json_message(json, x->route->method->output, message.data, message.size, out);
+    if (r < 0) {
+        out->size = before;
+        return r;
+    }
+    if (s->form != STREAM_ARRAY)
+        buf_puts(out, s->form == STREAM_SSE ? "\n\n" : "\n");
+    s->any = true;
+    return 0;
+}
+
+/* The call is of no use any more; its end tells the client. */
+static void fail_message(struct exchange *x, int r)
+{
+    exchange_fail(x, 502, r == NRPC_E_NOMEM ? NRPC_RESOURCE_EXHAUSTED : NRPC_INTERNAL, "BAD_ANSWER",
+                  "the server's answer could not be read: %s",
+                  r == NRPC_E_NOMEM ? "out of memory" : exchange_json(x)->error);
+    nrpc_call_cancel(x->call);
+}
+
+/* Of a resumed watch, what the client has seen already waits: if nothing new follows, the answer is 204. */
+static bool hold(struct exchange *x, nrpc_slice message)
+{
+    struct stream *s = &x->stream;
+    uint64_t id;
+    if (s->open || !s->resumed || !find_number(message, s->id, &id) || id > s->resume_id)
+        return false;
+    return put_message(x, message, &s->held) == 0 && s->held.size <= STREAM_HELD_MAX;
+}
+
+static int write_raw(struct exchange *x, nrpc_slice message)
+{
+    struct wire_reader r = wire_reader_of(message.data, message.size);
+    struct wire_field f, type = { .data = (const uint8_t *) "" }, data = { 0 };
+    while (wire_next(&r, &f) > 0) {
+        if (f.number == 1 && f.type == WIRE_BYTES)
+            type = f;
+        if (f.number == 2 && f.type == WIRE_BYTES)
+            data = f;
+    }
+    if (!x->stream.open) {
+        bool plain = type.size > 0 && type.size <= 200;
+        for (size_t i = 0; plain && i < type.size; i++)
+            plain = type.data[i] >= 0x20 && type.data[i] <= 0x7e;
+        const char *name = plain ? arena_strndup(&x->arena, (const char *) type.data, type.size) : NULL;
+        open_stream(x, name == NULL ? "application/octet-stream" : name);
+    }
+    if (data.size > 0)
+        put_chunk(x, data.data, data.size);
+    return 0;
+}
+
+static int write_message(struct exchange *x, nrpc_slice message)
+{
+    if (x->stream.form == STREAM_RAW)
+        return write_raw(x, message);
+    if (hold(x, message))
+        return 0;
+    if (!x->stream.open)
+        open_stream(x, content_types[x->stream.form]);
+    struct buf *out = sock_tail(x->conn->sock);
+    size_t at = chunk_open(x, out);
+    int r = put_message(x, message, out);
+    if (r < 0)
+        out->size = at;
+    else
+        chunk_close(x, out, at);
+    return r;
+}
+
+void stream_on_message(struct exchange *x, nrpc_msg *m)
+{
+    struct stream *s = &x->stream;
+    if (x->head_only) {
+        nrpc_msg_free(m);
+        return;
+    }
+    int r = write_message(x, nrpc_msg_bytes(m));
+    nrpc_msg_free(m);
+    if (r < 0) {
+        fail_message(x, r);
+        return;
+    }
+    /* A credit goes back when the client keeps up; else the server waits with us. */
+    if (sock_pending(x->conn->sock) < GATEWAY_OUTPUT_MAX / 4)
+        nrpc_call_want(x->call, 1);
+    else
+        s->owed++;
+}
+
+void stream_on_drained(struct exchange *x)
+{
+    uint32_t owed = x->stream.owed;
+    x->stream.owed = 0;
+    if (owed > 0 && x->call != NULL)
+        nrpc_call_want(x->call, owed);
+}
+
+/* ---- the end ------------------------------------------------------------------------------------------------------------------ */
+
+static void put_last_chunk(struct exchange *x)
+{
+    if (x->stream.chunked)
+        sock_put(x->conn->sock, "0\r\n\r\n", 5);
+    sock_mark_dirty(x->conn->sock);
+}
+
+static void end_well(struct exchange *x)
+{
+    if (x->stream.form == STREAM_SSE)
+        put_chunk(x, "event: end\ndata: {\"code\":\"OK\"}\n\n", 33);
+    if (x->stream.form == STREAM_ARRAY)
+        put_chunk(x, x->stream.any ? "]\n" : "[]\n", x->stream.any ? 2 : 3);
+    put_last_chunk(x);
+    exchange_end(x);
+}
+
+/* The error in the stream's own form.  An array and raw bytes must not look whole: they end without the
+ * last chunk. */
+static void end_badly(struct exchange *x)
+{
+    struct stream *s = &x->stream;
+    struct buf *out = &x->gl->scratch;
+    buf_reset(out);
+    if (s->form == STREAM_SSE)
+        buf_puts(out, "event: error\ndata: ");
+    else
+        buf_puts(out, s->form == STREAM_ARRAY ? s->any ? ",\n{\"error\":" : "[{\"error\":" : "{\"error\":");
+    respond_put_problem(x, out);
+    buf_puts(out, s->form == STREAM_SSE ? "\n\n" : s->form == STREAM_ARRAY ? "}]\n" : "}\n");
+    if (s->form != STREAM_RAW)
+        put_chunk(x, out->data, out->size);
+    x->keep_alive = false;
+    if (s->form == STREAM_SSE || s->form == STREAM_NDJSON)
+        put_last_chunk(x);
+    exchange_end(x);
+}
+
+void stream_on_end(struct exchange *x, const nrpc_status *st)
+{
+    struct stream *s = &x->stream;
+    struct problem_context c = exchange_problem_context(x);
+    timer_stop(&s->timer);
+    if (x->head_only && !x->failed && (st->code == NRPC_OK || st->code == NRPC_CANCELLED)) {
+        open_stream(x, default_type(x)); /* the head of what GET would stream */
+        exchange_end(x);
+        return;
+    }
+    if (st->code == NRPC_OK && !x->failed && !s->open && s->resumed) {
+        /* Nothing came after what the client has: it must not connect again. */
+        struct response r = { .status = 204 };
+        respond_bytes(x, &r, "", 0);
+        exchange_end(x);
+        return;
+    }
+    if (st->code == NRPC_OK && !x->failed) {
+        if (!s->open)
+            open_stream(x, default_type(x));
+        end_well(x);
+        return;
+    }
+    if (!x->failed)
+        problem_from_status(&x->problem, st, &c, &x->arena);
+    if (s->open) {
+        end_badly(x);
+        return;
+    }
+    respond_problem(x);
+    exchange_end(x);
+}
+
+void stream_done(struct exchange *x)
+{
+    if (x->stream.timer.loop != NULL)
+        timer_stop(&x->stream.timer);
+    buf_done(&x->stream.held);
+}

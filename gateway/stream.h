@@ -1,0 +1,14 @@
+/* stream.h — a server stream as server-sent events, NDJSON, a JSON array or raw bytes.  All [loop]. */
+#ifndef NOVEL_GATEWAY_STREAM_H
+#define NOVEL_GATEWAY_STREAM_H
+#include "gateway/exchange.h"
+
+/* Chooses the form by Accept.  False: none is acceptable (the problem is recorded). */
+bool stream_choose(struct exchange *x);
+void stream_on_headers(struct exchange *x);
+void stream_on_message(struct exchange *x, nrpc_msg *m); /* takes m */
+void stream_on_end(struct exchange *x, const nrpc_status *st);
+void stream_on_drained(struct exchange *x);
+void stream_done(struct exchange *x);
+
+#endif
