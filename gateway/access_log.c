@@ -13,7 +13,8 @@ void access_log_flush(struct gateway_loop *gl)
 {
     timer_stop(&gl->log_timer);
     /* A log that cannot be written stops nothing. */
-    if (gl->log.size > 0 && !gl->log.failed && write(STDOUT_FILENO, gl->log.data, gl->log.size) < 0) {
+    if (gl->log.size > 0 && !gl->log.failed &&
+        write(STDOUT_FILENO, gl->log.data, gl->log.size) < 0) {
     }
     buf_reset(&gl->log);
 }
@@ -53,7 +54,8 @@ void access_log_add(struct gateway_loop *gl, const struct access_entry *e)
     buf_put_u64(b, (uint64_t) e->status);
     buf_puts(b, ",\"bytes\":");
     buf_put_u64(b, e->bytes);
-    buf_printf(b, ",\"duration_ms\":%u.%03u", (unsigned) (e->duration_us / 1000), (unsigned) (e->duration_us % 1000));
+    buf_printf(b, ",\"duration_ms\":%u.%03u", (unsigned) (e->duration_us / 1000),
+               (unsigned) (e->duration_us % 1000));
     put_text(b, ",\"request_id\":", e->request_id);
     put_text(b, ",\"peer\":", e->peer);
     buf_puts(b, "}\n");

@@ -18,7 +18,9 @@ static bool path_is(const struct exchange *x, const char *name)
 
 static void answer(struct exchange *x, int status, const char *extra, const char *body)
 {
-    struct response r = { .status = status, .content_type = body == NULL ? NULL : "application/json", .extra = extra };
+    struct response r = { .status = status,
+                          .content_type = body == NULL ? NULL : "application/json",
+                          .extra = extra };
     if (x->http.chunked || x->http.content_length > 0)
         x->keep_alive = false; /* its body is not read */
     respond_bytes(x, &r, body == NULL ? "" : body, body == NULL ? 0 : strlen(body));
@@ -37,7 +39,8 @@ static void serve_readyz(struct exchange *x)
     else if (ready)
         answer(x, 200, NULL, "{\"status\":\"ready\"}");
     else
-        answer(x, 503, "Retry-After: 1\r\n", "{\"status\":\"not ready\",\"backend\":\"unreachable\"}");
+        answer(x, 503, "Retry-After: 1\r\n",
+               "{\"status\":\"not ready\",\"backend\":\"unreachable\"}");
 }
 
 static bool is_allowed_origin(const struct exchange *x)
@@ -46,7 +49,8 @@ static bool is_allowed_origin(const struct exchange *x)
     struct http1_text origin = exchange_header(x, "origin");
     for (size_t i = 0; origin.data != NULL && i < list->count; i++)
         if (strcmp(list->items[i], "*") == 0 ||
-            (strlen(list->items[i]) == origin.size && memcmp(list->items[i], origin.data, origin.size) == 0))
+            (strlen(list->items[i]) == origin.size &&
+             memcmp(list->items[i], origin.data, origin.size) == 0))
             return true;
     return false;
 }
@@ -54,13 +58,15 @@ static bool is_allowed_origin(const struct exchange *x)
 /* The methods that the path has; false when there is no such path. */
 static bool list_methods(struct exchange *x, struct buf *out)
 {
-    static const char nothing[] = "?"; /* no rule can have this method, so all that there are come back */
+    static const char nothing[] =
+        "?"; /* no rule can have this method, so all that there are come back */
     struct http1_text path = http1_path(&x->http);
     if (path_is(x, "/livez") || path_is(x, "/readyz") || (path.size == 1 && *path.data == '*')) {
         buf_puts(out, "GET, HEAD, OPTIONS");
         return true;
     }
-    enum route_result r = route_match(x->gl->gateway->router, nothing, path.data, path.size, &x->match);
+    enum route_result r =
+        route_match(x->gl->gateway->router, nothing, path.data, path.size, &x->match);
     if (r == ROUTE_NOT_FOUND)
         return false;
     for (size_t i = 0; i < x->match.n_allowed; i++) {
@@ -82,10 +88,12 @@ static void serve_options(struct exchange *x)
     } else {
         const char *list = buf_str(&methods);
         buf_printf(&extra, "Allow: %s\r\n", list);
-        if (is_allowed_origin(x) && exchange_header(x, "access-control-request-method").data != NULL)
+        if (is_allowed_origin(x) &&
+            exchange_header(x, "access-control-request-method").data != NULL)
             buf_printf(&extra,
                        "Access-Control-Allow-Methods: %s\r\n"
-                       "Access-Control-Allow-Headers: Authorization, Content-Type, Idempotency-Key, If-Match, "
+                       "Access-Control-Allow-Headers: Authorization, Content-Type, "
+                       "Idempotency-Key, If-Match, "
                        "If-None-Match, Last-Event-ID, X-Request-Id, X-Request-Timeout\r\n"
                        "Access-Control-Max-Age: 600\r\n",
                        list);
@@ -105,7 +113,8 @@ bool builtin_serve(struct exchange *x)
     if (!live && !path_is(x, "/readyz"))
         return false;
     if (strcmp(x->method, "GET") != 0 && !x->head_only) {
-        exchange_fail(x, 405, NRPC_UNIMPLEMENTED, "METHOD_NOT_ALLOWED", "%s is not allowed here", x->method);
+        exchange_fail(x, 405, NRPC_UNIMPLEMENTED, "METHOD_NOT_ALLOWED", "%s is not allowed here",
+                      x->method);
         x->problem.headers = "Allow: GET, HEAD, OPTIONS\r\n";
         return false;
     }

@@ -9,7 +9,8 @@
 
 enum { STREAM_CREDITS = 16 };
 
-/* ---- what headers say about the request ----------------------------------------------------------------------- */
+/* ---- what headers say about the request
+ * ----------------------------------------------------------------------- */
 
 static uint64_t read_digits(const char **at, size_t *left, size_t max)
 {
@@ -68,9 +69,14 @@ static void add_metadata(struct exchange *x)
     static const struct {
         const char *header, *key;
     } passed[] = {
-        { "authorization", "authorization" }, { "idempotency-key", "idempotency-key" }, { "traceparent", "traceparent" },
-        { "tracestate", "tracestate" }, { "baggage", "baggage" }, { "accept-language", "accept-language" },
-        { "if-match", "if-match" }, { "user-agent", "x-forwarded-user-agent" },
+        { "authorization", "authorization" },
+        { "idempotency-key", "idempotency-key" },
+        { "traceparent", "traceparent" },
+        { "tracestate", "tracestate" },
+        { "baggage", "baggage" },
+        { "accept-language", "accept-language" },
+        { "if-match", "if-match" },
+        { "user-agent", "x-forwarded-user-agent" },
     };
     nrpc_metadata *md = nrpc_call_headers_out(x->call);
     nrpc_metadata_add_string(md, "x-request-id", x->request_id);
@@ -78,19 +84,21 @@ static void add_metadata(struct exchange *x)
         struct http1_text v = exchange_header(x, passed[i].header);
         /* A value that gRPC cannot carry is left out, as if the client had not sent it. */
         if (v.data != NULL && v.size > 0)
-            nrpc_metadata_add(md, passed[i].key, (nrpc_slice) { (const uint8_t *) v.data, v.size });
+            nrpc_metadata_add(md, passed[i].key, (nrpc_slice){ (const uint8_t *) v.data, v.size });
     }
 }
 
 /* "Accept: text/markdown" fills the field that says so, unless the request already does. */
 static int set_accept_field(struct exchange *x)
 {
-    static const char *const types[] = { "text/markdown", "text/plain", "text/html", "application/epub+zip" };
+    static const char *const types[] = { "text/markdown", "text/plain", "text/html",
+                                         "application/epub+zip" };
     static const char *const formats[] = { "markdown", "text", "html", "epub" };
     const char *name = x->route->method->route->accept_field;
     const struct desc_field *f = desc_field_by_name(x->route->method->input, name, strlen(name));
     struct http1_text accept = exchange_header(x, "accept");
-    if (*name == '\0' || f == NULL || f->type != DESC_STRING || accept.data == NULL || bind_has(&x->binder, f))
+    if (*name == '\0' || f == NULL || f->type != DESC_STRING || accept.data == NULL ||
+        bind_has(&x->binder, f))
         return 0;
     struct accept_choice c = accept_choose(accept.data, accept.size, types, 4);
     if (c.index < 0 || c.specificity == 0)
@@ -100,7 +108,8 @@ static int set_accept_field(struct exchange *x)
     return x->wire.failed ? NRPC_E_NOMEM : 0;
 }
 
-/* ---- events of the call ------------------------------------------------------------------------------------------- */
+/* ---- events of the call
+ * ------------------------------------------------------------------------------------------- */
 
 static void on_headers(nrpc_call *c, void *state)
 {
@@ -164,7 +173,9 @@ static void on_end(nrpc_call *c, void *state, const nrpc_status *st)
 
 void exchange_call(struct exchange *x)
 {
-    static const nrpc_events events = { .on_headers = on_headers, .on_message = on_message, .on_end = on_end };
+    static const nrpc_events events = { .on_headers = on_headers,
+                                        .on_message = on_message,
+                                        .on_end = on_end };
     const struct gateway *g = x->gl->gateway;
     const nrpc_method *method = &g->methods[x->route->method - g->pool->methods];
     nrpc_channel *channel = gateway_loop_channel(x->gl);
@@ -179,12 +190,13 @@ void exchange_call(struct exchange *x)
         return;
     }
     add_metadata(x);
-    r = nrpc_call_send_bytes(x->call, (nrpc_slice) { x->wire.data, x->wire.size });
+    r = nrpc_call_send_bytes(x->call, (nrpc_slice){ x->wire.data, x->wire.size });
     if (r >= 0)
         r = nrpc_call_half_close(x->call);
     if (r < 0) { /* on_end answers with this problem */
         exchange_fail(x, r == NRPC_E_TOOBIG ? 413 : 503, NRPC_RESOURCE_EXHAUSTED,
-                      r == NRPC_E_TOOBIG ? "BODY_TOO_LARGE" : "UNAVAILABLE", "the request could not be sent to the server");
+                      r == NRPC_E_TOOBIG ? "BODY_TOO_LARGE" : "UNAVAILABLE",
+                      "the request could not be sent to the server");
         nrpc_call_cancel(x->call);
         return;
     }

@@ -8,7 +8,8 @@
 
 static void feed(struct conn *c, const uint8_t *data, size_t size);
 
-/* ---- the life of a connection --------------------------------------------------------------------------------- */
+/* ---- the life of a connection
+ * --------------------------------------------------------------------------------- */
 
 static void on_close(void *owner, int error)
 {
@@ -51,8 +52,8 @@ void conn_close_if_idle(struct conn *c)
 
 static bool is_stalled(const struct conn *c)
 {
-    return sock_pending(c->sock) > 0 &&
-           loop_now_ns(c->gl->loop) - sock_last_progress_ns(c->sock) >= (uint64_t) GATEWAY_STALL_MS * 1000000;
+    return sock_pending(c->sock) > 0 && loop_now_ns(c->gl->loop) - sock_last_progress_ns(c->sock) >=
+                                            (uint64_t) GATEWAY_STALL_MS * 1000000;
 }
 
 static void on_timer(struct timer *t)
@@ -75,7 +76,9 @@ static void on_timer(struct timer *t)
         close_after_flush(c);
 }
 
-/* ---- reading ----------------------------------------------------------------------------------------------------- */
+/* ---- reading
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 static bool keep_pending(struct conn *c, const uint8_t *data, size_t size)
 {
@@ -166,7 +169,7 @@ static void on_bytes(void *owner, const uint8_t *data, size_t size)
 static void resume(struct conn *c)
 {
     struct buf pending = c->pending;
-    c->pending = (struct buf) { 0 };
+    c->pending = (struct buf){ 0 };
     sock_pause(c->sock, false);
     feed(c, pending.data, pending.size);
     buf_done(&pending);
@@ -179,7 +182,8 @@ static void on_eof(void *owner)
     if (c->closing)
         return;
     if (c->serving && exchange_is_stream(c->exchange))
-        conn_abort(c); /* nobody half-closes a stream to read on; a client that left looks like this */
+        conn_abort(
+            c); /* nobody half-closes a stream to read on; a client that left looks like this */
     else if (c->serving)
         timer_start(&c->timer, GATEWAY_HALF_CLOSED_MS);
     else if (c->pending.size == 0)
@@ -220,8 +224,9 @@ void conn_exchange_ended(struct conn *c, bool keep)
 
 void conn_open(struct gateway_loop *gl, int fd)
 {
-    static const struct sock_events events = { .on_bytes = on_bytes, .on_eof = on_eof, .on_drained = on_drained,
-                                               .on_close = on_close };
+    static const struct sock_events events = {
+        .on_bytes = on_bytes, .on_eof = on_eof, .on_drained = on_drained, .on_close = on_close
+    };
     struct conn *c = gl->draining ? NULL : alloc_zero(1, sizeof *c);
     if (c == NULL || sock_open(gl->loop, fd, &events, c, &c->sock) < 0) {
         close(fd);

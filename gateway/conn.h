@@ -1,5 +1,5 @@
-/* conn.h — one HTTP/1.1 connection: reads requests, hands each to an exchange, keeps what was pipelined.
- * At most one exchange at a time; an idle connection holds none.  All [loop]. */
+/* conn.h — one HTTP/1.1 connection: reads requests, hands each to an exchange, keeps what was
+ * pipelined. At most one exchange at a time; an idle connection holds none.  All [loop]. */
 #ifndef NOVEL_GATEWAY_CONN_H
 #define NOVEL_GATEWAY_CONN_H
 #include "gateway/gateway.h"
@@ -12,17 +12,19 @@ struct conn {
     struct buf pending;        /* pipelined bytes */
     struct timer timer;
     struct list link;
-    bool feeding;              /* inside the read loop: what ends now is gone on with there */
-    bool serving;              /* the request is whole; its answer is on the way */
+    bool feeding; /* inside the read loop: what ends now is gone on with there */
+    bool serving; /* the request is whole; its answer is on the way */
     bool eof, closing;
     uint32_t requests;
 };
 
 /* Takes fd.  Without memory the connection is closed at once. */
 void conn_open(struct gateway_loop *gl, int fd);
-/* The exchange is over and its answer is in the socket's output.  keep: another request may follow. */
+/* The exchange is over and its answer is in the socket's output.  keep: another request may follow.
+ */
 void conn_exchange_ended(struct conn *c, bool keep);
-/* Closes now and without an answer (a stream that must not look whole, a client that does not read). */
+/* Closes now and without an answer (a stream that must not look whole, a client that does not
+ * read). */
 void conn_abort(struct conn *c);
 /* Draining: closes if idle. */
 void conn_close_if_idle(struct conn *c);

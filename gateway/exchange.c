@@ -13,9 +13,13 @@
 #include "rpc/base/clock.h"
 #include "rpc/base/log.h"
 
-enum { DROP_BODY_MAX = 65536 /* a body that is read only to keep the connection */, SPARE_BYTES_MAX = 65536 };
+enum {
+    DROP_BODY_MAX = 65536 /* a body that is read only to keep the connection */,
+    SPARE_BYTES_MAX = 65536
+};
 
-/* ---- taking and giving back ------------------------------------------------------------------------------------ */
+/* ---- taking and giving back
+ * ------------------------------------------------------------------------------------ */
 
 struct exchange *exchange_take(struct conn *c)
 {
@@ -100,8 +104,12 @@ void exchange_release(struct exchange *x)
 static void write_log(const struct exchange *x)
 {
     struct access_entry e = {
-        .method = x->method, .route = x->route == NULL ? "" : x->route->template_text, .request_id = x->request_id,
-        .peer = x->conn == NULL ? "" : sock_peer(x->conn->sock), .status = x->status, .bytes = x->response_bytes,
+        .method = x->method,
+        .route = x->route == NULL ? "" : x->route->template_text,
+        .request_id = x->request_id,
+        .peer = x->conn == NULL ? "" : sock_peer(x->conn->sock),
+        .status = x->status,
+        .bytes = x->response_bytes,
         .duration_us = (clock_mono_ns() - x->started_ns) / 1000,
     };
     access_log_add(x->gl, &e);
@@ -133,19 +141,23 @@ void exchange_on_client_gone(struct exchange *x)
     exchange_release(x);
 }
 
-/* ---- failing ------------------------------------------------------------------------------------------------------ */
+/* ---- failing
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 struct problem_context exchange_problem_context(const struct exchange *x)
 {
-    return (struct problem_context) {
-        .invalid_argument_code = x->route == NULL ? 0 : x->route->method->route->invalid_argument_code,
+    return (struct problem_context){
+        .invalid_argument_code =
+            x->route == NULL ? 0 : x->route->method->route->invalid_argument_code,
         .if_match = exchange_header(x, "if-match").data != NULL,
     };
 }
 
 bool exchange_is_legacy(const struct exchange *x)
 {
-    return x->route == NULL || x->route->method->route->dialect == NRPC__ROUTE_OPTIONS__DIALECT__DIALECT_LEGACY;
+    return x->route == NULL ||
+           x->route->method->route->dialect == NRPC__ROUTE_OPTIONS__DIALECT__DIALECT_LEGACY;
 }
 
 struct to_json *exchange_json(struct exchange *x)
@@ -158,7 +170,8 @@ struct http1_text exchange_header(const struct exchange *x, const char *name)
     return http1_find(&x->http, name);
 }
 
-void exchange_fail(struct exchange *x, int status, nrpc_code code, const char *reason, const char *format, ...)
+void exchange_fail(struct exchange *x, int status, nrpc_code code, const char *reason,
+                   const char *format, ...)
 {
     va_list args;
     struct buf text = { 0 };
@@ -167,22 +180,27 @@ void exchange_fail(struct exchange *x, int status, nrpc_code code, const char *r
     va_start(args, format);
     buf_vprintf(&text, format, args);
     va_end(args);
-    const char *detail = arena_strndup(&x->arena, (const char *) text.data, text.failed ? 0 : text.size);
+    const char *detail =
+        arena_strndup(&x->arena, (const char *) text.data, text.failed ? 0 : text.size);
     buf_done(&text);
     x->failed = true;
-    x->problem = (struct problem) { .status = status, .code = code, .reason = reason,
-                                    .detail = detail == NULL ? problem_phrase(status) : detail };
+    x->problem = (struct problem){ .status = status,
+                                   .code = code,
+                                   .reason = reason,
+                                   .detail = detail == NULL ? problem_phrase(status) : detail };
     if (status == 503)
         x->problem.retry_after_s = 1;
 }
 
-void exchange_fail_field(struct exchange *x, const char *field, const char *message, const char *where)
+void exchange_fail_field(struct exchange *x, const char *field, const char *message,
+                         const char *where)
 {
     struct problem_context c = exchange_problem_context(x);
     if (x->failed)
         return;
-    exchange_fail(x, problem_http_status(NRPC_INVALID_ARGUMENT, &c), NRPC_INVALID_ARGUMENT, "INVALID_ARGUMENT",
-                  "%s%s%s%s", field, *field == '\0' ? "" : ": ", message, where);
+    exchange_fail(x, problem_http_status(NRPC_INVALID_ARGUMENT, &c), NRPC_INVALID_ARGUMENT,
+                  "INVALID_ARGUMENT", "%s%s%s%s", field, *field == '\0' ? "" : ": ", message,
+                  where);
     problem_add_field(&x->problem, &x->arena, *field == '\0' ? "body" : field, message);
 }
 
@@ -211,13 +229,16 @@ static void fail_json(struct exchange *x, int r)
     }
     char where[100], path[400];
     const char *prefix = x->route->body == NULL ? "" : x->route->body->name;
-    snprintf(path, sizeof path, "%s%s%s", prefix, *prefix != '\0' && *e->path != '\0' ? "." : "", e->path);
+    snprintf(path, sizeof path, "%s%s%s", prefix, *prefix != '\0' && *e->path != '\0' ? "." : "",
+             e->path);
     snprintf(where, sizeof where, " (line %llu, column %llu)", (unsigned long long) e->line,
              (unsigned long long) e->column);
     exchange_fail_field(x, path, e->message, where);
 }
 
-/* ---- the head -------------------------------------------------------------------------------------------------------- */
+/* ---- the head
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 /* UUIDv7 (RFC 9562): milliseconds, then random bits. */
 static void mint_request_id(struct exchange *x)
@@ -273,8 +294,8 @@ static bool has_body(const struct exchange *x)
 static void fail_too_large(struct exchange *x)
 {
     uint64_t max = x->gl->gateway->settings.max_body_bytes;
-    exchange_fail(x, 413, NRPC_RESOURCE_EXHAUSTED, "BODY_TOO_LARGE", "the body is larger than the limit of %llu bytes",
-                  (unsigned long long) max);
+    exchange_fail(x, 413, NRPC_RESOURCE_EXHAUSTED, "BODY_TOO_LARGE",
+                  "the body is larger than the limit of %llu bytes", (unsigned long long) max);
     x->keep_alive = false;
 }
 
@@ -302,13 +323,13 @@ static void find_route(struct exchange *x)
         x->route = x->match.route;
         return;
     case ROUTE_WRONG_METHOD:
-        exchange_fail(x, 405, NRPC_UNIMPLEMENTED, "METHOD_NOT_ALLOWED", "%s is not allowed on %.*s", x->method,
-                      (int) (path.size > 200 ? 200 : path.size), path.data);
+        exchange_fail(x, 405, NRPC_UNIMPLEMENTED, "METHOD_NOT_ALLOWED", "%s is not allowed on %.*s",
+                      x->method, (int) (path.size > 200 ? 200 : path.size), path.data);
         x->problem.headers = allow_header(x);
         return;
     default:
-        exchange_fail(x, 404, NRPC_NOT_FOUND, "NOT_FOUND", "%.*s not found", (int) (path.size > 200 ? 200 : path.size),
-                      path.data);
+        exchange_fail(x, 404, NRPC_NOT_FOUND, "NOT_FOUND", "%.*s not found",
+                      (int) (path.size > 200 ? 200 : path.size), path.data);
     }
 }
 
@@ -338,7 +359,9 @@ static bool is_http_body(const struct desc_message *m)
 static void begin_body(struct exchange *x)
 {
     const struct route *r = x->route;
-    const struct desc_message *m = r->body_all ? r->method->input : r->body == NULL ? NULL : r->body->message;
+    const struct desc_message *m = r->body_all       ? r->method->input
+                                   : r->body == NULL ? NULL
+                                                     : r->body->message;
     bool legacy = exchange_is_legacy(x);
     if (!r->body_all && r->body == NULL)
         return;
@@ -360,8 +383,11 @@ static void begin_body(struct exchange *x)
         return;
     }
     struct to_wire_options o = {
-        .pool = x->gl->gateway->pool, .ignore_unknown = r->method->route->ignore_unknown_fields,
-        .accept_snake = legacy, .replace_nul = legacy, .mask = strcmp(x->method, "PATCH") == 0 ? &x->mask : NULL,
+        .pool = x->gl->gateway->pool,
+        .ignore_unknown = r->method->route->ignore_unknown_fields,
+        .accept_snake = legacy,
+        .replace_nul = legacy,
+        .mask = strcmp(x->method, "PATCH") == 0 ? &x->mask : NULL,
     };
     if (r->body_all || x->has_region)
         to_wire_init(x->body, m, &x->wire, &o);
@@ -373,12 +399,14 @@ static void begin_body(struct exchange *x)
 static void open_request(struct exchange *x)
 {
     struct http1_text type = exchange_header(x, "content-type");
-    if (has_body(x) && x->http.has_length && x->http.content_length > x->gl->gateway->settings.max_body_bytes) {
+    if (has_body(x) && x->http.has_length &&
+        x->http.content_length > x->gl->gateway->settings.max_body_bytes) {
         fail_too_large(x);
         return;
     }
     if (x->route->method->client_streaming) {
-        exchange_fail(x, 501, NRPC_UNIMPLEMENTED, "UNIMPLEMENTED", "this method takes a stream of messages; call it over gRPC");
+        exchange_fail(x, 501, NRPC_UNIMPLEMENTED, "UNIMPLEMENTED",
+                      "this method takes a stream of messages; call it over gRPC");
         return;
     }
     bind_parameters(x);
@@ -387,10 +415,13 @@ static void open_request(struct exchange *x)
     if (x->failed)
         return;
     begin_body(x);
-    if (x->body_kind == BODY_JSON && has_body(x) && type.size >= 10 && strncasecmp(type.data, "multipart/", 10) == 0)
-        exchange_fail(x, 415, NRPC_INVALID_ARGUMENT, "UNSUPPORTED_MEDIA_TYPE", "this route takes application/json");
+    if (x->body_kind == BODY_JSON && has_body(x) && type.size >= 10 &&
+        strncasecmp(type.data, "multipart/", 10) == 0)
+        exchange_fail(x, 415, NRPC_INVALID_ARGUMENT, "UNSUPPORTED_MEDIA_TYPE",
+                      "this route takes application/json");
     if (x->body_kind == BODY_NONE && has_body(x))
-        exchange_fail(x, 400, NRPC_INVALID_ARGUMENT, "BODY_NOT_ALLOWED", "this route takes no body");
+        exchange_fail(x, 400, NRPC_INVALID_ARGUMENT, "BODY_NOT_ALLOWED",
+                      "this route takes no body");
 }
 
 void exchange_on_head(struct exchange *x)
@@ -424,7 +455,9 @@ void exchange_on_head(struct exchange *x)
     }
 }
 
-/* ---- the body -------------------------------------------------------------------------------------------------------- */
+/* ---- the body
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 void exchange_on_body(struct exchange *x, const char *data, size_t size)
 {
@@ -469,7 +502,8 @@ static int put_mask(struct exchange *x)
     static const char name[] = "update_mask";
     const struct desc_field *f = desc_field_by_name(x->route->method->input, name, sizeof name - 1);
     if (strcmp(x->method, "PATCH") != 0 || f == NULL || f->repeated || f->message == NULL ||
-        f->message->wkt != DESC_FIELD_MASK || x->route->body == NULL || x->mask.size == 0 || bind_has(&x->binder, f))
+        f->message->wkt != DESC_FIELD_MASK || x->route->body == NULL || x->mask.size == 0 ||
+        bind_has(&x->binder, f))
         return 0;
     wire_put_bytes(&x->wire, f->number, x->mask.data, x->mask.size);
     return x->wire.failed ? NRPC_E_NOMEM : 0;
@@ -480,7 +514,9 @@ static int assemble(struct exchange *x)
     const struct desc_field *body = x->route->body;
     const uint8_t *content = x->wire.data + (x->has_region ? x->region + 1 : 0);
     size_t size = x->wire.size - (x->has_region ? x->region + 1 : 0);
-    int r = size > 0 && (x->has_region || x->route->body_all) ? bind_check_body(&x->binder, body, content, size) : 0;
+    int r = size > 0 && (x->has_region || x->route->body_all)
+                ? bind_check_body(&x->binder, body, content, size)
+                : 0;
     if (r == 0 && x->has_region)
         r = bind_write_below(&x->binder, body, &x->wire);
     if (x->has_region)
@@ -516,7 +552,9 @@ void exchange_on_bad(struct exchange *x, int status, const char *reason)
     x->failed = false;
     x->route = NULL;
     x->keep_alive = false;
-    const char *code = status == 408 ? "REQUEST_TIMEOUT" : status == 503 ? "OUT_OF_MEMORY" : "MALFORMED_REQUEST";
+    const char *code = status == 408   ? "REQUEST_TIMEOUT"
+                       : status == 503 ? "OUT_OF_MEMORY"
+                                       : "MALFORMED_REQUEST";
     exchange_fail(x, status, NRPC_INVALID_ARGUMENT, code, "%s", reason);
     respond_problem(x);
     exchange_end(x);

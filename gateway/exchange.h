@@ -1,5 +1,6 @@
-/* exchange.h — one request and its answer: match, transcode, call, write.  Belongs to a connection until the
- * answer is out; when the client goes first, it lives on until its call has ended.  All [loop]. */
+/* exchange.h — one request and its answer: match, transcode, call, write.  Belongs to a connection
+ * until the answer is out; when the client goes first, it lives on until its call has ended.  All
+ * [loop]. */
 #ifndef NOVEL_GATEWAY_EXCHANGE_H
 #define NOVEL_GATEWAY_EXCHANGE_H
 #include "gateway/bind.h"
@@ -8,50 +9,55 @@
 #include "gateway/problem.h"
 #include "gateway/to_wire.h"
 
-enum exchange_body { BODY_NONE, BODY_JSON, BODY_RAW /* a google.api.HttpBody's data */, BODY_DROPPED };
+enum exchange_body {
+    BODY_NONE,
+    BODY_JSON,
+    BODY_RAW /* a google.api.HttpBody's data */,
+    BODY_DROPPED
+};
 enum stream_form { STREAM_NDJSON, STREAM_SSE, STREAM_ARRAY, STREAM_RAW };
 enum { REQUEST_ID_MAX = 128, STREAM_HELD_MAX = 262144 };
 
 struct stream {
     enum stream_form form;
-    bool open;               /* the HTTP head is out */
+    bool open; /* the HTTP head is out */
     bool chunked;
-    bool any;                /* a message was written */
-    bool resumed;            /* Last-Event-ID came */
+    bool any;     /* a message was written */
+    bool resumed; /* Last-Event-ID came */
     uint64_t resume_id;
-    uint32_t owed;           /* credits to give back once the client reads again */
-    uint32_t ticks;          /* of the timer since anything was written */
-    struct buf held;         /* of a resumed watch, before anything new came */
+    uint32_t owed;   /* credits to give back once the client reads again */
+    uint32_t ticks;  /* of the timer since anything was written */
+    struct buf held; /* of a resumed watch, before anything new came */
     const struct desc_field *id, *type;
     struct timer timer;
 };
 
 struct exchange {
     struct gateway_loop *gl;
-    struct conn *conn;       /* NULL: the client has gone */
+    struct conn *conn; /* NULL: the client has gone */
     struct exchange *next_spare;
     struct http1 http;
     struct arena arena;
     struct route_match match;
     const struct route *route; /* NULL: none */
     enum exchange_body body_kind;
-    struct to_wire *body;    /* BODY_JSON */
+    struct to_wire *body; /* BODY_JSON */
     uint64_t body_bytes;
-    struct buf wire;         /* the request message */
-    struct buf mask;         /* FieldMask's content of a PATCH */
-    size_t region;           /* of the body field in wire */
+    struct buf wire; /* the request message */
+    struct buf mask; /* FieldMask's content of a PATCH */
+    size_t region;   /* of the body field in wire */
     bool has_region;
-    size_t raw_region;       /* of an HttpBody's data */
+    size_t raw_region; /* of an HttpBody's data */
     struct binder binder;
-    bool failed;             /* problem is set: nothing is called any more */
+    bool failed; /* problem is set: nothing is called any more */
     struct problem problem;
     nrpc_call *call;
-    nrpc_msg *message;       /* of a unary answer */
+    nrpc_msg *message; /* of a unary answer */
     struct stream stream;
     uint64_t started_ns;
     uint64_t response_bytes;
-    int status;              /* written; 0: none yet */
-    bool head_only;          /* HEAD */
+    int status;     /* written; 0: none yet */
+    bool head_only; /* HEAD */
     bool keep_alive;
     char method[16];
     char request_id[REQUEST_ID_MAX + 1];
@@ -75,9 +81,10 @@ void exchange_release(struct exchange *x);
 /* Frees what a loop kept for reuse. */
 void exchange_free_spares(struct gateway_loop *gl);
 /* Records what went wrong; the first problem stays. */
-void exchange_fail(struct exchange *x, int status, nrpc_code code, const char *reason, const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
-void exchange_fail_field(struct exchange *x, const char *field, const char *message, const char *where);
+void exchange_fail(struct exchange *x, int status, nrpc_code code, const char *reason,
+                   const char *format, ...) __attribute__((format(printf, 5, 6)));
+void exchange_fail_field(struct exchange *x, const char *field, const char *message,
+                         const char *where);
 struct problem_context exchange_problem_context(const struct exchange *x);
 bool exchange_is_legacy(const struct exchange *x);
 struct to_json *exchange_json(struct exchange *x);

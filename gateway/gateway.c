@@ -13,7 +13,9 @@
 #include "rpc/base/clock.h"
 #include "rpc/base/log.h"
 
-/* ---- loading ---------------------------------------------------------------------------------------------------- */
+/* ---- loading
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static int read_set(const char *path, struct buf *out, char error[static 512])
 {
@@ -51,7 +53,8 @@ static int check_options(const struct desc_pool *p, char error[static 512])
         if (*json == '\0')
             continue;
         json_reader_init(&r, ignore_token, NULL);
-        bool bad = *json != '{' || json_reader_feed(&r, json, strlen(json)) < 0 || json_reader_finish(&r) < 0;
+        bool bad = *json != '{' || json_reader_feed(&r, json, strlen(json)) < 0 ||
+                   json_reader_finish(&r) < 0;
         json_reader_done(&r);
         if (bad) {
             snprintf(error, 512, "%s: unavailable_json is not a JSON object", p->methods[i].path);
@@ -81,10 +84,12 @@ static int make_methods(struct gateway *g)
         return -1;
     for (size_t i = 0; i < g->pool->n_methods; i++) {
         const struct desc_method *m = &g->pool->methods[i];
-        nrpc_kind kind = m->client_streaming ? (m->server_streaming ? NRPC_BIDI : NRPC_CLIENT_STREAM)
-                                             : (m->server_streaming ? NRPC_SERVER_STREAM : NRPC_UNARY);
-        g->methods[i] = (nrpc_method) { .name = m->name, .path = m->path, .kind = kind,
-                                        .idempotent = m->route->idempotent };
+        nrpc_kind kind = m->client_streaming
+                             ? (m->server_streaming ? NRPC_BIDI : NRPC_CLIENT_STREAM)
+                             : (m->server_streaming ? NRPC_SERVER_STREAM : NRPC_UNARY);
+        g->methods[i] = (nrpc_method){
+            .name = m->name, .path = m->path, .kind = kind, .idempotent = m->route->idempotent
+        };
     }
     return 0;
 }
@@ -108,7 +113,8 @@ int gateway_load(struct gateway *g, char error[static 512])
         r = router_new(g->pool, g->settings.prefix, &g->router, error);
     if (r == 0)
         r = check_options(g->pool, error);
-    if (r == 0 && ((g->target = join_backends(&g->settings.backend)) == NULL || make_methods(g) < 0)) {
+    if (r == 0 &&
+        ((g->target = join_backends(&g->settings.backend)) == NULL || make_methods(g) < 0)) {
         snprintf(error, 512, "out of memory");
         r = -1;
     }
@@ -131,7 +137,8 @@ void gateway_unload(struct gateway *g)
     g->pool = NULL;
 }
 
-/* ---- a loop's own things ------------------------------------------------------------------------------------------- */
+/* ---- a loop's own things
+ * ------------------------------------------------------------------------------------------- */
 
 struct start_task {
     nrpc_task task;
@@ -149,7 +156,8 @@ nrpc_channel *gateway_loop_channel(struct gateway_loop *gl)
     o.user_agent = "novel-gateway/" NOVEL_VERSION;
     int r = nrpc_channel_new(gl->loop, &o, &gl->channel);
     if (r < 0) {
-        log_event(LOG_LEVEL_ERROR, "channel_failed", LOG_S("target", o.target), LOG_S("reason", nrpc_strerror(r)));
+        log_event(LOG_LEVEL_ERROR, "channel_failed", LOG_S("target", o.target),
+                  LOG_S("reason", nrpc_strerror(r)));
         gl->channel = NULL;
     }
     return gl->channel;
@@ -181,15 +189,15 @@ static void on_start(nrpc_task *t, nrpc_loop *loop)
 static void on_grace_over(struct timer *t)
 {
     struct gateway_loop *gl = LIST_ENTRY(t, struct gateway_loop, grace);
-    LIST_EACH (&gl->connections, link, after)
-        conn_abort(LIST_ENTRY(link, struct conn, link));
+    LIST_EACH(&gl->connections, link, after)
+    conn_abort(LIST_ENTRY(link, struct conn, link));
     gateway_loop_check_drained(gl);
 }
 
 int gateway_loop_init(struct gateway_loop *gl, const struct gateway *g, nrpc_loop *loop)
 {
     struct start_task *start = alloc_zero(1, sizeof *start);
-    *gl = (struct gateway_loop) { .gateway = g, .loop = loop, .sha = sha256_new() };
+    *gl = (struct gateway_loop){ .gateway = g, .loop = loop, .sha = sha256_new() };
     if (start == NULL || gl->sha == NULL) {
         alloc_free(start);
         return NRPC_E_NOMEM;
@@ -217,7 +225,9 @@ void gateway_loop_done(struct gateway_loop *gl)
     gl->sha = NULL;
 }
 
-/* ---- the end ---------------------------------------------------------------------------------------------------------- */
+/* ---- the end
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 static void stop_loop(nrpc_task *t, nrpc_loop *loop)
 {
@@ -250,8 +260,8 @@ void gateway_loop_drain(struct gateway_loop *gl)
     gateway_loop_channel(gl);
     gl->draining = true;
     timer_start(&gl->grace, gl->gateway->settings.grace_ms);
-    LIST_EACH (&gl->connections, link, after)
-        conn_close_if_idle(LIST_ENTRY(link, struct conn, link));
+    LIST_EACH(&gl->connections, link, after)
+    conn_close_if_idle(LIST_ENTRY(link, struct conn, link));
     if (gl->channel == NULL) {
         nrpc_loop_stop(gl->loop);
         return;

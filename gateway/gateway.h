@@ -1,5 +1,6 @@
-/* gateway.h — what a running gateway is: settings and routes that all loops share, and what each loop owns.
- * `struct gateway` is immutable once loops run; a `struct gateway_loop` belongs to its loop's thread. */
+/* gateway.h — what a running gateway is: settings and routes that all loops share, and what each
+ * loop owns. `struct gateway` is immutable once loops run; a `struct gateway_loop` belongs to its
+ * loop's thread. */
 #ifndef NOVEL_GATEWAY_GATEWAY_H
 #define NOVEL_GATEWAY_GATEWAY_H
 #include <stdatomic.h>
@@ -35,19 +36,19 @@ struct gateway {
     struct gateway_settings settings;
     struct desc_pool *pool;
     struct router *router;
-    nrpc_method *methods;          /* of the pool's methods, both sides raw bytes */
-    char *target;                  /* backends joined by commas */
+    nrpc_method *methods; /* of the pool's methods, both sides raw bytes */
+    char *target;         /* backends joined by commas */
     struct gateway_loop *loops;
     size_t n_loops;
-    atomic_size_t running;         /* loops that have not drained */
+    atomic_size_t running; /* loops that have not drained */
 };
 
 struct gateway_loop {
     const struct gateway *gateway;
     nrpc_loop *loop;
-    nrpc_channel *channel;         /* made by the loop itself; NULL before and after */
-    struct to_json json[2];        /* by dialect */
-    struct buf scratch;            /* for bodies that need their length first */
+    nrpc_channel *channel;  /* made by the loop itself; NULL before and after */
+    struct to_json json[2]; /* by dialect */
+    struct buf scratch;     /* for bodies that need their length first */
     struct sha256 *sha;
     struct list connections;
     struct exchange *spare;
@@ -55,10 +56,10 @@ struct gateway_loop {
     bool draining;
     struct timer grace;
     uint64_t date_second;
-    char date[40];                 /* "Sun, 06 Nov 1994 08:49:37 GMT" */
-    struct buf log;                /* access lines not yet written */
+    char date[40];  /* "Sun, 06 Nov 1994 08:49:37 GMT" */
+    struct buf log; /* access lines not yet written */
     struct timer log_timer;
-    char log_time[32];             /* RFC 3339, of log_time_ms */
+    char log_time[32]; /* RFC 3339, of log_time_ms */
     uint64_t log_time_ms;
 };
 
@@ -67,13 +68,15 @@ nrpc_channel *gateway_loop_channel(struct gateway_loop *gl);
 /* [loop] The text for Date, made once a second. */
 const char *gateway_loop_date(struct gateway_loop *gl);
 
-/* [setup] Reads descriptors and compiles routes as the settings say.  0, or -1 with the reason in error. */
+/* [setup] Reads descriptors and compiles routes as the settings say.  0, or -1 with the reason in
+ * error. */
 int gateway_load(struct gateway *g, char error[static 512]);
 void gateway_unload(struct gateway *g);
 /* [setup] Prepares loop i of the gateway and queues its start. */
 int gateway_loop_init(struct gateway_loop *gl, const struct gateway *g, nrpc_loop *loop);
 void gateway_loop_done(struct gateway_loop *gl); /* after the loop ended */
-/* [loop] No further requests; connections end as their answers are out, at the latest after the grace. */
+/* [loop] No further requests; connections end as their answers are out, at the latest after the
+ * grace. */
 void gateway_loop_drain(struct gateway_loop *gl);
 /* [loop] A connection has gone: the last one of a draining loop stops it. */
 void gateway_loop_check_drained(struct gateway_loop *gl);

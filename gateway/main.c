@@ -17,28 +17,83 @@ enum { LISTENERS_MAX = 16, LOOPS_MAX = 256 };
 static struct gateway gateway;
 
 static const struct option table[] = {
-    { .name = "listen", .kind = OPTION_LIST, .target = &gateway.settings.listen, .default_text = "127.0.0.1:8000",
-      .value_name = "ADDRESS", .help = "Where HTTP is served: HOST:PORT (port 0 picks one), [HOST]:PORT or unix:PATH; may be given several times." },
-    { .name = "backend", .kind = OPTION_LIST, .target = &gateway.settings.backend, .default_text = "127.0.0.1:50051",
-      .value_name = "ADDRESS", .help = "The gRPC servers, as HOST:PORT or unix:PATH, joined by commas or given several times; calls go round." },
-    { .name = "descriptor-set", .kind = OPTION_STRING, .target = &gateway.settings.descriptor_set, .value_name = "FILE",
-      .help = "A FileDescriptorSet (protoc --include_imports --descriptor_set_out) of other services to serve instead of Novel Engine." },
-    { .name = "prefix", .kind = OPTION_STRING, .target = &gateway.settings.prefix, .default_text = "/api", .value_name = "PATH",
+    { .name = "listen",
+      .kind = OPTION_LIST,
+      .target = &gateway.settings.listen,
+      .default_text = "127.0.0.1:8000",
+      .value_name = "ADDRESS",
+      .help = "Where HTTP is served: HOST:PORT (port 0 picks one), [HOST]:PORT or unix:PATH; may "
+              "be given several times." },
+    { .name = "backend",
+      .kind = OPTION_LIST,
+      .target = &gateway.settings.backend,
+      .default_text = "127.0.0.1:50051",
+      .value_name = "ADDRESS",
+      .help = "The gRPC servers, as HOST:PORT or unix:PATH, joined by commas or given several "
+              "times; calls go round." },
+    { .name = "descriptor-set",
+      .kind = OPTION_STRING,
+      .target = &gateway.settings.descriptor_set,
+      .value_name = "FILE",
+      .help = "A FileDescriptorSet (protoc --include_imports --descriptor_set_out) of other "
+              "services to serve instead of Novel Engine." },
+    { .name = "prefix",
+      .kind = OPTION_STRING,
+      .target = &gateway.settings.prefix,
+      .default_text = "/api",
+      .value_name = "PATH",
       .help = "Mounts every route below this path as well; empty for none." },
-    { .name = "threads", .kind = OPTION_UINT, .target = &gateway.settings.threads, .default_text = "0", .max = LOOPS_MAX,
-      .value_name = "N", .help = "Event loops; 0 takes one for every two processors." },
-    { .name = "max-body-bytes", .kind = OPTION_UINT, .target = &gateway.settings.max_body_bytes, .default_text = "4194304",
-      .min = 1, .max = 1u << 30, .value_name = "BYTES", .help = "Largest request body; a larger one is answered 413." },
-    { .name = "max-connections", .kind = OPTION_UINT, .target = &gateway.settings.max_connections, .default_text = "10000",
-      .min = 1, .max = 1000000, .value_name = "N", .help = "Connections in all; further ones are closed at once." },
-    { .name = "timeout-ms", .kind = OPTION_UINT, .target = &gateway.settings.timeout_ms, .default_text = "60000",
-      .max = 86400000, .value_name = "MS", .help = "Deadline of a unary call without a Grpc-Timeout or X-Request-Timeout header; 0 for none." },
-    { .name = "grace-ms", .kind = OPTION_UINT, .target = &gateway.settings.grace_ms, .default_text = "10000", .max = 600000,
-      .value_name = "MS", .help = "How long answers in progress may take after SIGTERM." },
-    { .name = "cors-origin", .kind = OPTION_LIST, .target = &gateway.settings.cors_origin, .value_name = "ORIGIN",
-      .help = "An origin whose pages may call (https://example.org, or * for all); none by default." },
-    { .name = "log-level", .kind = OPTION_STRING, .target = &gateway.settings.log_level, .default_text = "info",
-      .choices = "debug|info|warn|error|off", .value_name = "LEVEL", .help = "Least severity that is logged; info holds a line per request." },
+    { .name = "threads",
+      .kind = OPTION_UINT,
+      .target = &gateway.settings.threads,
+      .default_text = "0",
+      .max = LOOPS_MAX,
+      .value_name = "N",
+      .help = "Event loops; 0 takes one for every two processors." },
+    { .name = "max-body-bytes",
+      .kind = OPTION_UINT,
+      .target = &gateway.settings.max_body_bytes,
+      .default_text = "4194304",
+      .min = 1,
+      .max = 1u << 30,
+      .value_name = "BYTES",
+      .help = "Largest request body; a larger one is answered 413." },
+    { .name = "max-connections",
+      .kind = OPTION_UINT,
+      .target = &gateway.settings.max_connections,
+      .default_text = "10000",
+      .min = 1,
+      .max = 1000000,
+      .value_name = "N",
+      .help = "Connections in all; further ones are closed at once." },
+    { .name = "timeout-ms",
+      .kind = OPTION_UINT,
+      .target = &gateway.settings.timeout_ms,
+      .default_text = "60000",
+      .max = 86400000,
+      .value_name = "MS",
+      .help = "Deadline of a unary call without a Grpc-Timeout or X-Request-Timeout header; 0 for "
+              "none." },
+    { .name = "grace-ms",
+      .kind = OPTION_UINT,
+      .target = &gateway.settings.grace_ms,
+      .default_text = "10000",
+      .max = 600000,
+      .value_name = "MS",
+      .help = "How long answers in progress may take after SIGTERM." },
+    { .name = "cors-origin",
+      .kind = OPTION_LIST,
+      .target = &gateway.settings.cors_origin,
+      .value_name = "ORIGIN",
+      .help =
+          "An origin whose pages may call (https://example.org, or * for all); none by default." },
+    { .name = "log-level",
+      .kind = OPTION_STRING,
+      .target = &gateway.settings.log_level,
+      .default_text = "info",
+      .choices = "debug|info|warn|error|off",
+      .value_name = "LEVEL",
+      .help = "Least severity that is logged; info holds a line per request." },
 };
 
 static const struct options options = {
@@ -134,8 +189,11 @@ static int open_listeners(void)
     for (size_t i = 0; i < gateway.n_loops; i++)
         loops[i] = workers[i].loop;
     for (size_t i = 0; i < list->count; i++) {
-        struct listener_options o = { .address = list->items[i], .loops = loops, .n_loops = gateway.n_loops,
-                                      .max_connections = (uint32_t) gateway.settings.max_connections,
+        struct listener_options o = { .address = list->items[i],
+                                      .loops = loops,
+                                      .n_loops = gateway.n_loops,
+                                      .max_connections =
+                                          (uint32_t) gateway.settings.max_connections,
                                       .on_accept = on_accept };
         int r = listener_open(&o, &listeners[i]);
         if (r < 0)
@@ -152,7 +210,7 @@ static int start_threads(void)
         workers[i].running = true;
     }
     for (size_t i = 0; i < LISTENERS_MAX && listeners[i] != NULL; i++)
-        log_event(LOG_LEVEL_WARN, "ready", LOG_S("address", listener_address(listeners[i])),
+        log_event(LOG_LEVEL_INFO, "ready", LOG_S("address", listener_address(listeners[i])),
                   LOG_S("backend", gateway.target), LOG_U("routes", router_count(gateway.router)),
                   LOG_U("loops", gateway.n_loops), LOG_U("pid", (uint64_t) getpid()));
     return 0;
@@ -165,7 +223,7 @@ static void stop_threads(void)
     for (size_t i = 0; i < gateway.n_loops; i++) {
         if (!workers[i].running)
             continue;
-        drains[i] = (struct drain_task) { .task = { .run = on_drain }, .gl = &gateway.loops[i] };
+        drains[i] = (struct drain_task){ .task = { .run = on_drain }, .gl = &gateway.loops[i] };
         nrpc_loop_post(workers[i].loop, &drains[i].task);
     }
     for (size_t i = 0; i < gateway.n_loops; i++)
@@ -211,7 +269,8 @@ int main(int argc, char **argv)
         options_done(&options);
         return parsed == OPTIONS_BAD ? 2 : 0;
     }
-    log_setup("novel-gateway", STDOUT_FILENO, (enum log_level) log_level_parse(gateway.settings.log_level));
+    log_setup("novel-gateway", STDOUT_FILENO,
+              (enum log_level) log_level_parse(gateway.settings.log_level));
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);

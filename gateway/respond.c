@@ -11,7 +11,9 @@
 
 enum { LENGTH_DIGITS = 10, ETAG_HEX = 32 };
 
-/* ---- heads ---------------------------------------------------------------------------------------------------- */
+/* ---- heads
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static const char *allowed_origin(const struct exchange *x)
 {
@@ -20,7 +22,8 @@ static const char *allowed_origin(const struct exchange *x)
     for (size_t i = 0; origin.data != NULL && i < list->count; i++) {
         if (strcmp(list->items[i], "*") == 0)
             return "*";
-        if (strlen(list->items[i]) == origin.size && memcmp(list->items[i], origin.data, origin.size) == 0)
+        if (strlen(list->items[i]) == origin.size &&
+            memcmp(list->items[i], origin.data, origin.size) == 0)
             return list->items[i];
     }
     return NULL;
@@ -33,24 +36,31 @@ static void put_cors(struct exchange *x, struct buf *out)
         buf_puts(out, "Vary: Origin\r\n");
     if (origin == NULL)
         return;
-    buf_printf(out, "Access-Control-Allow-Origin: %s\r\n"
-                    "Access-Control-Expose-Headers: ETag, Location, Retry-After, X-Request-Id\r\n", origin);
+    buf_printf(out,
+               "Access-Control-Allow-Origin: %s\r\n"
+               "Access-Control-Expose-Headers: ETag, Location, Retry-After, X-Request-Id\r\n",
+               origin);
 }
 
 void respond_head(struct exchange *x, const struct response *r, struct buf *out)
 {
     x->status = r->status;
-    buf_printf(out, "HTTP/1.1 %d %s\r\nDate: %s\r\nX-Request-Id: %s\r\n", r->status, problem_phrase(r->status),
-               gateway_loop_date(x->gl), x->request_id);
+    buf_printf(out, "HTTP/1.1 %d %s\r\nDate: %s\r\nX-Request-Id: %s\r\n", r->status,
+               problem_phrase(r->status), gateway_loop_date(x->gl), x->request_id);
     if (r->content_type != NULL)
         buf_printf(out, "Content-Type: %s\r\n", r->content_type);
-    buf_printf(out, "Cache-Control: %s\r\n", r->cache_control == NULL ? "no-store" : r->cache_control);
-    buf_puts(out, "X-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\nReferrer-Policy: no-referrer\r\n");
-    buf_puts(out, r->html ? "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
-                            "frame-ancestors 'none'\r\n"
-                          : "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n");
+    buf_printf(out, "Cache-Control: %s\r\n",
+               r->cache_control == NULL ? "no-store" : r->cache_control);
+    buf_puts(out, "X-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\nReferrer-Policy: "
+                  "no-referrer\r\n");
+    buf_puts(out, r->html
+                      ? "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; "
+                        "img-src data:; "
+                        "frame-ancestors 'none'\r\n"
+                      : "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n");
     put_cors(x, out);
-    if (x->route != NULL && (x->route->method->server_streaming || *x->route->method->route->accept_field != '\0'))
+    if (x->route != NULL &&
+        (x->route->method->server_streaming || *x->route->method->route->accept_field != '\0'))
         buf_puts(out, "Vary: Accept\r\n");
     if (r->extra != NULL)
         buf_puts(out, r->extra);
@@ -62,7 +72,8 @@ void respond_head(struct exchange *x, const struct response *r, struct buf *out)
         buf_puts(out, "Connection: keep-alive\r\n");
 }
 
-/* The length is written once the body is; spaces before the number are allowed (RFC 9110 section 5.5). */
+/* The length is written once the body is; spaces before the number are allowed (RFC 9110
+ * section 5.5). */
 static size_t reserve_length(struct buf *out)
 {
     buf_puts(out, "Content-Length: ");
@@ -79,7 +90,9 @@ static void write_length(struct buf *out, size_t at, size_t length)
         memcpy(out->data + at, text, LENGTH_DIGITS);
 }
 
-/* ---- ETags --------------------------------------------------------------------------------------------------------- */
+/* ---- ETags
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 static size_t reserve_etag(struct buf *out)
 {
@@ -107,11 +120,12 @@ static bool client_has(const struct exchange *x, const char *hex)
     if (list.size == 1 && list.data[0] == '*')
         return true;
     const char *found = memmem(list.data, list.size, hex, ETAG_HEX);
-    return found != NULL && found > list.data && found[-1] == '"' && found + ETAG_HEX < list.data + list.size &&
-           found[ETAG_HEX] == '"';
+    return found != NULL && found > list.data && found[-1] == '"' &&
+           found + ETAG_HEX < list.data + list.size && found[ETAG_HEX] == '"';
 }
 
-static void respond_not_modified(struct exchange *x, const struct response *r, const char *hex, struct buf *out)
+static void respond_not_modified(struct exchange *x, const struct response *r, const char *hex,
+                                 struct buf *out)
 {
     char extra[64];
     snprintf(extra, sizeof extra, "ETag: \"%.*s\"\r\n", ETAG_HEX, hex);
@@ -120,7 +134,9 @@ static void respond_not_modified(struct exchange *x, const struct response *r, c
     buf_puts(out, "\r\n");
 }
 
-/* ---- whole answers --------------------------------------------------------------------------------------------------- */
+/* ---- whole answers
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 struct open_answer {
     struct buf *out;
@@ -179,7 +195,9 @@ void respond_bytes(struct exchange *x, const struct response *r, const void *bod
     close_answer(x, r, &a);
 }
 
-/* ---- problems ------------------------------------------------------------------------------------------------------------ */
+/* ---- problems
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 static bool wants_status(const struct exchange *x)
 {
@@ -198,11 +216,13 @@ void respond_put_problem(struct exchange *x, struct buf *out)
         problem_put_status(out, &x->problem, exchange_json(x));
         return;
     }
-    snprintf(target, sizeof target, "%.*s", (int) (t.size > 511 ? 511 : t.size), t.data == NULL ? "" : t.data);
+    snprintf(target, sizeof target, "%.*s", (int) (t.size > 511 ? 511 : t.size),
+             t.data == NULL ? "" : t.data);
     problem_put(out, &x->problem, *target == '\0' ? NULL : target, x->request_id);
 }
 
-/* {"status":"degraded",…} of the contract, its {{now}} filled in, with the error's keys behind its own. */
+/* {"status":"degraded",…} of the contract, its {{now}} filled in, with the error's keys behind its
+ * own. */
 static bool put_unavailable(struct exchange *x, struct buf *out)
 {
     const char *text = x->route == NULL ? "" : x->route->method->route->unavailable_json;
@@ -232,7 +252,8 @@ void respond_problem(struct exchange *x)
     snprintf(extra, sizeof extra, "%s", x->problem.headers == NULL ? "" : x->problem.headers);
     size_t used = strlen(extra);
     if (x->problem.retry_after_s > 0)
-        used += (size_t) snprintf(extra + used, sizeof extra - used, "Retry-After: %u\r\n", x->problem.retry_after_s);
+        used += (size_t) snprintf(extra + used, sizeof extra - used, "Retry-After: %u\r\n",
+                                  x->problem.retry_after_s);
     if (x->problem.status == 401)
         snprintf(extra + used, sizeof extra - used, "WWW-Authenticate: Bearer\r\n");
     struct buf *body = &x->gl->scratch;
@@ -241,13 +262,15 @@ void respond_problem(struct exchange *x)
     if (!plain)
         respond_put_problem(x, body);
     struct response r = {
-        .status = x->problem.status, .extra = extra,
+        .status = x->problem.status,
+        .extra = extra,
         .content_type = plain || wants_status(x) ? "application/json" : "application/problem+json",
     };
     respond_bytes(x, &r, body->data, body->size);
 }
 
-/* ---- the answer of a unary call ------------------------------------------------------------------------------------------- */
+/* ---- the answer of a unary call
+ * ------------------------------------------------------------------------------------------- */
 
 static bool find_text(nrpc_slice message, const struct desc_field *f, struct wire_field *out)
 {
@@ -275,7 +298,8 @@ static void put_percent_encoded(struct buf *out, const uint8_t *text, size_t siz
     }
 }
 
-/* "Location: /characters/{character_id}" from the answer's top-level fields; under the prefix it was asked at. */
+/* "Location: /characters/{character_id}" from the answer's top-level fields; under the prefix it
+ * was asked at. */
 static const char *location_header(struct exchange *x, nrpc_slice message)
 {
     const char *at = x->route->method->route->location;
@@ -291,7 +315,8 @@ static const char *location_header(struct exchange *x, nrpc_slice message)
             buf_putc(&b, *at++);
             continue;
         }
-        const struct desc_field *f = desc_field_by_name(x->route->method->output, at + 1, (size_t) (close - at - 1));
+        const struct desc_field *f =
+            desc_field_by_name(x->route->method->output, at + 1, (size_t) (close - at - 1));
         struct wire_field v;
         if (f == NULL || f->type == DESC_MESSAGE || !find_text(message, f, &v)) {
             buf_done(&b);
@@ -321,7 +346,7 @@ static const char *content_type_of(struct exchange *x, nrpc_slice message, nrpc_
                                    data_field = { .number = 2, .type = DESC_BYTES };
     struct wire_field type, data = { .data = (const uint8_t *) "" };
     find_text(message, &data_field, &data);
-    *out_data = (nrpc_slice) { data.data, data.size };
+    *out_data = (nrpc_slice){ data.data, data.size };
     if (!find_text(message, &type_field, &type) || type.size == 0 || type.size > 200)
         return "application/octet-stream";
     for (size_t i = 0; i < type.size; i++)
@@ -333,7 +358,8 @@ static const char *content_type_of(struct exchange *x, nrpc_slice message, nrpc_
 
 static void respond_broken(struct exchange *x, const char *why)
 {
-    exchange_fail(x, 502, NRPC_INTERNAL, "BAD_ANSWER", "the server's answer could not be read: %s", why);
+    exchange_fail(x, 502, NRPC_INTERNAL, "BAD_ANSWER", "the server's answer could not be read: %s",
+                  why);
     respond_problem(x);
 }
 

@@ -10,16 +10,20 @@
 #include "gateway/wire.h"
 
 enum {
-    TICK_MS = 5000, HEARTBEAT_TICKS = 3, /* 15 s */
-    HOLD_MS = 500,                       /* a resumed watch that shows nothing new is open after this */
+    TICK_MS = 5000,
+    HEARTBEAT_TICKS = 3, /* 15 s */
+    HOLD_MS = 500,       /* a resumed watch that shows nothing new is open after this */
     CHUNK_DIGITS = 8,
 };
 
-static const char *const content_types[] = { "application/x-ndjson", "text/event-stream", "application/json" };
+static const char *const content_types[] = { "application/x-ndjson", "text/event-stream",
+                                             "application/json" };
 
 static void on_tick(struct timer *t);
 
-/* ---- choosing ----------------------------------------------------------------------------------------------------- */
+/* ---- choosing
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 static bool is_http_body(const struct exchange *x)
 {
@@ -47,7 +51,8 @@ static void set_resume(struct exchange *x, const Nrpc__RouteOptions__Stream *o)
     x->stream.resumed = true;
     x->stream.resume_id = id;
     if (bind_set(&x->binder, f, last.data, last.size) < 0)
-        exchange_fail(x, 503, NRPC_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "the gateway is out of memory");
+        exchange_fail(x, 503, NRPC_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY",
+                      "the gateway is out of memory");
 }
 
 bool stream_choose(struct exchange *x)
@@ -61,11 +66,13 @@ bool stream_choose(struct exchange *x)
         return true;
     }
     http1_join(&x->http, "accept", &accept);
-    struct accept_choice c = accept_choose((const char *) accept.data, accept.size, content_types, 3);
+    struct accept_choice c =
+        accept_choose((const char *) accept.data, accept.size, content_types, 3);
     buf_done(&accept);
     if (c.index < 0) {
-        exchange_fail(x, 406, NRPC_INVALID_ARGUMENT, "NOT_ACCEPTABLE",
-                      "this stream comes as text/event-stream, application/x-ndjson or application/json");
+        exchange_fail(
+            x, 406, NRPC_INVALID_ARGUMENT, "NOT_ACCEPTABLE",
+            "this stream comes as text/event-stream, application/x-ndjson or application/json");
         return false;
     }
     s->form = (enum stream_form) c.index;
@@ -78,7 +85,9 @@ bool stream_choose(struct exchange *x)
     return !x->failed;
 }
 
-/* ---- chunks ---------------------------------------------------------------------------------------------------------- */
+/* ---- chunks
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 /* Opens a chunk whose size is written when it closes; HTTP/1.0 gets the bare bytes. */
 static size_t chunk_open(struct exchange *x, struct buf *out)
@@ -113,7 +122,9 @@ static void put_chunk(struct exchange *x, const void *data, size_t size)
     chunk_close(x, out, at);
 }
 
-/* ---- opening ------------------------------------------------------------------------------------------------------------ */
+/* ---- opening
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 static void open_stream(struct exchange *x, const char *content_type)
 {
@@ -124,8 +135,11 @@ static void open_stream(struct exchange *x, const char *content_type)
     if (!s->chunked)
         x->keep_alive = false;
     struct response r = {
-        .status = 200, .content_type = content_type, .cache_control = s->form == STREAM_SSE ? "no-cache" : NULL,
-        .extra = s->chunked ? "X-Accel-Buffering: no\r\nTransfer-Encoding: chunked\r\n" : "X-Accel-Buffering: no\r\n",
+        .status = 200,
+        .content_type = content_type,
+        .cache_control = s->form == STREAM_SSE ? "no-cache" : NULL,
+        .extra = s->chunked ? "X-Accel-Buffering: no\r\nTransfer-Encoding: chunked\r\n"
+                            : "X-Accel-Buffering: no\r\n",
     };
     respond_head(x, &r, out);
     buf_puts(out, "\r\n");
@@ -142,7 +156,8 @@ static void open_stream(struct exchange *x, const char *content_type)
 
 static const char *default_type(const struct exchange *x)
 {
-    return x->stream.form == STREAM_RAW ? "application/octet-stream" : content_types[x->stream.form];
+    return x->stream.form == STREAM_RAW ? "application/octet-stream"
+                                        : content_types[x->stream.form];
 }
 
 void stream_on_headers(struct exchange *x)
@@ -169,8 +184,8 @@ static void on_tick(struct timer *t)
         return;
     }
     struct sock *sock = x->conn->sock;
-    if (sock_pending(sock) > 0 &&
-        loop_now_ns(x->gl->loop) - sock_last_progress_ns(sock) >= (uint64_t) GATEWAY_STALL_MS * 1000000) {
+    if (sock_pending(sock) > 0 && loop_now_ns(x->gl->loop) - sock_last_progress_ns(sock) >=
+                                      (uint64_t) GATEWAY_STALL_MS * 1000000) {
         conn_abort(x->conn);
         return;
     }
@@ -179,7 +194,9 @@ static void on_tick(struct timer *t)
     timer_start(&s->timer, TICK_MS);
 }
 
-/* ---- messages --------------------------------------------------------------------------------------------------------------- */
+/* ---- messages
+ * ---------------------------------------------------------------------------------------------------------------
+ */
 
 static bool find_number(nrpc_slice message, const struct desc_field *f, uint64_t *out)
 {
@@ -187,7 +204,8 @@ static bool find_number(nrpc_slice message, const struct desc_field *f, uint64_t
     struct wire_field v;
     bool found = false;
     while (f != NULL && wire_next(&r, &v) > 0)
-        if (v.number == f->number && v.type == (enum wire_type) desc_wire_type(f->type) && v.type != WIRE_BYTES) {
+        if (v.number == f->number && v.type == (enum wire_type) desc_wire_type(f->type) &&
+            v.type != WIRE_BYTES) {
             *out = v.value;
             found = true;
         }
@@ -229,8 +247,9 @@ static int put_message(struct exchange *x, nrpc_slice message, struct buf *out)
     }
     struct to_json *json = exchange_json(x);
     const struct desc_field *body = x->route->response_body;
-    int r = body != NULL ? to_json_field(json, body, message.data, message.size, out)
-                         : to_json_message(json, x->route->method->output, message.data, message.size, out);
+    int r = body != NULL
+                ? to_json_field(json, body, message.data, message.size, out)
+                : to_json_message(json, x->route->method->output, message.data, message.size, out);
     if (r < 0) {
         out->size = before;
         return r;
@@ -250,7 +269,8 @@ static void fail_message(struct exchange *x, int r)
     nrpc_call_cancel(x->call);
 }
 
-/* Of a resumed watch, what the client has seen already waits: if nothing new follows, the answer is 204. */
+/* Of a resumed watch, what the client has seen already waits: if nothing new follows, the answer is
+ * 204. */
 static bool hold(struct exchange *x, nrpc_slice message)
 {
     struct stream *s = &x->stream;
@@ -274,7 +294,8 @@ static int write_raw(struct exchange *x, nrpc_slice message)
         bool plain = type.size > 0 && type.size <= 200;
         for (size_t i = 0; plain && i < type.size; i++)
             plain = type.data[i] >= 0x20 && type.data[i] <= 0x7e;
-        const char *name = plain ? arena_strndup(&x->arena, (const char *) type.data, type.size) : NULL;
+        const char *name =
+            plain ? arena_strndup(&x->arena, (const char *) type.data, type.size) : NULL;
         open_stream(x, name == NULL ? "application/octet-stream" : name);
     }
     if (data.size > 0)
@@ -328,7 +349,9 @@ void stream_on_drained(struct exchange *x)
         nrpc_call_want(x->call, owed);
 }
 
-/* ---- the end ------------------------------------------------------------------------------------------------------------------ */
+/* ---- the end
+ * ------------------------------------------------------------------------------------------------------------------
+ */
 
 static void put_last_chunk(struct exchange *x)
 {
@@ -347,8 +370,8 @@ static void end_well(struct exchange *x)
     exchange_end(x);
 }
 
-/* The error in the stream's own form.  An array and raw bytes must not look whole: they end without the
- * last chunk. */
+/* The error in the stream's own form.  An array and raw bytes must not look whole: they end without
+ * the last chunk. */
 static void end_badly(struct exchange *x)
 {
     struct stream *s = &x->stream;
@@ -357,7 +380,8 @@ static void end_badly(struct exchange *x)
     if (s->form == STREAM_SSE)
         buf_puts(out, "event: error\ndata: ");
     else
-        buf_puts(out, s->form == STREAM_ARRAY ? s->any ? ",\n{\"error\":" : "[{\"error\":" : "{\"error\":");
+        buf_puts(out, s->form == STREAM_ARRAY ? s->any ? ",\n{\"error\":" : "[{\"error\":"
+                                              : "{\"error\":");
     respond_put_problem(x, out);
     buf_puts(out, s->form == STREAM_SSE ? "\n\n" : s->form == STREAM_ARRAY ? "}]\n" : "}\n");
     if (s->form != STREAM_RAW)

@@ -1,4 +1,5 @@
-/* stream.h — a server stream as server-sent events, NDJSON, a JSON array or raw bytes.  All [loop]. */
+/* stream.h — a server stream as server-sent events, NDJSON, a JSON array or raw bytes.  All [loop].
+ */
 #ifndef NOVEL_GATEWAY_STREAM_H
 #define NOVEL_GATEWAY_STREAM_H
 #include "gateway/exchange.h"

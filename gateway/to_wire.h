@@ -15,7 +15,7 @@ struct to_wire_options {
     const struct desc_pool *pool; /* for the types of Any */
     bool ignore_unknown;          /* keys and enum names that the contract lacks */
     bool accept_snake;            /* field masks in proto names too */
-    bool replace_nul;   /* U+0000 in strings becomes U+FFFD: what C servers cannot hold */
+    bool replace_nul;             /* U+0000 in strings becomes U+FFFD: what C servers cannot hold */
     struct buf *mask; /* NULL, or receives a FieldMask's content: each leaf that the body names */
 };
 enum to_wire_kind {

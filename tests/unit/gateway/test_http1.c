@@ -85,7 +85,7 @@ static void reads_requests(void **state)
         { "POST / HTTP/1.1\r\n" H "Content-Length: 3\r\n\r\nabcGET /b HTTP/1.1\r\n" H "\r\n",
           "POST / ? 1.1 keep\nabc.\nGET /b ? 1.1 keep\n.\n" },
         { "POST / HTTP/1.1\r\n" H "transfer-ENCODING:chunked\r\n\r\n3\r\nabc\r\n0A;x="
-                                  "\"y\"\r\n0123456789\r\n0\r\nT: v\r\n\r\n",
+          "\"y\"\r\n0123456789\r\n0\r\nT: v\r\n\r\n",
           "POST / ? 1.1 keep\nabc0123456789.\n" },
         { "POST / HTTP/1.1\r\n" H "Content-Length: 0\r\nExpect: 100-Continue\r\n\r\n",
           "POST / ? 1.1 keep expect\n.\n" },

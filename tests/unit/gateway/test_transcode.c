@@ -100,137 +100,138 @@ static void round_trip(const struct desc_pool *pool, const struct desc_message *
     buf_done(&bytewise);
 }
 
+static const struct {
+    const char *in, *out; /* out NULL: as in */
+} standard_cases[] = {
+    { "{}", NULL },
+    { "{\"fDouble\":1.5,\"fFloat\":0.1,\"fInt32\":-7}", NULL },
+    { "{\"fInt64\":\"-9223372036854775808\",\"fUint64\":\"18446744073709551615\"}", NULL },
+    { "{\"fInt64\":9007199254740993,\"f_fixed64\":1e3,\"fSint64\":\"-5\"}",
+      "{\"fInt64\":\"9007199254740993\",\"fSint64\":\"-5\",\"fFixed64\":\"1000\"}" },
+    { "{\"fInt32\":0,\"fString\":\"\",\"fBool\":false,\"fEnum\":0}", "{}" },
+    { "{\"fDouble\":-0.0}", "{\"fDouble\":-0}" },
+    { "{\"fSint32\":-2147483648,\"fSfixed32\":\"-1\",\"fFixed32\":4294967295}",
+      "{\"fSint32\":-2147483648,\"fFixed32\":4294967295,\"fSfixed32\":-1}" },
+    { "{\"fDouble\":\"NaN\",\"fFloat\":\"-Infinity\"}", NULL },
+    { "{\"fDouble\":\"1.5\"}", "{\"fDouble\":1.5}" },
+    { "{\"fBytes\":\"-_8\"}", "{\"fBytes\":\"+/8=\"}" },
+    { "{\"fEnum\":\"COLOR_DARK_BLUE\",\"rEnum\":[1,\"COLOR_NEGATIVE\",77]}",
+      "{\"fEnum\":\"COLOR_DARK_BLUE\",\"rEnum\":[\"COLOR_RED\",\"COLOR_NEGATIVE\",77]}" },
+    { "{\"fMessage\":{\"text\":\"a\",\"inner\":{\"inner\":{}},\"list\":[\"\",\"x\"]}}", NULL },
+    { "{\"fMessage\":null,\"rInt32\":null,\"mString\":null,\"fInt32\":null}", "{}" },
+    { "{\"rInt32\":[],\"rMessage\":[]}", "{}" },
+    { "{\"rInt32\":[1,0,-1],\"rDouble\":[0,1e+300],\"rMessage\":[{},{\"number\":1}],\"rBool\":["
+      "true,false]}",
+      NULL },
+    { "{\"mString\":{\"a\":\"1\",\"\":\"\"},\"mMessage\":{\"-1\":{},\"0\":{\"text\":\"x\"}},"
+      "\"mBool\":{\"true\":0,\"false\":1}}",
+      NULL },
+    { "{\"oString\":\"\"}", NULL },
+    { "{\"oInt32\":0}", NULL },
+    { "{\"oMessage\":{}}", NULL },
+    { "{\"oNull\":null}", NULL },
+    { "{\"oString\":null,\"oInt32\":1}", "{\"oInt32\":1}" },
+    { "{\"wBool\":false,\"wInt32\":0,\"wInt64\":\"5\",\"wUint64\":\"0\",\"wDouble\":0,"
+      "\"wString\":\"\",\"wBytes\":\"\"}",
+      NULL },
+    { "{\"wInt32\":null}", "{}" },
+    { "{\"timestamp\":\"2024-01-02T03:04:05.123Z\",\"duration\":\"-1.500s\",\"mask\":\"fString,"
+      "fMessage.text\"}",
+      NULL },
+    { "{\"mask\":\"\"}", NULL },
+    { "{\"structure\":{\"a\":{\"b\":[1,null,{\"c\":\"\"}]},\"e\":{},\"f\":[],\"g\":true},"
+      "\"value\":null,\"listValue\":[1,\"x\",[[]]]}",
+      NULL },
+    { "{\"value\":{\"a\":[]}}", NULL },
+    { "{\"value\":[1.5]}", NULL },
+    { "{\"value\":\"s\"}", NULL },
+    { "{\"any\":{}}", NULL },
+    { "{\"any\":{\"@type\":\"type.googleapis.com/foreign.v1.Inner\",\"text\":\"x\"}}", NULL },
+    { "{\"any\":{\"text\":\"x\",\"inner\":{\"number\":[]},\"@type\":\"x/foreign.v1.Inner\"}}",
+      "any: inner.number: expected a whole number from -2147483648 to 2147483647, found a "
+      "list" },
+    { "{\"any\":{\"value\":\"1.500s\",\"@type\":\"type.googleapis.com/"
+      "google.protobuf.Duration\"}}",
+      "{\"any\":{\"@type\":\"type.googleapis.com/"
+      "google.protobuf.Duration\",\"value\":\"1.500s\"}}" },
+    { "{\"any\":{\"@type\":\"a/google.protobuf.Struct\",\"value\":{\"x\":[1]}}}", NULL },
+    { "{\"any\":{\"@type\":\"a/google.protobuf.Any\",\"value\":{\"@type\":\"b/"
+      "foreign.v1.Inner\",\"number\":3}}}",
+      NULL },
+    { "{\"any\":{\"@type\":\"a/google.protobuf.Int32Value\",\"value\":5}}", NULL },
+    { "{\"empty\":{},\"rTimestamp\":[\"1970-01-01T00:00:00Z\"],\"rWrapper\":[0,5],\"mValue\":{"
+      "\"a\":null,\"b\":{}}}",
+      NULL },
+    /* refused */
+    { "[]", ": expected an object, found a list" },
+    { "null", ": expected an object, found null" },
+    { "{\"fInt32\":1.5}",
+      "fInt32: expected a whole number from -2147483648 to 2147483647, found 1.5" },
+    { "{\"fInt32\":2147483648}",
+      "fInt32: expected a whole number from -2147483648 to 2147483647, found 2147483648" },
+    { "{\"fUint32\":-1}", "fUint32: expected a whole number from 0 to 4294967295, found -1" },
+    { "{\"fInt64\":9223372036854775808}",
+      "fInt64: expected a whole number of 64 bits, found 9223372036854775808" },
+    { "{\"fInt32\":true}",
+      "fInt32: expected a whole number from -2147483648 to 2147483647, found true" },
+    { "{\"fInt32\":{}}",
+      "fInt32: expected a whole number from -2147483648 to 2147483647, found an object" },
+    { "{\"fString\":5}", "fString: expected a string, found 5" },
+    { "{\"fString\":[\"a\"]}", "fString: expected a string, found a list" },
+    { "{\"fBool\":\"true\"}", "fBool: expected true or false, found a string" },
+    { "{\"fBool\":1}", "fBool: expected true or false, found 1" },
+    { "{\"fBytes\":\"*\"}", "fBytes: expected a base64 string, found a string" },
+    { "{\"fFloat\":1e39}", "fFloat: expected a number, found 1e39" },
+    { "{\"fDouble\":1e999}", "fDouble: expected a number, found 1e999" },
+    { "{\"fDouble\":\"\"}", "fDouble: expected a number, found a string" },
+    { "{\"fEnum\":\"COLOR_REDD\"}",
+      "fEnum: expected a name of the enum foreign.v1.Everything.Color; did you mean "
+      "\"COLOR_RED\"?" },
+    { "{\"rInt32\":5}", "rInt32: expected a list, found 5" },
+    { "{\"rInt32\":[null]}",
+      "rInt32[0]: expected a whole number from -2147483648 to 2147483647, found null" },
+    { "{\"rMessage\":[null]}", "rMessage[0]: expected a value, found null" },
+    { "{\"rInt32\":[[1]]}",
+      "rInt32[0]: expected a whole number from -2147483648 to 2147483647, found a list" },
+    { "{\"mString\":[]}", "mString: expected an object, found a list" },
+    { "{\"mMessage\":{\"x\":{}}}", "mMessage.x: the key must be a whole number of 64 bits" },
+    { "{\"mString\":{\"a\":null}}", "mString.a: expected a string, found null" },
+    { "{\"mBool\":{\"TRUE\":1}}", "mBool.TRUE: the key must be true or false" },
+    { "{\"oString\":\"a\",\"oInt32\":1}", "oInt32: only one field of \"choice\" may be set" },
+    { "{\"fInt32\":1,\"f_int32\":2}",
+      "f_int32: the field stands twice, as \"f_int32\" and \"fInt32\"" },
+    { "{\"fInt33\":1}", "fInt33: unknown field; did you mean \"fInt32\"?" },
+    { "{\"fMessage\":{\"txet\":1}}", "fMessage.txet: unknown field; did you mean \"text\"?" },
+    { "{\"qqq\":1}", "qqq: unknown field" },
+    { "{\"timestamp\":5}", "timestamp: expected a string, found 5" },
+    { "{\"timestamp\":\"x\"}",
+      "timestamp: expected an RFC 3339 time such as \"2030-01-31T12:00:00Z\", found a string" },
+    { "{\"mask\":\"f_string\"}", "mask: expected field paths joined by commas, found a string" },
+    { "{\"mask\":\"a,\"}", "mask: expected field paths joined by commas, found a string" },
+    { "{\"structure\":[]}", "structure: expected an object, found a list" },
+    { "{\"listValue\":{}}", "listValue: expected a list, found an object" },
+    { "{\"any\":{\"text\":1}}", "any: \"@type\" is missing" },
+    { "{\"any\":{\"@type\":\"a/nope\"}}", "any: \"@type\" names no known message" },
+    { "{\"any\":{\"@type\":5}}",
+      "any.@type: expected a type URL such as \"type.googleapis.com/package.Message\"" },
+    { "{\"any\":{\"@type\":\"a/google.protobuf.Duration\",\"val\":1}}",
+      "any: val: unknown field; the value of this type stands in \"value\"" },
+    { "{\"wInt32\":\"x\"}",
+      "wInt32: expected a whole number from -2147483648 to 2147483647, found a string" },
+    { "{\"empty\":{\"a\":1}}", "empty.a: unknown field" },
+};
+
 static void standard_dialect(void **state)
 {
     (void) state;
-    static const struct {
-        const char *in, *out; /* out NULL: as in */
-    } cases[] = {
-        { "{}", NULL },
-        { "{\"fDouble\":1.5,\"fFloat\":0.1,\"fInt32\":-7}", NULL },
-        { "{\"fInt64\":\"-9223372036854775808\",\"fUint64\":\"18446744073709551615\"}", NULL },
-        { "{\"fInt64\":9007199254740993,\"f_fixed64\":1e3,\"fSint64\":\"-5\"}",
-          "{\"fInt64\":\"9007199254740993\",\"fSint64\":\"-5\",\"fFixed64\":\"1000\"}" },
-        { "{\"fInt32\":0,\"fString\":\"\",\"fBool\":false,\"fEnum\":0}", "{}" },
-        { "{\"fDouble\":-0.0}", "{\"fDouble\":-0}" },
-        { "{\"fSint32\":-2147483648,\"fSfixed32\":\"-1\",\"fFixed32\":4294967295}",
-          "{\"fSint32\":-2147483648,\"fFixed32\":4294967295,\"fSfixed32\":-1}" },
-        { "{\"fDouble\":\"NaN\",\"fFloat\":\"-Infinity\"}", NULL },
-        { "{\"fDouble\":\"1.5\"}", "{\"fDouble\":1.5}" },
-        { "{\"fBytes\":\"-_8\"}", "{\"fBytes\":\"+/8=\"}" },
-        { "{\"fEnum\":\"COLOR_DARK_BLUE\",\"rEnum\":[1,\"COLOR_NEGATIVE\",77]}",
-          "{\"fEnum\":\"COLOR_DARK_BLUE\",\"rEnum\":[\"COLOR_RED\",\"COLOR_NEGATIVE\",77]}" },
-        { "{\"fMessage\":{\"text\":\"a\",\"inner\":{\"inner\":{}},\"list\":[\"\",\"x\"]}}", NULL },
-        { "{\"fMessage\":null,\"rInt32\":null,\"mString\":null,\"fInt32\":null}", "{}" },
-        { "{\"rInt32\":[],\"rMessage\":[]}", "{}" },
-        { "{\"rInt32\":[1,0,-1],\"rDouble\":[0,1e+300],\"rMessage\":[{},{\"number\":1}],\"rBool\":["
-          "true,false]}",
-          NULL },
-        { "{\"mString\":{\"a\":\"1\",\"\":\"\"},\"mMessage\":{\"-1\":{},\"0\":{\"text\":\"x\"}},"
-          "\"mBool\":{\"true\":0,\"false\":1}}",
-          NULL },
-        { "{\"oString\":\"\"}", NULL },
-        { "{\"oInt32\":0}", NULL },
-        { "{\"oMessage\":{}}", NULL },
-        { "{\"oNull\":null}", NULL },
-        { "{\"oString\":null,\"oInt32\":1}", "{\"oInt32\":1}" },
-        { "{\"wBool\":false,\"wInt32\":0,\"wInt64\":\"5\",\"wUint64\":\"0\",\"wDouble\":0,"
-          "\"wString\":\"\",\"wBytes\":\"\"}",
-          NULL },
-        { "{\"wInt32\":null}", "{}" },
-        { "{\"timestamp\":\"2024-01-02T03:04:05.123Z\",\"duration\":\"-1.500s\",\"mask\":\"fString,"
-          "fMessage.text\"}",
-          NULL },
-        { "{\"mask\":\"\"}", NULL },
-        { "{\"structure\":{\"a\":{\"b\":[1,null,{\"c\":\"\"}]},\"e\":{},\"f\":[],\"g\":true},"
-          "\"value\":null,\"listValue\":[1,\"x\",[[]]]}",
-          NULL },
-        { "{\"value\":{\"a\":[]}}", NULL },
-        { "{\"value\":[1.5]}", NULL },
-        { "{\"value\":\"s\"}", NULL },
-        { "{\"any\":{}}", NULL },
-        { "{\"any\":{\"@type\":\"type.googleapis.com/foreign.v1.Inner\",\"text\":\"x\"}}", NULL },
-        { "{\"any\":{\"text\":\"x\",\"inner\":{\"number\":[]},\"@type\":\"x/foreign.v1.Inner\"}}",
-          "any: inner.number: expected a whole number from -2147483648 to 2147483647, found a "
-          "list" },
-        { "{\"any\":{\"value\":\"1.500s\",\"@type\":\"type.googleapis.com/"
-          "google.protobuf.Duration\"}}",
-          "{\"any\":{\"@type\":\"type.googleapis.com/"
-          "google.protobuf.Duration\",\"value\":\"1.500s\"}}" },
-        { "{\"any\":{\"@type\":\"a/google.protobuf.Struct\",\"value\":{\"x\":[1]}}}", NULL },
-        { "{\"any\":{\"@type\":\"a/google.protobuf.Any\",\"value\":{\"@type\":\"b/"
-          "foreign.v1.Inner\",\"number\":3}}}",
-          NULL },
-        { "{\"any\":{\"@type\":\"a/google.protobuf.Int32Value\",\"value\":5}}", NULL },
-        { "{\"empty\":{},\"rTimestamp\":[\"1970-01-01T00:00:00Z\"],\"rWrapper\":[0,5],\"mValue\":{"
-          "\"a\":null,\"b\":{}}}",
-          NULL },
-        /* refused */
-        { "[]", ": expected an object, found a list" },
-        { "null", ": expected an object, found null" },
-        { "{\"fInt32\":1.5}",
-          "fInt32: expected a whole number from -2147483648 to 2147483647, found 1.5" },
-        { "{\"fInt32\":2147483648}",
-          "fInt32: expected a whole number from -2147483648 to 2147483647, found 2147483648" },
-        { "{\"fUint32\":-1}", "fUint32: expected a whole number from 0 to 4294967295, found -1" },
-        { "{\"fInt64\":9223372036854775808}",
-          "fInt64: expected a whole number of 64 bits, found 9223372036854775808" },
-        { "{\"fInt32\":true}",
-          "fInt32: expected a whole number from -2147483648 to 2147483647, found true" },
-        { "{\"fInt32\":{}}",
-          "fInt32: expected a whole number from -2147483648 to 2147483647, found an object" },
-        { "{\"fString\":5}", "fString: expected a string, found 5" },
-        { "{\"fString\":[\"a\"]}", "fString: expected a string, found a list" },
-        { "{\"fBool\":\"true\"}", "fBool: expected true or false, found a string" },
-        { "{\"fBool\":1}", "fBool: expected true or false, found 1" },
-        { "{\"fBytes\":\"*\"}", "fBytes: expected a base64 string, found a string" },
-        { "{\"fFloat\":1e39}", "fFloat: expected a number, found 1e39" },
-        { "{\"fDouble\":1e999}", "fDouble: expected a number, found 1e999" },
-        { "{\"fDouble\":\"\"}", "fDouble: expected a number, found a string" },
-        { "{\"fEnum\":\"COLOR_REDD\"}",
-          "fEnum: expected a name of the enum foreign.v1.Everything.Color; did you mean "
-          "\"COLOR_RED\"?" },
-        { "{\"rInt32\":5}", "rInt32: expected a list, found 5" },
-        { "{\"rInt32\":[null]}",
-          "rInt32[0]: expected a whole number from -2147483648 to 2147483647, found null" },
-        { "{\"rMessage\":[null]}", "rMessage[0]: expected a value, found null" },
-        { "{\"rInt32\":[[1]]}",
-          "rInt32[0]: expected a whole number from -2147483648 to 2147483647, found a list" },
-        { "{\"mString\":[]}", "mString: expected an object, found a list" },
-        { "{\"mMessage\":{\"x\":{}}}", "mMessage.x: the key must be a whole number of 64 bits" },
-        { "{\"mString\":{\"a\":null}}", "mString.a: expected a string, found null" },
-        { "{\"mBool\":{\"TRUE\":1}}", "mBool.TRUE: the key must be true or false" },
-        { "{\"oString\":\"a\",\"oInt32\":1}", "oInt32: only one field of \"choice\" may be set" },
-        { "{\"fInt32\":1,\"f_int32\":2}",
-          "f_int32: the field stands twice, as \"f_int32\" and \"fInt32\"" },
-        { "{\"fInt33\":1}", "fInt33: unknown field; did you mean \"fInt32\"?" },
-        { "{\"fMessage\":{\"txet\":1}}", "fMessage.txet: unknown field; did you mean \"text\"?" },
-        { "{\"qqq\":1}", "qqq: unknown field" },
-        { "{\"timestamp\":5}", "timestamp: expected a string, found 5" },
-        { "{\"timestamp\":\"x\"}",
-          "timestamp: expected an RFC 3339 time such as \"2030-01-31T12:00:00Z\", found a string" },
-        { "{\"mask\":\"f_string\"}",
-          "mask: expected field paths joined by commas, found a string" },
-        { "{\"mask\":\"a,\"}", "mask: expected field paths joined by commas, found a string" },
-        { "{\"structure\":[]}", "structure: expected an object, found a list" },
-        { "{\"listValue\":{}}", "listValue: expected a list, found an object" },
-        { "{\"any\":{\"text\":1}}", "any: \"@type\" is missing" },
-        { "{\"any\":{\"@type\":\"a/nope\"}}", "any: \"@type\" names no known message" },
-        { "{\"any\":{\"@type\":5}}",
-          "any.@type: expected a type URL such as \"type.googleapis.com/package.Message\"" },
-        { "{\"any\":{\"@type\":\"a/google.protobuf.Duration\",\"val\":1}}",
-          "any: val: unknown field; the value of this type stands in \"value\"" },
-        { "{\"wInt32\":\"x\"}",
-          "wInt32: expected a whole number from -2147483648 to 2147483647, found a string" },
-        { "{\"empty\":{\"a\":1}}", "empty.a: unknown field" },
-    };
     const struct desc_message *m = message(foreign, "foreign.v1.Everything");
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof standard_cases / sizeof *standard_cases; i++) {
         struct buf b = { 0 };
-        const char *want = cases[i].out == NULL ? cases[i].in : cases[i].out;
-        round_trip(foreign, m, cases[i].in, false, JSON_STANDARD, &b);
+        const char *want =
+            standard_cases[i].out == NULL ? standard_cases[i].in : standard_cases[i].out;
+        round_trip(foreign, m, standard_cases[i].in, false, JSON_STANDARD, &b);
         if (strcmp(buf_str(&b), want) != 0)
-            print_message("%s\n", cases[i].in);
+            print_message("%s\n", standard_cases[i].in);
         assert_string_equal(buf_str(&b), want);
         buf_done(&b);
     }
