@@ -1,0 +1,277 @@
+/* ground.c — what the user wrote, as data: cleaned, cut into words, its noun phrases found.  Nothing of it
+ * is ever a rule or a format. */
+#include "server/engine/world.h"
+#include <stdio.h>
+#include <string.h>
+#include "rpc/base/utf8.h"
+
+enum { TOKENS_MAX = 1024, TOKEN_BYTES = 32 };
+struct token {
+    char text[TOKEN_BYTES], lower[TOKEN_BYTES], stem[TOKEN_BYTES];
+    uint8_t kind;
+    bool capital, sentence_start, end_of_phrase;
+};
+
+static bool is_letter(unsigned char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c >= 0x80;
+}
+static bool is_digit(unsigned char c)
+{
+    return c >= '0' && c <= '9';
+}
+static char lower_of(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char) (c - 'A' + 'a') : c;
+}
+static bool starts(const char *s, const char *prefix)
+{
+    for (; *prefix != 0; s++, prefix++)
+        if (lower_of(*s) != *prefix)
+            return false;
+    return true;
+}
+/* End of <tag …> and, where it is closed later, of everything up to </tag>. */
+static const char *skip_tag(const char *p)
+{
+    const char *close = strchr(p, '>');
+    if (close == NULL)
+        return p + strlen(p);
+    char name[24] = "";
+    size_t n = 0;
+    for (const char *q = p + 1; n < sizeof(name) - 1 && is_letter((unsigned char) *q); q++)
+        name[n++] = lower_of(*q);
+    name[n] = 0;
+    for (const char *q = close; n > 0 && (q = strstr(q, "</")) != NULL; q += 2)
+        if (starts(q + 2, name)) {
+            const char *end = strchr(q, '>');
+            return end != NULL ? end + 1 : q + strlen(q);
+        }
+    return close + 1;
+}
+static const char *skip_braces(const char *p, char open, char close)
+{
+    int depth = 0;
+    const char *q = p;
+    for (; *q != 0; q++) {
+        depth += *q == open;
+        depth -= *q == close;
+        if (depth == 0)
+            return q + 1;
+    }
+    return q;
+}
+/* Invisible and direction-changing code points. */
+static bool is_control(uint32_t c)
+{
+    return c < 0x20 || (c >= 0x7F && c < 0xA0) || (c >= 0x200B && c <= 0x200F) || (c >= 0x2028 && c <= 0x202E) ||
+           (c >= 0x2060 && c <= 0x206F) || c == 0xFEFF || c >= 0xE0000;
+}
+/* Length of a token that is no word of prose (an address, an assignment, a path), or 0. */
+static size_t machine_token(const char *p)
+{
+    size_t n = strcspn(p, " \t\r\n");
+    bool odd = starts(p, "www.") || starts(p, "javascript:") || starts(p, "data:");
+    for (size_t i = 0; i < n; i++)
+        odd |= strchr("\\=|_^~@%$#*`{}<>[]", p[i]) != NULL || (p[i] == ':' && p[i + 1] == '/' && p[i + 2] == '/') ||
+               (p[i] == '(' && i > 0 && is_letter((unsigned char) p[i - 1]));
+    return odd ? n : 0;
+}
+void ground_clean(const char *p, char *out, size_t size)
+{
+    size_t n = 0;
+    bool at_start = true;
+    while (*p != 0 && n + 5 < size) {
+        const char *from = p;
+        if (*p == '<' && (is_letter((unsigned char) p[1]) || strchr("/!|?", p[1]) != NULL) && p[1] != 0)
+            p = skip_tag(p);
+        else if (*p == '{' || (*p == '$' && p[1] == '{'))
+            p = skip_braces(p + (*p == '$'), '{', '}');
+        else if (*p == '[' && p[1] == '[')
+            p = skip_braces(p, '[', ']');
+        else if (*p == '`')
+            p = strchr(p + 1, '`') != NULL ? strchr(p + 1, '`') + 1 : p + strlen(p);
+        else if (at_start)
+            p += machine_token(p);
+        if (p != from) {
+            out[n++] = ' ';
+            at_start = true;
+            continue;
+        }
+        size_t step;
+        uint32_t c = utf8_decode(p, strlen(p), &step);
+        if (is_control(c))
+            out[n++] = ' ';
+        else
+            memcpy(out + n, p, step), n += step;
+        at_start = *p == ' ' || is_control(c);
+        p += step;
+    }
+    out[n] = 0;
+}
+
+/* "stations" -> "station", "cities" -> "city"; short and -ss words stay. */
+static void stem_of(const char *lower, char out[TOKEN_BYTES])
+{
+    size_t n = strlen(lower);
+    memcpy(out, lower, n + 1);
+    if (n > 4 && strcmp(lower + n - 3, "ies") == 0)
+        memcpy(out + n - 3, "y", 2);
+    else if (n > 4 && (strcmp(lower + n - 4, "ches") == 0 || strcmp(lower + n - 4, "shes") == 0 || strcmp(lower + n - 3, "xes") == 0))
+        out[n - 2] = 0;
+    else if (n > 3 && lower[n - 1] == 's' && lower[n - 2] != 's' && lower[n - 2] != 'u' && lower[n - 2] != 'i')
+        out[n - 1] = 0;
+    n = strlen(out);
+    if (n > 3 && strcmp(out + n - 2, "'s") == 0)
+        out[n - 2] = 0;
+}
+static size_t tokenise(const struct nvl_pack *pack, const char *text, struct token *out, size_t max)
+{
+    size_t count = 0;
+    bool sentence = true;
+    const char *p = text;
+    while (*p != 0 && count < max) {
+        if (!is_letter((unsigned char) *p) && !is_digit((unsigned char) *p)) {
+            if (strchr(".!?", *p) != NULL)
+                sentence = true;
+            if (strchr(".,;:!?()\"", *p) != NULL && count > 0)
+                out[count - 1].end_of_phrase = true;
+            p++;
+            continue;
+        }
+        size_t n = 0;
+        while (is_letter((unsigned char) p[n]) || is_digit((unsigned char) p[n]) ||
+               ((p[n] == '\'' || p[n] == '-') && is_letter((unsigned char) p[n + 1])))
+            n++;
+        if (n < TOKEN_BYTES) {
+            struct token *t = &out[count++];
+            memset(t, 0, sizeof(*t));
+            memcpy(t->text, p, n);
+            for (size_t i = 0; i < n; i++)
+                t->lower[i] = lower_of(p[i]);
+            stem_of(t->lower, t->stem);
+            t->capital = *p >= 'A' && *p <= 'Z';
+            t->sentence_start = sentence;
+            const struct pack_word *w = pack_word_find(pack->words, pack->counts[SEC_WORD], t->lower);
+            if (w == NULL)
+                w = pack_word_find(pack->words, pack->counts[SEC_WORD], t->stem);
+            t->kind = w != NULL ? (uint8_t) w->value : is_digit((unsigned char) *p) ? WORD_STOP : 0;
+        }
+        sentence = false;
+        p += n;
+    }
+    return count;
+}
+
+static bool ends_with(const char *s, const char *suffix)
+{
+    size_t n = strlen(s), k = strlen(suffix);
+    return n > k + 1 && strcmp(s + n - k, suffix) == 0;
+}
+static bool is_negation(const char *lower)
+{
+    return strcmp(lower, "no") == 0 || strcmp(lower, "not") == 0 || strcmp(lower, "without") == 0 ||
+           strcmp(lower, "never") == 0 || strcmp(lower, "avoid") == 0;
+}
+/* A noun by lexicon; an unknown word unless its ending says verb or adverb. */
+static bool is_noun(const struct token *t)
+{
+    if (t->kind >= WORD_PLACE && t->kind <= WORD_TROUBLE)
+        return true;
+    if (t->kind == WORD_GROUP)
+        return true;
+    if (t->kind != 0)
+        return false;
+    return !ends_with(t->lower, "ly") && !ends_with(t->lower, "ed") && !ends_with(t->lower, "ing") && strlen(t->lower) > 2;
+}
+static bool is_modifier(const struct token *t)
+{
+    return t->kind == WORD_QUALITY || (t->kind == 0 && (ends_with(t->lower, "ed") || ends_with(t->lower, "ing")));
+}
+static void add_noun(struct ground *g, const struct token *t, size_t first, size_t head)
+{
+    struct ground_noun *n = &g->nouns[g->count];
+    memset(n, 0, sizeof(*n));
+    n->proper = true;
+    for (size_t i = first; i <= head; i++) {
+        if (strlen(n->text) + strlen(t[i].text) + 2 > sizeof(n->text)) {
+            n->text[0] = 0;
+            continue;
+        }
+        if (n->text[0] != 0)
+            strcat(n->text, " ");
+        bool keep = t[i].capital && (!t[i].sentence_start || (i < head && t[i + 1].capital)) && t[i].kind < WORD_STOP;
+        bool part = t[i].capital && i > first && n->proper;
+        strcat(n->text, keep || part ? t[i].text : t[i].lower);
+        n->proper &= keep || part;
+    }
+    snprintf(n->head, sizeof(n->head), "%s", t[head].stem);
+    n->kind = t[head].kind;
+    n->plural = strcmp(t[head].stem, t[head].lower) != 0 && !ends_with(t[head].lower, "'s");
+    n->position = (int16_t) g->count;
+    bool seen = false;
+    for (size_t i = 0; i < g->count; i++)
+        seen |= strcmp(g->nouns[i].head, n->head) == 0;
+    if (n->text[0] != 0 && !seen)
+        g->count++;
+}
+static void find_nouns(struct ground *g, const struct token *t, size_t count)
+{
+    bool negated = false;
+    for (size_t i = 0; i < count && g->count < WORLD_NOUNS_MAX; i++) {
+        if (is_negation(t[i].lower))
+            negated = true;
+        if (t[i].kind == WORD_QUALITY && g->words_count < 64)
+            snprintf(g->words[g->words_count++], sizeof(g->words[0]), "%.23s", t[i].lower);
+        size_t first = i;
+        while (i < count && is_modifier(&t[i]) && !t[i].end_of_phrase && i + 1 < count &&
+               (is_modifier(&t[i + 1]) || is_noun(&t[i + 1])))
+            i++;
+        size_t head = i;
+        if (is_noun(&t[i])) {
+            while (head + 1 < count && !t[head].end_of_phrase && is_noun(&t[head + 1]) && head - i < 2)
+                head++;
+            size_t before = g->count;
+            add_noun(g, t, head - first > 3 ? head - 3 : first, head);
+            if (g->count > before)
+                g->nouns[before].negated = negated;
+            i = head;
+        } else {
+            i = first;
+        }
+        if (t[i].end_of_phrase)
+            negated = false;
+    }
+}
+static void score(const struct nvl_pack *pack, const struct token *t, size_t count, struct ground *g)
+{
+    bool negated = false;
+    for (size_t i = 0; i < count; i++) {
+        negated |= is_negation(t[i].lower);
+        for (uint32_t k = 0; k < pack->counts[SEC_CUES] && !negated; k++) {
+            const struct pack_cue *c = &pack->cues[k];
+            if (strcmp(c->word, t[i].lower) != 0 && strcmp(c->word, t[i].stem) != 0)
+                continue;
+            if (c->kind == CUE_FRAME && c->index < 32)
+                g->frame_score[c->index] += c->weight;
+            if (c->kind == CUE_GENRE && c->index < 32)
+                g->genre_score[c->index] += c->weight;
+        }
+        negated &= !t[i].end_of_phrase;
+    }
+}
+void ground_read(const struct nvl_pack *pack, const char *setting, const char *scenario, struct ground *out)
+{
+    const char *const texts[2] = { scenario, setting };
+    char clean[NVL_SCENARIO_MAX * 4 + 8];
+    struct token tokens[TOKENS_MAX];
+    memset(out, 0, sizeof(*out));
+    for (int k = 0; k < 2; k++) {
+        ground_clean(texts[k], clean, sizeof(clean));
+        size_t count = tokenise(pack, clean, tokens, TOKENS_MAX), before = out->count;
+        score(pack, tokens, count, out);
+        find_nouns(out, tokens, count);
+        for (size_t i = before; k == 1 && i < out->count; i++)
+            out->nouns[i].position = (int16_t) (out->nouns[i].position + 1000); /* of the setting */
+    }
+}

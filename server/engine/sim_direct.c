@@ -1,0 +1,234 @@
+/* sim_direct.c — the director: tension wanted, incidents, and a look ahead to an ending at the climax. */
+#include "server/engine/sim.h"
+#include <string.h>
+
+enum { TENSION_GAP = 12, ENDING_OPEN = 40 };
+
+/* Where in its phase the pass stands, in hundredths. */
+static int position(const struct nvl_sim *s)
+{
+    unsigned phase = sim_phase(s), first = s->pass, last = s->pass;
+    while (first > 0 && s->w->pass_phase[first - 1] == phase)
+        first--;
+    while (last + 1 < s->w->passes && s->w->pass_phase[last + 1] == phase)
+        last++;
+    return last == first ? 50 : (int) ((s->pass - first) * 100 / (last - first));
+}
+uint8_t direct_target(const struct nvl_sim *s)
+{
+    static const int8_t tone[NVL_MOODS] = { 0, 10, -5, 0 };
+    int at = position(s), v;
+    switch (sim_phase(s)) {
+    case NVL_SETUP:
+        v = 20 + 15 * at / 100;
+        break;
+    case NVL_COMPLICATION:
+        v = 40 + 25 * at / 100 - (at >= 45 && at <= 60 ? 10 : 0);
+        break;
+    case NVL_CRISIS:
+        v = 70 + 10 * at / 100;
+        break;
+    case NVL_CLIMAX:
+        v = 90;
+        break;
+    default:
+        v = 45 - 20 * at / 100 + tone[s->w->request->mood];
+    }
+    return (uint8_t) v;
+}
+
+struct incident {
+    struct nvl_sim *s;
+    uint16_t op;
+    int32_t weight;
+    uint8_t args[NVL_ARGS_MAX];
+    bool any;
+};
+static void consider(void *ctx, const uint8_t args[NVL_ARGS_MAX])
+{
+    struct incident *in = ctx;
+    const struct nvl_sim *s = in->s;
+    const struct pack_op *op = &s->w->pack->ops[in->op];
+    struct code_env env = judge_env(s, s->state, args);
+    unsigned salt = in->op;
+    for (unsigned i = 0; i < op->params_count; i++)
+        salt = (salt * 31 + args[i]) & 0xFFFFFF;
+    int32_t w = op->weight != 0 ? code_run(&env, op->weight) : 10;
+    w = w * 16 + (int32_t) rng_below(s->w->request->seed, rng_key(RNG_DIRECTOR, s->pass, 0, 1, salt), 480);
+    if (in->any && w <= in->weight)
+        return;
+    in->weight = w;
+    memcpy(in->args, args, NVL_ARGS_MAX);
+    in->any = true;
+}
+static bool incident_ready(const struct nvl_sim *s, unsigned op)
+{
+    const struct pack_op *p = &s->w->pack->ops[op];
+    unsigned last = s->op_last[op];
+    if (p->kind != NVL_OP_INCIDENT || ((p->engine_flags & OP_ONCE) && last != 0))
+        return false;
+    if (last != 0 && s->pass + 1u - last <= p->cooldown * s->w->passes / 100)
+        return false;
+    return p->beats == 0 || (p->beats >> (sim_phase(s) - 1) & 1);
+}
+static int play_must(struct nvl_sim *s)
+{
+    for (unsigned op = 0; op < s->w->pack->counts[SEC_OPER]; op++) {
+        struct incident in = { .s = s, .op = (uint16_t) op };
+        if (!(s->w->pack->ops[op].engine_flags & OP_MUST) || !incident_ready(s, op))
+            continue;
+        choice_bind(s, op, NVL_NONE, s->state, consider, &in);
+        int rc = in.any ? judge_incident(s, op, in.args) : NVL_OK;
+        if (rc != NVL_OK)
+            return rc;
+    }
+    return NVL_OK;
+}
+/* At most one a pass and half the turns (rounded up) a story; only when the story lies too low, or has
+ * gone long without one. */
+int direct_incidents(struct nvl_sim *s)
+{
+    int rc = play_must(s);
+    unsigned phase = sim_phase(s), most = (s->w->request->turns + 1) / 2;
+    most = s->w->passes > most * 3 ? s->w->passes / 3 : most;
+    if (rc != NVL_OK || phase == NVL_RESOLUTION || s->pass == 0 || s->incidents >= most)
+        return rc;
+    bool low = direct_target(s) > s->tension + TENSION_GAP;
+    bool still = s->pass + 1u - s->last_incident > s->w->passes / 4 + 1;
+    if ((!low && !still) || s->last_incident == s->pass)
+        return rc;
+    int32_t best = -1;
+    struct incident chosen = { 0 };
+    for (unsigned op = 0; op < s->w->pack->counts[SEC_OPER]; op++) {
+        struct incident in = { .s = s, .op = (uint16_t) op };
+        if ((s->w->pack->ops[op].engine_flags & OP_MUST) || !incident_ready(s, op))
+            continue;
+        choice_bind(s, op, NVL_NONE, s->state, consider, &in);
+        if (in.any && in.weight > best)
+            best = in.weight, chosen = in;
+    }
+    if (best < 0)
+        return rc;
+    s->incidents++;
+    s->last_incident = (uint16_t) (s->pass + 1);
+    return judge_incident(s, chosen.op, chosen.args);
+}
+
+/* --- endings ------------------------------------------------------------------------------------------------ */
+
+unsigned direct_ending(const struct nvl_sim *s, const int16_t *state)
+{
+    const struct nvl_pack *p = s->w->pack;
+    uint8_t args[NVL_ARGS_MAX];
+    memset(args, NVL_NONE, sizeof(args));
+    struct code_env env = judge_env(s, state, args);
+    unsigned last = 0;
+    for (uint32_t i = 0; i < p->counts[SEC_ENDI]; i++) {
+        if (p->endings[i].frame != s->w->frame)
+            continue;
+        last = i;
+        if (p->endings[i].when == 0 || code_run(&env, p->endings[i].when) != 0)
+            return i;
+    }
+    return last;
+}
+/* How good an ending would be: the mood's leaning, and the seed's own taste, so that seeds part ways. */
+static int32_t ending_score(const struct nvl_sim *s, unsigned ending)
+{
+    const struct pack_ending *e = &s->w->pack->endings[ending];
+    static const int8_t lean[NVL_MOODS] = { 1, -2, 4, 1 };
+    int32_t v = (int32_t) rng_below(s->w->request->seed, rng_key(RNG_DIRECTOR, 0, 0, 2, ending), 160);
+    v += e->tone * lean[s->w->request->mood];
+    return e->when != 0 ? v + ENDING_OPEN : v;
+}
+struct node {
+    int16_t *state;
+    int32_t score;
+    uint16_t first[SIM_CHARS]; /* first act of each */
+};
+struct looking {
+    struct nvl_sim *s;
+    const struct node *from;
+    struct node *beam;
+    unsigned *count;
+    unsigned actor, depth;
+    uint16_t op;
+};
+/* Tries one act as if it went well; keeps the state if it is among the best. */
+static void look_ahead(void *ctx, const uint8_t args[NVL_ARGS_MAX])
+{
+    struct looking *l = ctx;
+    struct nvl_sim *s = l->s;
+    const struct pack_op *op = &s->w->pack->ops[l->op];
+    uint16_t touched[96];
+    unsigned k = op->effect_count[NVL_DONE - 1] != PACK_NO_OUTCOME ? NVL_DONE - 1 : NVL_PARTIAL - 1;
+    if (op->effect_count[k] == PACK_NO_OUTCOME)
+        return;
+    memcpy(s->scratch, l->from->state, s->w->cells * sizeof(*s->scratch));
+    struct code_env env = judge_env(s, s->scratch, args);
+    for (unsigned i = 0; i < op->effect_count[k]; i++)
+        if (effect_apply(&env, s->scratch, &s->w->pack->effects[op->effect_first[k] + i], 1u << l->actor, l->actor, touched, 96) < 0)
+            return;
+    int32_t score = ending_score(s, direct_ending(s, s->scratch)) * 8 - (int32_t) l->depth * 6 +
+                    (int32_t) rng_below(s->w->request->seed, rng_key(RNG_DIRECTOR, s->pass, l->actor, 3, l->op), 6);
+    unsigned at = *l->count < SIM_SEARCH_BEAM ? (*l->count)++ : SIM_SEARCH_BEAM;
+    if (at == SIM_SEARCH_BEAM) {
+        if (l->beam[SIM_SEARCH_BEAM - 1].score >= score)
+            return;
+        at = SIM_SEARCH_BEAM - 1;
+    }
+    int16_t *keep = l->beam[at].state;
+    for (; at > 0 && l->beam[at - 1].score < score; at--)
+        l->beam[at] = l->beam[at - 1];
+    l->beam[at].state = keep, l->beam[at].score = score;
+    memcpy(l->beam[at].first, l->from->first, sizeof(l->beam[at].first));
+    if (l->beam[at].first[l->actor] == NVL_NO_OP)
+        l->beam[at].first[l->actor] = l->op;
+    memcpy(keep, s->scratch, s->w->cells * sizeof(*keep));
+}
+static void expand(struct nvl_sim *s, const struct node *from, struct node *beam, unsigned *count, unsigned depth)
+{
+    struct looking l = { .s = s, .from = from, .beam = beam, .count = count, .depth = depth };
+    for (l.actor = 0; l.actor < s->w->request->cast_count; l.actor++) {
+        if (!sim_awake(s, from->state, l.actor))
+            continue;
+        for (unsigned op = 0; op < s->w->pack->counts[SEC_OPER]; op++) {
+            if (!(s->w->pack->ops[op].engine_flags & OP_CLOSING))
+                continue;
+            l.op = (uint16_t) op;
+            choice_bind(s, op, l.actor, from->state, look_ahead, &l);
+        }
+    }
+}
+void direct_search(struct nvl_sim *s)
+{
+    struct node sets[2][SIM_SEARCH_BEAM], root = { .state = s->state };
+    unsigned counts[2] = { 0, 0 };
+    struct arena arena;
+    arena_init(&arena, 256 * 1024);
+    memset(root.first, 0xFF, sizeof(root.first));
+    memset(s->bias_op, 0xFF, sizeof(s->bias_op));
+    for (unsigned k = 0; k < 2; k++)
+        for (unsigned i = 0; i < SIM_SEARCH_BEAM; i++)
+            if ((sets[k][i].state = arena_get(&arena, s->w->cells * sizeof(int16_t))) == NULL)
+                goto done; /* without memory nobody is biased; the caller notices s->broken */
+    struct node best = root;
+    best.score = ending_score(s, direct_ending(s, s->state)) * 8;
+    for (unsigned depth = 1; depth <= SIM_SEARCH_DEPTH; depth++) {
+        unsigned to = depth & 1, from = !to;
+        counts[to] = 0;
+        if (depth == 1)
+            expand(s, &root, sets[to], &counts[to], depth);
+        else
+            for (unsigned i = 0; i < counts[from]; i++)
+                expand(s, &sets[from][i], sets[to], &counts[to], depth);
+        if (counts[to] > 0 && sets[to][0].score > best.score)
+            best = sets[to][0];
+    }
+    memcpy(s->bias_op, best.first, sizeof(s->bias_op));
+    arena_done(&arena);
+    return;
+done:
+    s->broken = true;
+    arena_done(&arena);
+}

@@ -1,0 +1,394 @@
+/* sim_judge.c — the Iron Laws, what becomes of an act, and what its target does about it. */
+#include "server/engine/sim.h"
+#include <string.h>
+
+enum { MOTIVE_DEFY = 150, MOTIVE_BETRAY = 300, TRUST_BETRAY = 60, PERSONA_LEAST = -120, PERSONA_PRESSURE = 150 };
+
+struct code_env judge_env(const struct nvl_sim *s, const int16_t *state, const uint8_t *args)
+{
+    struct code_env env = { .world = s->w, .state = state, .each = NVL_NONE, .pass = s->pass, .phase = sim_phase(s) };
+    memcpy(env.args, args, sizeof(env.args));
+    return env;
+}
+static bool cond_holds(const struct nvl_sim *s, const struct pack_cond *c, const uint8_t *args, const int16_t *state, uint16_t *out_cell)
+{
+    uint16_t reads[CODE_READS_MAX];
+    struct code_env env = judge_env(s, state, args);
+    env.reads = reads;
+    if (code_run(&env, c->code) != 0)
+        return true;
+    *out_cell = env.reads_count > 0 ? reads[0] : NVL_NO_CELL;
+    return false;
+}
+bool judge_needs(const struct nvl_sim *s, unsigned op, const uint8_t *args, const int16_t *state, bool wheres)
+{
+    const struct pack_op *p = &s->w->pack->ops[op];
+    uint16_t cell;
+    for (unsigned i = 0; i < p->conds_count; i++)
+        if ((wheres || p->conds[i].kind == 0) && !cond_holds(s, &p->conds[i], args, state, &cell))
+            return false;
+    return true;
+}
+unsigned judge_law(const struct nvl_sim *s, unsigned actor, const struct candidate *c, uint16_t *out_cell)
+{
+    const struct pack_op *op = &s->w->pack->ops[c->op];
+    *out_cell = NVL_NO_CELL;
+    if (!sim_awake(s, s->state, actor)) {
+        *out_cell = (uint16_t) world_cell(s->w, (unsigned) s->w->pack->known[KNOWN_AWAKE], actor, 0);
+        return 0x32;
+    }
+    for (unsigned i = 0; i < op->conds_count; i++)
+        if (op->conds[i].kind == 0 && !cond_holds(s, &op->conds[i], c->args, s->state, out_cell))
+            return op->conds[i].law;
+    int pressed = c->terms[0] + c->terms[1] + c->terms[3];
+    if (c->terms[2] < PERSONA_LEAST && pressed + c->terms[5] < PERSONA_PRESSURE)
+        return 0x43;
+    unsigned target = choice_target(op, c->args);
+    if (target == NVL_NONE)
+        return 0;
+    if ((op->flags & OP_DEFIES) && pressed + c->terms[4] < MOTIVE_DEFY &&
+        world_get(s->w, s->state, KNOWN_STANDING, target, 0) > world_get(s->w, s->state, KNOWN_STANDING, actor, 0)) {
+        *out_cell = (uint16_t) world_cell(s->w, (unsigned) s->w->pack->known[KNOWN_STANDING], target, 0);
+        return 0x51;
+    }
+    if ((op->flags & OP_BETRAYS) && pressed + c->terms[4] < MOTIVE_BETRAY &&
+        world_get(s->w, s->state, KNOWN_TRUST, actor, target) > TRUST_BETRAY) {
+        *out_cell = (uint16_t) world_cell(s->w, (unsigned) s->w->pack->known[KNOWN_TRUST], actor, target);
+        return 0x52;
+    }
+    return 0;
+}
+
+/* Hidden parameters: what the world, not the actor, supplies.  One of the fitting bindings, by the binding
+ * stream; false when none fits. */
+struct hidden {
+    uint8_t found[64][NVL_ARGS_MAX];
+    unsigned count;
+};
+static void hidden_search(const struct nvl_sim *s, const struct pack_op *op, unsigned level, uint8_t *args, struct hidden *h)
+{
+    uint16_t cell;
+    while (level < op->params_count && !op->params[level].hidden)
+        level++;
+    if (level == op->params_count) {
+        for (unsigned i = 0; i < op->conds_count; i++)
+            if (op->conds[i].kind == 1 && !cond_holds(s, &op->conds[i], args, s->state, &cell))
+                return;
+        if (h->count < 64)
+            memcpy(h->found[h->count++], args, NVL_ARGS_MAX);
+        return;
+    }
+    for (unsigned v = 0; v < s->w->counts[op->params[level].sort] && h->count < 64; v++) {
+        args[level] = (uint8_t) v;
+        hidden_search(s, op, level + 1, args, h);
+    }
+    args[level] = NVL_NONE;
+}
+static bool bind_hidden(const struct nvl_sim *s, struct nvl_event *e)
+{
+    struct hidden h = { .count = 0 };
+    hidden_search(s, &s->w->pack->ops[e->op], 0, e->args, &h);
+    if (h.count == 0)
+        return false;
+    uint32_t k = rng_below(s->w->request->seed, rng_key(RNG_BIND, s->pass, e->actor, 0, e->op), h.count);
+    memcpy(e->args, h.found[k], NVL_ARGS_MAX);
+    return true;
+}
+
+static unsigned nearest_outcome(const struct pack_op *op, unsigned want)
+{
+    for (unsigned k = want; k <= NVL_FAIL; k++)
+        if (op->effect_count[k - 1] != PACK_NO_OUTCOME && !(k == NVL_CRITICAL && want != NVL_CRITICAL))
+            return k;
+    for (unsigned k = want; k >= NVL_CRITICAL; k--)
+        if (op->effect_count[k - 1] != PACK_NO_OUTCOME)
+            return k;
+    return NVL_DONE;
+}
+static int keep_percent(int v)
+{
+    return v < 0 ? 0 : v > 100 ? 100 : v;
+}
+static void decide_outcome(struct nvl_sim *s, struct nvl_event *e, bool bound)
+{
+    const struct pack_op *op = &s->w->pack->ops[e->op];
+    if (!bound) {
+        e->outcome = (uint8_t) nearest_outcome(op, NVL_FAIL);
+        return;
+    }
+    if (op->skill == 0) {
+        e->outcome = (uint8_t) nearest_outcome(op, NVL_DONE);
+        return;
+    }
+    struct code_env env = judge_env(s, s->state, e->args);
+    e->skill = (int16_t) keep_percent(code_run(&env, op->skill));
+    e->difficulty = (int16_t) keep_percent(code_run(&env, op->difficulty));
+    int chance = e->skill + 50 - e->difficulty;
+    chance = chance < 5 ? 5 : chance > 95 ? 95 : chance;
+    e->roll = (int16_t) (1 + rng_below(s->w->request->seed, rng_key(RNG_ROLL, s->pass, e->actor, 0, e->op), 100));
+    unsigned want = e->roll * 10 <= chance && op->effect_count[0] != PACK_NO_OUTCOME ? NVL_CRITICAL
+                    : e->roll <= chance                                              ? NVL_DONE
+                    : e->roll <= chance + 20                                         ? NVL_PARTIAL
+                                                                                     : NVL_FAIL;
+    e->outcome = (uint8_t) nearest_outcome(op, want);
+}
+
+/* Net changes, ascending by cell; beliefs apart. */
+static void collect(struct nvl_sim *s, struct nvl_event *e, const uint16_t *touched, unsigned n)
+{
+    const struct nvl_world *w = s->w;
+    int last = -1;
+    for (;;) {
+        int next = -1;
+        for (unsigned i = 0; i < n; i++)
+            if (touched[i] > last && (next < 0 || touched[i] < next))
+                next = touched[i];
+        if (next < 0)
+            return;
+        last = next;
+        if (s->state[next] == s->scratch[next])
+            continue;
+        const struct cell_ref *r = &w->refs[next];
+        if (!(w->pack->fluents[r->fluent].flags & FLUENT_BELIEF)) {
+            if (e->deltas_count < NVL_DELTAS_MAX)
+                e->deltas[e->deltas_count++] = (struct nvl_delta){ (uint16_t) next, s->state[next], s->scratch[next] };
+            else
+                s->scratch[next] = s->state[next];
+        } else if (e->beliefs_count < NVL_BELIEFS_MAX) {
+            e->beliefs[e->beliefs_count++] = (struct nvl_belief){
+                r->a, r->b, (uint8_t) s->state[next], (uint8_t) s->scratch[next], w->pack->ops[e->op].source,
+                r->a == e->actor || e->actor >= SIM_CHARS ? NVL_NONE : e->actor };
+        } else {
+            s->scratch[next] = s->state[next];
+        }
+    }
+}
+/* Runs the outcome's effects on the scratch state; false when a resource would leave its range. */
+static bool apply(struct nvl_sim *s, struct nvl_event *e)
+{
+    const struct pack_op *op = &s->w->pack->ops[e->op];
+    uint16_t touched[96];
+    int n = 0;
+    uint32_t present = record_present(s, e);
+    struct code_env env = judge_env(s, s->scratch, e->args);
+    memcpy(s->scratch, s->state, s->w->cells * sizeof(*s->state));
+    unsigned k = e->outcome - 1u;
+    for (unsigned i = 0; i < op->effect_count[k]; i++) {
+        int r = effect_apply(&env, s->scratch, &s->w->pack->effects[op->effect_first[k] + i], present, e->actor, touched + n, 96 - n);
+        if (r < 0)
+            return false;
+        n += r;
+    }
+    collect(s, e, touched, (unsigned) n);
+    e->witnesses = present;
+    int after = e->actor < SIM_CHARS ? world_get(s->w, s->scratch, KNOWN_AT, e->actor, 0) : -1;
+    for (unsigned c = 0; c < s->w->counts[NVL_SORT_CHAR]; c++) {
+        if (!sim_awake(s, s->state, c))
+            continue;
+        int was = world_get(s->w, s->state, KNOWN_AT, c, 0), is = world_get(s->w, s->scratch, KNOWN_AT, c, 0);
+        bool near = (e->place != NVL_NONE && is == e->place) || (after >= 0 && (was == after || is == after));
+        e->witnesses |= (uint32_t) near << c;
+    }
+    memcpy(s->state, s->scratch, s->w->cells * sizeof(*s->state));
+    return true;
+}
+
+static struct nvl_event begin(const struct nvl_sim *s, unsigned type, unsigned actor, const struct candidate *c)
+{
+    const struct pack_op *op = &s->w->pack->ops[c->op];
+    struct nvl_event e = { .turn = s->w->pass_turn[s->pass], .pass = (uint16_t) s->pass, .type = (uint8_t) type };
+    e.minute = s->pass * WORLD_PASS_MINUTES + (actor < SIM_CHARS ? s->minutes[actor] : 0u);
+    e.phase = (uint8_t) sim_phase(s);
+    e.actor = (uint8_t) actor, e.op = c->op, e.args_count = op->params_count;
+    memcpy(e.args, c->args, sizeof(e.args));
+    int place = actor < SIM_CHARS ? world_get(s->w, s->state, KNOWN_AT, actor, 0) : -1;
+    e.place = place >= 0 ? (uint8_t) place : NVL_NONE;
+    e.verdict = NVL_VALID, e.reason = NVL_NO_CELL, e.ending = NVL_NONE;
+    e.goal = c->goal, e.plan_step = c->plan_step, e.utility = c->utility;
+    memcpy(e.terms, c->terms, sizeof(e.terms));
+    e.alternatives[0].op = e.alternatives[1].op = NVL_NO_OP;
+    return e;
+}
+/* Why they wanted it: what woke the goal, else what stirred the feeling that spoke loudest, else the start. */
+static void add_motive(const struct nvl_sim *s, struct nvl_event *e)
+{
+    const struct nvl_pack *p = s->w->pack;
+    uint32_t best = 1;
+    unsigned cell = NVL_NO_CELL;
+    if (e->goal != NVL_NONE) {
+        uint16_t reads[CODE_READS_MAX];
+        struct code_env env = judge_env(s, s->state, e->args);
+        env.reads = reads;
+        code_run(&env, p->goals[e->goal].when);
+        code_run(&env, p->goals[e->goal].weight);
+        for (unsigned i = 0; i < env.reads_count; i++)
+            if (s->writer[reads[i]] > best)
+                best = s->writer[reads[i]], cell = reads[i];
+    }
+    if (cell == NVL_NO_CELL) {
+        int top = 0;
+        for (int k = 0; k < PACK_EMOTIONS; k++) {
+            int weight = p->ops[e->op].feels[k], f = weight != 0 ? nvl_pack_fluent_find(p, pack_emotion_names[k]) : -1;
+            int c = f < 0 ? -1 : world_cell(s->w, (unsigned) f, e->actor, 0);
+            if (c >= 0 && weight * s->state[c] > top && s->writer[c] > 1)
+                top = weight * s->state[c], best = s->writer[c], cell = (unsigned) c;
+        }
+    }
+    record_cause(e, best, NVL_MOTIVATES, cell);
+}
+static void remember(struct nvl_sim *s, unsigned actor, const struct candidate *c)
+{
+    unsigned target = choice_target(&s->w->pack->ops[c->op], c->args);
+    struct memory m = { c->op, (uint8_t) target, (uint16_t) (s->pass + 1) };
+    s->memory[actor][s->memory_at[actor]++ % SIM_MEMORY] = m;
+    s->last_by_any[actor] = m;
+}
+static void add_alternatives(const struct nvl_sim *s, struct nvl_event *e, unsigned actor, unsigned taken)
+{
+    const struct choices *all = &s->choices[actor];
+    unsigned n = 0;
+    for (unsigned i = 0; i < all->count && n < 2; i++) {
+        if (i == taken || all->best[i].op == e->op || (n == 1 && all->best[i].op == e->alternatives[0].op))
+            continue;
+        struct nvl_alternative *a = &e->alternatives[n++];
+        a->op = all->best[i].op, a->utility = all->best[i].utility;
+        a->args_count = s->w->pack->ops[a->op].params_count;
+        memcpy(a->args, all->best[i].args, sizeof(a->args));
+    }
+}
+
+struct reacting {
+    struct nvl_sim *s;
+    struct candidate best;
+    bool any;
+    unsigned reactor;
+};
+static void consider_reaction(struct reacting *r, unsigned op, const struct nvl_event *cause)
+{
+    const struct pack_op *p = &r->s->w->pack->ops[op];
+    struct candidate c = { .op = (uint16_t) op };
+    uint16_t cell;
+    memset(c.args, NVL_NONE, sizeof(c.args));
+    c.args[0] = (uint8_t) r->reactor;
+    for (unsigned i = 1, used = 0; i < p->params_count; i++) { /* the rest from the event, sort by sort */
+        if (i == 1 && p->params[1].sort == NVL_SORT_CHAR) {
+            c.args[1] = cause->actor;
+            continue;
+        }
+        for (unsigned k = used + 1; k < cause->args_count && c.args[i] == NVL_NONE; k++)
+            if (r->s->w->pack->ops[cause->op].params[k].sort == p->params[i].sort && cause->args[k] != r->reactor)
+                c.args[i] = cause->args[k], used = k;
+        if (c.args[i] == NVL_NONE)
+            return;
+    }
+    if (!judge_needs(r->s, op, c.args, r->s->state, true))
+        return;
+    choice_score(r->s, r->reactor, r->s->belief[r->reactor], NULL, 0, &c);
+    if (judge_law(r->s, r->reactor, &c, &cell) != 0 || (r->any && r->best.utility >= c.utility))
+        return;
+    r->best = c;
+    r->any = true;
+}
+static int react(struct nvl_sim *s, const struct nvl_event *cause)
+{
+    const struct pack_op *op = &s->w->pack->ops[cause->op];
+    unsigned target = choice_target(op, cause->args);
+    if (op->react_count == 0 || target == NVL_NONE || target == cause->actor || !sim_awake(s, s->state, target) ||
+        !(cause->witnesses >> target & 1))
+        return NVL_OK;
+    struct reacting r = { .s = s, .reactor = target };
+    for (unsigned i = 0; i < op->react_count; i++)
+        consider_reaction(&r, s->w->pack->reacts[op->react_first + i], cause);
+    if (!r.any)
+        return NVL_OK;
+    struct nvl_event e = begin(s, NVL_REACTION, target, &r.best);
+    record_cause(&e, cause->sequence, NVL_REACTS, NVL_NO_CELL);
+    record_causes(s, &e);
+    decide_outcome(s, &e, true);
+    if (!apply(s, &e))
+        return NVL_OK;
+    remember(s, target, &r.best);
+    return record_event(s, &e);
+}
+
+static int reject(struct nvl_sim *s, unsigned actor, const struct candidate *c, unsigned code, unsigned cell)
+{
+    struct nvl_event e = begin(s, NVL_REJECTED, actor, c);
+    e.verdict = NVL_LAW_REJECTED, e.codes[0] = (uint8_t) code, e.codes_count = 1;
+    e.reason = (uint16_t) cell;
+    e.witnesses = 1u << actor;
+    record_cause(&e, cell != NVL_NO_CELL ? s->writer[cell] : 1, NVL_PREVENTS, cell);
+    return record_event(s, &e);
+}
+static int perform(struct nvl_sim *s, unsigned actor, const struct candidate *c, unsigned index, unsigned code, unsigned repair)
+{
+    static const uint8_t types[] = { NVL_ACTION, NVL_REACTION, NVL_SPEECH, NVL_THOUGHT };
+    const struct pack_op *op = &s->w->pack->ops[c->op];
+    struct nvl_event e = begin(s, types[op->kind & 3], actor, c);
+    bool bound = bind_hidden(s, &e);
+    if (repair != NVL_NO_REPAIR)
+        e.verdict = NVL_REPAIRED, e.repair = (uint8_t) repair, e.codes[0] = (uint8_t) code, e.codes_count = 1;
+    add_motive(s, &e);
+    record_causes(s, &e);
+    add_alternatives(s, &e, actor, index);
+    decide_outcome(s, &e, bound);
+    if (!apply(s, &e))
+        return reject(s, actor, c, 0x21, NVL_NO_CELL);
+    remember(s, actor, c);
+    int rc = record_event(s, &e);
+    s->minutes[actor] = (uint8_t) (s->minutes[actor] + op->minutes);
+    return rc == NVL_OK ? react(s, &e) : rc;
+}
+/* The first lawful candidate, nearest to what was wanted: same operator, same family, anything, hesitation. */
+static int repair(struct nvl_sim *s, unsigned actor, unsigned code)
+{
+    const struct choices *all = &s->choices[actor];
+    const struct pack_op *ops = s->w->pack->ops;
+    uint16_t cell;
+    for (unsigned rung = NVL_REBIND; rung <= NVL_NEXT; rung++)
+        for (unsigned i = 1; i < all->count; i++) {
+            const struct candidate *c = &all->best[i];
+            bool same = c->op == all->best[0].op;
+            bool kin = strcmp(ops[c->op].family, ops[all->best[0].op].family) == 0;
+            bool fits = rung == NVL_REBIND    ? same
+                        : rung == NVL_LOWER   ? kin && !same && ops[c->op].cost < ops[all->best[0].op].cost
+                        : rung == NVL_SIBLING ? kin && !same
+                                              : true;
+            if (fits && judge_law(s, actor, c, &cell) == 0)
+                return perform(s, actor, c, i, code, rung);
+        }
+    struct candidate c = { .op = (uint16_t) nvl_pack_op_find(s->w->pack, "hesitate"), .goal = NVL_NONE };
+    memset(c.args, NVL_NONE, sizeof(c.args));
+    c.args[0] = (uint8_t) actor;
+    return judge_law(s, actor, &c, &cell) == 0 ? perform(s, actor, &c, SIM_KEPT, code, NVL_HESITATE) : NVL_OK;
+}
+int judge_act(struct nvl_sim *s, unsigned actor)
+{
+    const struct choices *all = &s->choices[actor];
+    uint16_t cell;
+    if (all->count == 0 || !sim_awake(s, s->state, actor))
+        return NVL_OK;
+    unsigned code = judge_law(s, actor, &all->best[0], &cell);
+    if (code == 0)
+        return perform(s, actor, &all->best[0], 0, 0, NVL_NO_REPAIR);
+    int rc = reject(s, actor, &all->best[0], code, cell);
+    return rc == NVL_OK ? repair(s, actor, code) : rc;
+}
+int judge_incident(struct nvl_sim *s, unsigned op, const uint8_t args[NVL_ARGS_MAX])
+{
+    struct candidate c = { .op = (uint16_t) op, .goal = NVL_NONE };
+    memcpy(c.args, args, sizeof(c.args));
+    struct nvl_event e = begin(s, NVL_INCIDENT, NVL_ACTOR_WORLD, &c);
+    for (unsigned i = 0; i < e.args_count; i++) { /* it happens where its first place or person is */
+        unsigned sort = s->w->pack->ops[op].params[i].sort;
+        int second, place = e.args[i] == NVL_NONE ? -1 : world_where(s->w, s->state, sort, e.args[i], &second);
+        if (place >= 0 && e.place == NVL_NONE)
+            e.place = (uint8_t) place;
+    }
+    record_causes(s, &e);
+    decide_outcome(s, &e, true);
+    if (!apply(s, &e))
+        return NVL_OK;
+    s->op_last[op] = (uint16_t) (s->pass + 1);
+    return record_event(s, &e);
+}
