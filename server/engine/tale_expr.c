@@ -49,6 +49,8 @@ static bool expr_cell(struct expr *x, struct lex *lex, struct lex *at, struct en
 {
     const struct pack_fluent *fluent = &x->t->fluent_list[f];
     int args = (fluent->sorts[0] != 0) + (fluent->sorts[1] != 0);
+    if (x->first < 0)
+        x->first = f;
     if (args > 0 && !lex_want(lex, "("))
         return false;
     for (int i = 0; i < args; i++) {
@@ -64,8 +66,6 @@ static bool expr_cell(struct expr *x, struct lex *lex, struct lex *at, struct en
         return false;
     emit(x, CODE_CELL);
     put16(&x->t->sec[SEC_CODE], (unsigned) f);
-    if (x->first < 0)
-        x->first = f;
     *type = fluent->value_sort;
     return push(x, at, args);
 }
@@ -298,7 +298,7 @@ bool effect_compile(struct lex *lex, const struct scope *scope)
             return false;
         }
     }
-    if (fluent->sorts[0] != 0 && !lex_want(lex, ")"))
+    if (fluent->sorts[0] != 0 ? !lex_want(lex, ")") : lex_take(lex, "(") && !lex_want(lex, ")"))
         return false;
     at = *lex;
     if (lex_take(lex, "="))

@@ -81,7 +81,7 @@ bool tale_fluent(struct tale *t, const struct tale_statement *s)
     if (t->fluents.count == 256)
         return tale_fail(t, &at, "more than 256 fluents");
     if (lex_take(&lex, "(")) {
-        for (int i = 0; i < 2 && (i == 0 || lex_take(&lex, ",")); i++) {
+        for (int i = 0; i < 2 && (i == 0 ? !lex_is(&lex, ")") : lex_take(&lex, ",")); i++) {
             if (!lex_choice(&lex, pack_sort_names + 1, NVL_SORTS - 1, &sort, "sort"))
                 return false;
             f.sorts[i] = (uint8_t) (sort + 1);

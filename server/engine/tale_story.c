@@ -64,11 +64,11 @@ static bool put_text(struct lex *lex, struct buf *b, const char *what)
 /* The place ROLE of the frame, as an index among the frame's places. */
 static bool lex_role(struct lex *lex, const char *frame, unsigned *out)
 {
-    char role[40], key[80];
+    char role[40], key[96];
     struct lex at = *lex;
     if (!lex_word(lex, role, sizeof(role), "a place of the frame"))
         return false;
-    snprintf(key, sizeof(key), "%s.%s", frame, role);
+    snprintf(key, sizeof(key), "%.47s.%s", frame, role);
     int i = names_find(&lex->tale->places, key);
     if (i < 0)
         return tale_fail(lex->tale, &at, "frame %s has no place \"%s\"", frame, role);
@@ -95,14 +95,14 @@ static bool frame_place_declare(struct tale *t, const struct tale_statement *s, 
     unsigned n = 0;
     for (size_t i = 0; i < s->body_count; i++) {
         struct lex lex;
-        char role[40], key[80];
+        char role[40], key[96];
         lex_open(&lex, t, s->file, &s->body[i]);
         struct lex at = lex;
         if (!lex_take(&lex, "place"))
             continue;
         if (!lex_word(&lex, role, sizeof(role), "a role"))
             return false;
-        snprintf(key, sizeof(key), "%s.%s", frame, role);
+        snprintf(key, sizeof(key), "%.47s.%s", frame, role);
         if (!names_add(t, &at, &t->places, key, n++, "place"))
             return false;
     }

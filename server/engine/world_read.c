@@ -221,7 +221,7 @@ static void put_entity(const struct nvl_world *w, enum nvl_sort sort, unsigned i
         buf_puts(out, e->name);
     } else if (sort == NVL_SORT_FACT) {
         bool secret = strcmp(e->kind, "secret") == 0;
-        buf_puts(out, !secret ? e->detail : spoilers && e->detail[0] != 0 ? e->detail : "what was kept back");
+        buf_puts(out, !secret ? e->detail : spoilers && e->detail[0] != 0 ? e->detail : "something best not said here");
     } else if (sort == NVL_SORT_CLUE) {
         buf_puts(out, e->name);
     } else {
