@@ -36,7 +36,7 @@ static struct nvl_event plain_event(const struct nvl_sim *s, unsigned type)
     e.alternatives[0].op = e.alternatives[1].op = NVL_NO_OP;
     e.turn = (uint16_t) s->turns_done;
     e.pass = (uint16_t) pass, e.phase = s->w->pass_phase[pass];
-    e.minute = s->pass * WORLD_PASS_MINUTES;
+    e.minute = pass * WORLD_PASS_MINUTES;
     return e;
 }
 static int start(struct nvl_sim *s, const struct nvl_request *request, struct nvl_error *err)

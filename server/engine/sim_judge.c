@@ -318,6 +318,7 @@ static int reject(struct nvl_sim *s, unsigned actor, const struct candidate *c, 
     e.reason = (uint16_t) cell;
     e.witnesses = 1u << actor;
     record_cause(&e, cell != NVL_NO_CELL ? s->writer[cell] : 1, NVL_PREVENTS, cell);
+    record_causes(s, &e);
     return record_event(s, &e);
 }
 static int perform(struct nvl_sim *s, unsigned actor, const struct candidate *c, unsigned index, unsigned code, unsigned repair)

@@ -114,7 +114,9 @@ void verify_roll_check(struct verify_run *run)
     int roll = 0, skill = 0, difficulty = 0;
     unsigned outcome = OUTCOME_NONE;
     bool plays = run->has_op && !verify_is_frame(e->type) && e->type != EVENT_REJECTED;
-    if (plays && run->op.skill != 0) {
+    if (plays && run->vain) {
+        outcome = OUTCOME_FAIL;
+    } else if (plays && run->op.skill != 0) {
         struct verify_frame frame = verify_run_frame(run, run->cells);
         roll = d100(run);
         skill = clamp(verify_code_run(&frame, run->op.skill), 0, 100);

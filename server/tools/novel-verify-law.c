@@ -9,17 +9,60 @@ static const uint8_t type_of_kind[] = {
     [KIND_THOUGHT] = EVENT_THOUGHT, [KIND_INCIDENT] = EVENT_INCIDENT,
 };
 
+/* open: hidden parameters may be unbound, as they are in what was not done, and in what found nothing. */
 static bool args_fit(const struct verify_run *run, const struct verify_op *op, const uint8_t *args,
-                     unsigned count)
+                     unsigned count, bool open)
 {
     if (count != op->parms)
         return false;
     for (unsigned i = 0; i < count; i++) {
         struct verify_parm parm = verify_pack_parm(&run->pack, op->parm_first + i);
+        if (open && parm.hidden != 0 && args[i] == NONE_U8)
+            continue;
         if (args[i] == NONE_U8 || args[i] >= run->world.counts[parm.sort])
             return false;
     }
     return true;
+}
+
+/* Whether some binding of the hidden parameters from `at` on makes every where true. */
+static bool where_fits(struct verify_run *run, uint8_t *args, unsigned at)
+{
+    for (; at < run->op.parms; at++) {
+        struct verify_parm parm = verify_pack_parm(&run->pack, run->op.parm_first + at);
+        if (parm.hidden == 0)
+            continue;
+        bool found = false;
+        for (unsigned v = 0; v < run->world.counts[parm.sort] && !found; v++) {
+            args[at] = (uint8_t) v;
+            found = where_fits(run, args, at + 1);
+        }
+        args[at] = NONE_U8;
+        return found;
+    }
+    struct verify_frame frame = verify_run_frame(run, run->cells);
+    frame.args = args;
+    for (unsigned i = 0; i < run->op.conds; i++) {
+        struct verify_cond cond = verify_pack_cond(&run->pack, run->op.cond_first + i);
+        if (cond.kind == 1 && verify_code_run(&frame, cond.code) == 0)
+            return false;
+    }
+    return true;
+}
+
+/* An act in vain: its hidden parameters are unbound, and nothing there is would have fitted. */
+static bool in_vain(struct verify_run *run)
+{
+    const struct verify_event *e = run->e;
+    uint8_t args[sizeof(e->args)] = { 0 };
+    if (!run->has_op || !verify_is_choice(e->type) || e->arg_count != run->op.parms)
+        return false;
+    for (unsigned i = 0; i < e->arg_count; i++) {
+        args[i] = e->args[i];
+        if (verify_pack_parm(&run->pack, run->op.parm_first + i).hidden != 0 && args[i] != NONE_U8)
+            return false;
+    }
+    return !where_fits(run, args, 0);
 }
 
 static void check_actor(struct verify_run *run)
@@ -56,7 +99,7 @@ static void check_alternatives(struct verify_run *run)
             continue;
         }
         struct verify_op op = verify_pack_op(&run->pack, a->op);
-        if (!args_fit(run, &op, a->args, a->count) || (op.flags & OP_NO_ACTOR) != 0 ||
+        if (!args_fit(run, &op, a->args, a->count, true) || (op.flags & OP_NO_ACTOR) != 0 ||
             a->args[0] != e->actor)
             verify_say(run, VERIFY_UTILITY, "alternative %u is nothing that its actor could do",
                        i + 1);
@@ -91,6 +134,7 @@ static void check_utility(struct verify_run *run)
 void verify_shape_check(struct verify_run *run)
 {
     const struct verify_event *e = run->e;
+    run->vain = in_vain(run);
     if (verify_is_frame(e->type)) {
         if (e->op != NONE_U16 || e->arg_count != 0)
             verify_say(run, VERIFY_EFFECT, "%s has an operator", verify_event_type_name(e->type));
@@ -102,7 +146,8 @@ void verify_shape_check(struct verify_run *run)
         if (e->type == EVENT_REJECTED ? !verify_is_choice(type) : type != e->type)
             verify_say(run, VERIFY_FORMAT, "its operator is of another kind than %s",
                        verify_event_type_name(e->type));
-        if (!args_fit(run, &run->op, e->args, e->arg_count))
+        if (!args_fit(run, &run->op, e->args, e->arg_count,
+                      run->vain || e->type == EVENT_REJECTED))
             verify_say(run, VERIFY_UNKNOWABLE, "an argument is not an entity of its sort");
     }
     check_actor(run);
@@ -153,7 +198,8 @@ void verify_conditions_check(struct verify_run *run)
     for (unsigned i = 0; i < run->op.conds; i++) {
         struct verify_cond cond = verify_pack_cond(&run->pack, run->op.cond_first + i);
         uint16_t first;
-        if (!holds(run, run->cells, &cond, &first) && e->type != EVENT_REJECTED)
+        bool vain = run->vain && cond.kind == 1;
+        if (!holds(run, run->cells, &cond, &first) && e->type != EVENT_REJECTED && !vain)
             say_condition(run, law_of(run, &cond, first), i, first, "before the event");
         if (!believing || cond.kind != 0 || !verify_is_character(run, e->actor))
             continue;

@@ -47,6 +47,7 @@ struct verify_run {
     const struct verify_event *e; /* the event at hand */
     struct verify_op op;
     bool has_op; /* op is that of the event */
+    bool vain; /* the event is an act in vain: no where could be met */
     struct verify_before before;
     int64_t fuel;
 
