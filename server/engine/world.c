@@ -468,10 +468,10 @@ static void state_knowledge(struct building *b)
 static void state_roles(struct building *b)
 {
     struct nvl_world *w = b->w;
-    static const uint8_t sorts[] = { NVL_SORT_PLACE, NVL_SORT_ITEM, NVL_SORT_CHAR, NVL_SORT_LINK };
+    static const uint8_t sorts[] = { NVL_SORT_PLACE, NVL_SORT_ITEM, NVL_SORT_CHAR, NVL_SORT_LINK, NVL_SORT_FACT };
     for (uint32_t f = 0; f < w->pack->counts[SEC_FLUE]; f++) {
         const struct pack_fluent *p = &w->pack->fluents[f];
-        for (unsigned s = 0; s < 4 && p->sorts[0] == 0 && p->value_sort != 0; s++)
+        for (unsigned s = 0; s < 5 && p->sorts[0] == 0 && p->value_sort != 0; s++)
             for (unsigned i = 0; p->value_sort == sorts[s] && i < w->counts[sorts[s]]; i++)
                 if (strcmp(w->entities[sorts[s]][i].id, p->name) == 0)
                     set_cell(w, (int) f, 0, 0, (int) i);
