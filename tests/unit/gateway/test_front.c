@@ -1,0 +1,656 @@
+/* The whole gateway in this process: a foreign service on our own server, the front door on a loop, and raw
+ * sockets as clients. */
+#include "tests/unit/gateway/support.h"
+
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "foreign.pb-c.h"
+#include "gateway/conn.h"
+#include "gateway/gateway.h"
+#include "google/protobuf/empty.pb-c.h"
+#include "google/rpc/error_details.pb-c.h"
+#include "rpc/base/log.h"
+#include "rpc/io/listener.h"
+#include "rpc/nrpc.h"
+
+/* ---- the service --------------------------------------------------------------------------------------------------- */
+
+#define METHOD(n, k, in, out) { .name = #n, .path = "/foreign.v1.Shelf/" #n, .kind = k, .input = &in, .output = &out }
+static const nrpc_method methods[] = {
+    METHOD(GetShelf, NRPC_UNARY, foreign__v1__book_request__descriptor, foreign__v1__everything__descriptor),
+    METHOD(PutEverything, NRPC_UNARY, foreign__v1__everything__descriptor, foreign__v1__everything__descriptor),
+    METHOD(PatchInner, NRPC_UNARY, foreign__v1__patch__descriptor, foreign__v1__everything__descriptor),
+    METHOD(Query, NRPC_UNARY, foreign__v1__everything__descriptor, foreign__v1__everything__descriptor),
+    METHOD(Lock, NRPC_UNARY, foreign__v1__book_request__descriptor, google__protobuf__empty__descriptor),
+    METHOD(Upload, NRPC_UNARY, google__api__http_body__descriptor, google__api__http_body__descriptor),
+    METHOD(Tail, NRPC_SERVER_STREAM, foreign__v1__tail_request__descriptor, foreign__v1__tick__descriptor),
+};
+static const nrpc_service service = { "foreign.v1.Shelf", methods, sizeof methods / sizeof *methods };
+static _Atomic int tails_ended;
+
+static void echo(nrpc_call *c, void *ctx, nrpc_msg *m)
+{
+    (void) ctx;
+    assert_true(nrpc_call_reply(c, nrpc_msg_body(m)) >= 0);
+    nrpc_msg_free(m);
+}
+
+static void get_shelf(nrpc_call *c, void *ctx, nrpc_msg *m)
+{
+    (void) ctx;
+    const Foreign__V1__BookRequest *request = (const void *) nrpc_msg_body(m);
+    Foreign__V1__Everything answer = FOREIGN__V1__EVERYTHING__INIT;
+    nrpc_slice id = { 0 };
+    nrpc_metadata_get(nrpc_call_headers_in(c), "x-request-id", 0, &id);
+    char *text = nrpc_call_alloc(c, id.size + 1);
+    memcpy(text, id.data, id.size);
+    answer.f_string = request->name;
+    answer.f_int64 = nrpc_call_deadline_ns(c) == UINT64_MAX ? 0 : 1;
+    answer.f_bytes = (ProtobufCBinaryData) { id.size, (uint8_t *) text };
+    assert_true(nrpc_call_reply(c, &answer.base) >= 0);
+    nrpc_msg_free(m);
+}
+
+static void patch_inner(nrpc_call *c, void *ctx, nrpc_msg *m)
+{
+    (void) ctx;
+    const Foreign__V1__Patch *request = (const void *) nrpc_msg_body(m);
+    Foreign__V1__Everything answer = FOREIGN__V1__EVERYTHING__INIT;
+    Foreign__V1__Inner inner = FOREIGN__V1__INNER__INIT;
+    inner.text = request->everything->f_string;
+    if (request->update_mask != NULL) {
+        inner.n_list = request->update_mask->n_paths;
+        inner.list = request->update_mask->paths;
+    }
+    answer.f_message = &inner;
+    assert_true(nrpc_call_reply(c, &answer.base) >= 0);
+    nrpc_msg_free(m);
+}
+
+static void lock(nrpc_call *c, void *ctx, nrpc_msg *m)
+{
+    (void) ctx;
+    const Foreign__V1__BookRequest *request = (const void *) nrpc_msg_body(m);
+    Google__Protobuf__Empty empty = GOOGLE__PROTOBUF__EMPTY__INIT;
+    Google__Rpc__ErrorInfo info = GOOGLE__RPC__ERROR_INFO__INIT;
+    nrpc_status st = NRPC_STATUS_INIT;
+    if (strcmp(request->name, "missing") == 0) {
+        nrpc_status_set(&st, NRPC_NOT_FOUND, "no shelf %s", request->name);
+        info.reason = (char *) "SHELF_MISSING";
+        nrpc_status_add_detail(&st, &info.base);
+        nrpc_call_finish(c, &st);
+    } else if (strcmp(request->name, "broken") == 0) {
+        nrpc_call_fail(c, NRPC_INTERNAL, "the secret inside");
+    } else if (strcmp(request->name, "never") != 0) {
+        nrpc_call_reply(c, &empty.base);
+    }
+    nrpc_status_clear(&st);
+    nrpc_msg_free(m);
+}
+
+struct tail {
+    uint64_t at, last, fail_at, pause_at;
+};
+
+static void tail_on(nrpc_call *c, void *state)
+{
+    struct tail *t = state;
+    while (t->at < t->last && t->at + 1 != t->pause_at) {
+        char text[32];
+        Foreign__V1__Tick tick = FOREIGN__V1__TICK__INIT;
+        if (t->at + 1 == t->fail_at) {
+            nrpc_call_fail(c, NRPC_DATA_LOSS, "the secret inside");
+            return;
+        }
+        tick.number = ++t->at;
+        tick.kind = FOREIGN__V1__TICK__KIND__KIND_FIRST_TICK;
+        snprintf(text, sizeof text, "tick\n%d", (int) t->at);
+        tick.text = text;
+        if (nrpc_call_send(c, &tick.base) == NRPC_PAUSE)
+            return;
+    }
+    if (t->at == t->last)
+        nrpc_call_finish(c, NULL);
+}
+
+static void tail(nrpc_call *c, void *ctx, nrpc_msg *m)
+{
+    (void) ctx;
+    const Foreign__V1__TailRequest *request = (const void *) nrpc_msg_body(m);
+    struct tail *t = nrpc_call_alloc(c, sizeof *t);
+    *t = (struct tail) { request->after, request->count, request->fail_at, request->pause_at };
+    nrpc_call_set_state(c, t);
+    nrpc_msg_free(m);
+    if (t->fail_at == 1) {
+        nrpc_call_fail(c, NRPC_NOT_FOUND, "nothing to tail");
+        return;
+    }
+    nrpc_call_send_headers(c);
+    tail_on(c, t);
+}
+
+static void tail_ended(nrpc_call *c, void *state, const nrpc_status *st)
+{
+    (void) c;
+    (void) state;
+    (void) st;
+    atomic_fetch_add(&tails_ended, 1);
+}
+
+static const nrpc_handler handlers[] = {
+    { .request = get_shelf }, { .request = echo }, { .request = patch_inner }, { .request = echo }, { .request = lock }, { .request = echo },
+    { .request = tail, .on_writable = tail_on, .on_end = tail_ended },
+};
+
+/* ---- setting up ------------------------------------------------------------------------------------------------------ */
+
+static nrpc_server *server;
+static struct gateway gateway;
+static nrpc_loop *loop;
+static struct listener *listener;
+static pthread_t thread;
+static uint16_t port;
+
+static void *run(void *arg)
+{
+    nrpc_loop_run(arg);
+    return NULL;
+}
+
+static void on_accept(void *ctx, nrpc_loop *l, int fd, const char *peer)
+{
+    (void) ctx;
+    (void) peer;
+    conn_open(loop_slot(l, LOOP_SLOT_USER), fd);
+}
+
+static void start_server(const char *address)
+{
+    nrpc_server_options o;
+    nrpc_server_defaults(&o);
+    o.loops = 1;
+    assert_int_equal(nrpc_server_new(&o, &server), 0);
+    assert_int_equal(nrpc_server_add_service(server, &service, handlers, service.n_methods, NULL), 0);
+    assert_int_equal(nrpc_server_listen(server, address), 0);
+    assert_int_equal(nrpc_server_start(server), 0);
+}
+
+static void stop_server(void)
+{
+    nrpc_server_stop(server, 0);
+    nrpc_server_wait(server);
+    nrpc_server_free(server);
+    server = NULL;
+}
+
+static int set_up(void **state)
+{
+    (void) state;
+    char error[512] = "";
+    static char *origins[] = { (char *) "https://app.example" };
+    static char *backend[1];
+    signal(SIGPIPE, SIG_IGN);
+    log_setup("test", 1, LOG_LEVEL_OFF);
+    start_server("127.0.0.1:0");
+    backend[0] = alloc_strdup(nrpc_server_address(server, 0));
+    gateway.settings = (struct gateway_settings) {
+        .backend = { backend, 1 }, .cors_origin = { origins, 1 }, .descriptor_set = (char *) FOREIGN_FDS, .prefix = (char *) "/api",
+        .max_body_bytes = 100000, .timeout_ms = 20000, .grace_ms = 2000,
+    };
+    if (gateway_load(&gateway, error) < 0)
+        fail_msg("%s", error);
+    gateway.loops = alloc_zero(1, sizeof *gateway.loops);
+    gateway.n_loops = 1;
+    assert_int_equal(nrpc_loop_new(&loop), 0);
+    assert_int_equal(gateway_loop_init(gateway.loops, &gateway, loop), 0);
+    struct listener_options o = { .address = "127.0.0.1:0", .loops = &loop, .n_loops = 1, .max_connections = 100, .on_accept = on_accept };
+    assert_int_equal(listener_open(&o, &listener), 0);
+    port = (uint16_t) atoi(strrchr(listener_address(listener), ':') + 1);
+    assert_int_equal(pthread_create(&thread, NULL, run, loop), 0);
+    return 0;
+}
+
+static void on_drain(nrpc_task *t, nrpc_loop *l)
+{
+    (void) t;
+    gateway_loop_drain(loop_slot(l, LOOP_SLOT_USER));
+}
+
+static int tear_down(void **state)
+{
+    (void) state;
+    static nrpc_task drain = { .run = on_drain };
+    nrpc_gauges gauges;
+    listener_stop(listener);
+    nrpc_loop_post(loop, &drain);
+    pthread_join(thread, NULL);
+    listener_free(listener);
+    nrpc_loop_free(loop);
+    gateway_loop_done(gateway.loops);
+    alloc_free(gateway.loops);
+    alloc_free(gateway.settings.backend.items[0]);
+    gateway_unload(&gateway);
+    if (server != NULL)
+        stop_server();
+    nrpc_gauges_read(&gauges);
+    assert_int_equal(gauges.connections, 0);
+    assert_int_equal(gauges.calls, 0);
+    assert_int_equal(gauges.messages, 0);
+    assert_int_equal(gauges.channels, 0);
+    return 0;
+}
+
+/* ---- a client ----------------------------------------------------------------------------------------------------------- */
+
+static int dial(void)
+{
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct timeval t = { .tv_sec = 30 };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *) &a, sizeof a), 0);
+    return fd;
+}
+
+static void send_all(int fd, const void *data, size_t size)
+{
+    for (size_t at = 0; at < size;) {
+        ssize_t n = send(fd, (const char *) data + at, size - at, 0);
+        if (n <= 0)
+            return; /* the gateway may answer and close before it has read all */
+        at += (size_t) n;
+    }
+}
+
+/* Reads until `text` stands in out, or the end. */
+static bool read_until(int fd, struct buf *out, const char *text)
+{
+    char chunk[4096];
+    while (text == NULL || strstr(buf_str(out), text) == NULL) {
+        ssize_t n = recv(fd, chunk, sizeof chunk, 0);
+        if (n <= 0)
+            return false;
+        buf_put(out, chunk, (size_t) n);
+    }
+    return true;
+}
+
+/* One request on a connection of its own, closed by the gateway; step bytes at a time. */
+static void ask_in_steps(const char *request, size_t size, size_t step, struct buf *out)
+{
+    int fd = dial();
+    for (size_t at = 0; at < size; at += step)
+        send_all(fd, request + at, size - at < step ? size - at : step);
+    read_until(fd, out, NULL);
+    close(fd);
+}
+
+static void ask(const char *method, const char *path, const char *headers, const char *body, struct buf *out)
+{
+    struct buf request = { 0 };
+    buf_printf(&request, "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s", method, path, headers);
+    if (body != NULL)
+        buf_printf(&request, "Content-Length: %zu\r\n", strlen(body));
+    buf_printf(&request, "\r\n%s", body == NULL ? "" : body);
+    buf_reset(out);
+    ask_in_steps((const char *) request.data, request.size, request.size, out);
+    buf_done(&request);
+}
+
+static void assert_holds(struct buf *out, const char *text)
+{
+    if (strstr(buf_str(out), text) == NULL)
+        print_message("no \"%s\" in:\n%s\n", text, buf_str(out));
+    assert_non_null(strstr(buf_str(out), text));
+}
+
+static void assert_status(struct buf *out, int status)
+{
+    char line[32];
+    snprintf(line, sizeof line, "HTTP/1.1 %d ", status);
+    if (strncmp(buf_str(out), line, strlen(line)) != 0)
+        print_message("not %d:\n%s\n", status, buf_str(out));
+    assert_memory_equal(buf_str(out), line, strlen(line));
+}
+
+/* ---- tests ----------------------------------------------------------------------------------------------------------------- */
+
+struct row {
+    const char *method, *path, *headers, *body;
+    int status;
+    const char *holds[3];
+};
+
+static void check_rows(const struct row *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct buf out = { 0 };
+        ask(rows[i].method, rows[i].path, rows[i].headers, rows[i].body, &out);
+        assert_status(&out, rows[i].status);
+        for (size_t k = 0; k < 3 && rows[i].holds[k] != NULL; k++)
+            assert_holds(&out, rows[i].holds[k]);
+        buf_done(&out);
+    }
+}
+
+static void unary_calls(void **state)
+{
+    (void) state;
+    static const struct row rows[] = {
+        { "GET", "/v1/shelves/a%2Fb", "X-Request-Id: abc\r\n", NULL, 200, { "X-Request-Id: abc\r\n", "{\"fInt64\":\"1\",\"fString\":\"a/b\",\"fBytes\":\"YWJj\"}" } },
+        { "GET", "/api/v1/shelves/x", "", NULL, 200, { "\"fString\":\"x\"", "X-Content-Type-Options: nosniff", "Cache-Control: no-store" } },
+        { "HEAD", "/v1/shelves/x", "", NULL, 200, { "Content-Length:         " } },
+        { "PUT", "/v1/everything/k", "", "{\"f_int32\":5,\"rString\":[\"a\"]}", 200, { "{\"fInt32\":5,\"fString\":\"k\",\"rString\":[\"a\"]}" } },
+        { "PUT", "/v1/everything/k", "", NULL, 200, { "{\"fString\":\"k\"}" } },
+        { "PATCH", "/v1/patch/k", "", "{\"fMessage\":{\"text\":null},\"f_bool\":true}", 202, { "{\"text\":\"k\",\"list\":[\"f_message.text\",\"f_bool\"]}" } },
+        { "PATCH", "/v1/patch/k?update_mask=fInt32", "", "{}", 202, { "{\"text\":\"k\",\"list\":[\"f_int32\"]}" } },
+        { "GET", "/v1/query?f_message.text=x&f_message.number=3&w_int32=0", "", NULL, 200, { "{\"fMessage\":{\"text\":\"x\",\"number\":3},\"wInt32\":0}", "ETag: \"" } },
+        { "POST", "/v1/shelves/x:lock", "", "{}", 200, { "\r\n\r\n{}" } },
+        { "POST", "/v1/upload", "Content-Type: image/png\r\n", "\x01 raw", 200, { "Content-Type: image/png\r\n", "\r\n\r\n\x01 raw" } },
+        { "POST", "/v1/upload", "", NULL, 200, { "Content-Type: application/octet-stream\r\n" } },
+    };
+    check_rows(rows, sizeof rows / sizeof *rows);
+}
+
+static void errors(void **state)
+{
+    (void) state;
+    static const struct row rows[] = {
+        { "GET", "/nope", "", NULL, 404, { "application/problem+json", "\"code\":\"NOT_FOUND\"", "/nope not found" } },
+        { "DELETE", "/v1/shelves/x", "", NULL, 405, { "Allow: GET, HEAD, PURGE, OPTIONS\r\n" } },
+        { "POST", "/v1/shelves/missing:lock", "", "{}", 404, { "{\"code\":5,\"message\":\"no shelf missing\",\"details\":[{\"@type\":\"type.googleapis.com/google.rpc.ErrorInfo\",\"reason\":\"SHELF_MISSING\"}]}" } },
+        { "POST", "/v1/shelves/missing:lock", "Accept: application/problem+json\r\n", "{}", 404, { "application/problem+json", "\"code\":\"SHELF_MISSING\"" } },
+        { "POST", "/v1/shelves/broken:lock", "", "{}", 500, { "an error of its own" } },
+        { "POST", "/v1/shelves/never:lock", "Grpc-Timeout: 50m\r\n", "{}", 504, { "\"code\":4" } },
+        { "POST", "/v1/shelves/never:lock", "X-Request-Timeout: 0.05\r\n", "{}", 504, { "\"code\":4" } },
+        { "PUT", "/v1/everything/k", "", "{\"f_int33\":5}", 400, { "did you mean", "line 1, column 2" } },
+        { "PUT", "/v1/everything/k", "", "{\"f_int32\":", 400, { "the document ends too early" } },
+        { "PUT", "/v1/everything/k", "", "{\"f_string\":\"j\"}", 400, { "the path and the body say different things" } },
+        { "PUT", "/v1/everything/k?f_bool=true", "", "{}", 400, { "takes everything from its body" } },
+        { "PUT", "/v1/everything/%00", "", "{}", 404, { "not found" } },
+        { "GET", "/v1/query?f_int33=1", "", NULL, 400, { "did you mean \\\"f_int32\\\"?" } },
+        { "GET", "/v1/query", "", "{}", 400, { "takes no body" } },
+        { "PUT", "/v1/everything/k", "Content-Type: multipart/form-data; boundary=x\r\n", "{}", 415, { NULL } },
+        { "GET", "/v1/tail", "Accept: text/html\r\n", NULL, 406, { NULL } },
+        { "GET", "/v1/tail?count=1", "Accept: text/event-stream\r\nLast-Event-ID: x\r\n", NULL, 400, { "Last-Event-ID" } },
+        { "GET", "/v1/tail?fail_at=1", "Accept: text/event-stream\r\n", NULL, 404, { "nothing to tail" } },
+        { "POST", "/v1/upload", "Expect: 200-ok\r\n", "x", 417, { NULL } },
+    };
+    check_rows(rows, sizeof rows / sizeof *rows);
+}
+
+static void builtins_and_cors(void **state)
+{
+    (void) state;
+    static const struct row rows[] = {
+        { "GET", "/livez", "", NULL, 200, { "{\"status\":\"alive\"}" } },
+        { "GET", "/api/readyz", "", NULL, 200, { "{\"status\":\"ready\"}" } },
+        { "POST", "/livez", "", "{}", 405, { "Allow: GET" } },
+        { "OPTIONS", "/v1/shelves/x", "Origin: https://other.example\r\nAccess-Control-Request-Method: GET\r\n", NULL, 204, { "Allow: GET, HEAD, PURGE, OPTIONS\r\n", "Vary: Origin" } },
+        { "OPTIONS", "/v1/shelves/x", "Origin: https://app.example\r\nAccess-Control-Request-Method: GET\r\n", NULL, 204, { "Access-Control-Allow-Origin: https://app.example\r\n", "Access-Control-Allow-Methods: GET" } },
+        { "OPTIONS", "*", "", NULL, 204, { "Allow: " } },
+        { "OPTIONS", "/nope", "", NULL, 404, { NULL } },
+        { "GET", "/livez", "Origin: https://app.example\r\n", NULL, 200, { "Access-Control-Allow-Origin: https://app.example\r\n" } },
+    };
+    check_rows(rows, sizeof rows / sizeof *rows);
+    struct buf out = { 0 };
+    ask("OPTIONS", "/v1/shelves/x", "Origin: https://other.example\r\nAccess-Control-Request-Method: GET\r\n", NULL, &out);
+    assert_null(strstr(buf_str(&out), "Access-Control-Allow-Origin"));
+    assert_null(strstr(buf_str(&out), "Server:"));
+    buf_done(&out);
+}
+
+static void etags(void **state)
+{
+    (void) state;
+    struct buf out = { 0 };
+    char header[128];
+    ask("GET", "/v1/query?f_int32=7", "", NULL, &out);
+    const char *etag = strstr(buf_str(&out), "ETag: ");
+    assert_non_null(etag);
+    snprintf(header, sizeof header, "If-None-Match: W/\"x\", %.*s\r\n", 34, etag + 6);
+    ask("GET", "/v1/query?f_int32=7", header, NULL, &out);
+    assert_status(&out, 304);
+    assert_null(strstr(buf_str(&out), "fInt32"));
+    ask("GET", "/v1/query?f_int32=8", header, NULL, &out);
+    assert_status(&out, 200);
+    buf_done(&out);
+}
+
+static void bodies_in_pieces(void **state)
+{
+    (void) state;
+    static const char head[] = "PUT /v1/everything/k HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+    static const char body[] = "{\"f_string\":\"k\",\"r_int32\":[1,2,3]}";
+    struct buf request = { 0 }, out = { 0 };
+    buf_puts(&request, head);
+    for (size_t i = 0; i < sizeof body - 1; i += 3) {
+        size_t n = sizeof body - 1 - i < 3 ? sizeof body - 1 - i : 3;
+        buf_printf(&request, "%zx\r\n%.*s\r\n", n, (int) n, body + i);
+    }
+    buf_puts(&request, "0\r\n\r\n");
+    for (size_t step = 1; step < 100; step += 32) {
+        buf_reset(&out);
+        ask_in_steps((const char *) request.data, request.size, step, &out);
+        assert_status(&out, 200);
+        assert_holds(&out, "{\"fString\":\"k\",\"rInt32\":[1,2,3]}");
+    }
+    /* Over the limit: told from the length, or when it is reached. */
+    struct buf large = { 0 };
+    for (int i = 0; i < 101; i++)
+        buf_printf(&large, "%1000s", " ");
+    ask("PUT", "/v1/everything/k", "", buf_str(&large), &out);
+    assert_status(&out, 413);
+    assert_holds(&out, "limit of 100000 bytes");
+    buf_reset(&request);
+    buf_printf(&request, "%s%zx\r\n%s\r\n0\r\n\r\n", head, large.size, buf_str(&large));
+    buf_reset(&out);
+    ask_in_steps((const char *) request.data, request.size, request.size, &out);
+    assert_status(&out, 413);
+    buf_done(&large);
+    buf_done(&request);
+    buf_done(&out);
+}
+
+static void expect_continue(void **state)
+{
+    (void) state;
+    struct buf out = { 0 };
+    int fd = dial();
+    static const char head[] = "PUT /v1/everything/k HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+    send_all(fd, head, sizeof head - 1);
+    assert_true(read_until(fd, &out, "\r\n\r\n"));
+    assert_string_equal(buf_str(&out), "HTTP/1.1 100 Continue\r\n\r\n");
+    buf_reset(&out);
+    send_all(fd, "{}", 2);
+    read_until(fd, &out, NULL);
+    assert_status(&out, 200);
+    close(fd);
+    /* A request that is refused anyway does not ask for its body. */
+    fd = dial();
+    static const char refused[] = "PUT /nope HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+    send_all(fd, refused, sizeof refused - 1);
+    buf_reset(&out);
+    read_until(fd, &out, NULL);
+    assert_status(&out, 404);
+    close(fd);
+    buf_done(&out);
+}
+
+static void keep_alive_and_pipelining(void **state)
+{
+    (void) state;
+    struct buf out = { 0 }, request = { 0 };
+    int fd = dial();
+    for (int i = 0; i < 300; i++)
+        buf_printf(&request, i % 3 == 0 ? "GET /v1/shelves/n%d HTTP/1.1\r\nHost: x\r\n\r\n" : i % 3 == 1 ? "GET /livez?%d HTTP/1.1\r\nHost: x\r\n\r\n"
+                   : "PUT /v1/everything/p%d HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", i);
+    buf_puts(&request, "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\nGET /never HTTP/1.1\r\n");
+    send_all(fd, request.data, request.size);
+    read_until(fd, &out, NULL);
+    close(fd);
+    const char *at = buf_str(&out);
+    for (int i = 0; i < 300; i++) {
+        char want[32];
+        snprintf(want, sizeof want, i % 3 == 0 ? "\"n%d\"" : i % 3 == 1 ? "alive%.0d" : "\"p%d\"", i % 3 == 1 ? 0 : i);
+        at = strstr(at, want);
+        if (at == NULL)
+            fail_msg("answer %d is missing or out of order", i);
+        at++;
+    }
+    size_t answers = 0;
+    for (at = buf_str(&out); (at = strstr(at, "HTTP/1.1 200 OK")) != NULL; at++)
+        answers++;
+    assert_int_equal(answers, 301);
+    assert_null(strstr(buf_str(&out), "/never"));
+    buf_done(&request);
+    buf_done(&out);
+}
+
+static void answers_a_half_closed_client(void **state)
+{
+    (void) state;
+    struct buf out = { 0 };
+    int fd = dial();
+    static const char request[] = "GET /v1/shelves/x HTTP/1.1\r\nHost: x\r\n\r\n";
+    send_all(fd, request, sizeof request - 1);
+    shutdown(fd, SHUT_WR);
+    read_until(fd, &out, NULL);
+    assert_status(&out, 200);
+    close(fd);
+    buf_done(&out);
+}
+
+static void malformed_requests_close(void **state)
+{
+    (void) state;
+    static const char *const requests[] = { "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\nHost: x\n\n", "\x16\x03\x01\r\n",
+                                            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" };
+    for (size_t i = 0; i < 4; i++) {
+        struct buf request = { 0 }, out = { 0 };
+        buf_printf(&request, "%sGET /livez HTTP/1.1\r\nHost: x\r\n\r\n", requests[i]);
+        ask_in_steps((const char *) request.data, request.size, request.size, &out);
+        assert_status(&out, 400);
+        assert_holds(&out, "Connection: close");
+        assert_null(strstr(buf_str(&out), "alive"));
+        buf_done(&request);
+        buf_done(&out);
+    }
+}
+
+static void stream_forms(void **state)
+{
+    (void) state;
+    static const struct row rows[] = {
+        { "GET", "/v1/tail?count=2", "Accept: text/event-stream\r\n", NULL, 200,
+          { "Content-Type: text/event-stream\r\nCache-Control: no-cache\r\n", "retry: 3000\n: connected\n\n",
+            "id: 1\nevent: first_tick\ndata: {\"number\":\"1\",\"kind\":\"KIND_FIRST_TICK\",\"text\":\"tick\\n1\"}\n\n" } },
+        { "GET", "/v1/tail?count=2", "Accept: text/event-stream\r\n", NULL, 200, { "event: end\ndata: {\"code\":\"OK\"}\n\n\r\n0\r\n\r\n" } },
+        { "GET", "/v1/tail?count=2", "", NULL, 200, { "Content-Type: application/x-ndjson\r\n", "{\"number\":\"1\",\"kind\":\"KIND_FIRST_TICK\",\"text\":\"tick\\n1\"}\n", "\r\n0\r\n\r\n" } },
+        { "GET", "/v1/tail?count=2", "Accept: application/json\r\n", NULL, 200, { "[{\"number\":\"1\"", ",\n{\"number\":\"2\"", "]\n\r\n0\r\n\r\n" } },
+        { "GET", "/v1/tail", "Accept: application/json\r\n", NULL, 200, { "[]\n\r\n0\r\n\r\n" } },
+        { "GET", "/v1/tail?count=5&fail_at=3", "Accept: text/event-stream\r\n", NULL, 200, { "id: 2\n", "event: error\ndata: {\"code\":15", "0\r\n\r\n" } },
+        { "GET", "/v1/tail?count=5&fail_at=3", "Accept: application/x-ndjson\r\n", NULL, 200, { "{\"error\":{\"code\":15", "0\r\n\r\n" } },
+        { "GET", "/v1/tail?count=5&fail_at=3", "Accept: application/json\r\n", NULL, 200, { ",\n{\"error\":{\"code\":15" } },
+        { "GET", "/v1/tail?count=9", "Accept: text/event-stream\r\nLast-Event-ID: 7\r\n", NULL, 200, { "id: 8\n", "id: 9\n", "event: end" } },
+        { "GET", "/v1/tail?count=9", "Accept: text/event-stream\r\nLast-Event-ID: 9\r\n", NULL, 204, { NULL } },
+    };
+    check_rows(rows, sizeof rows / sizeof *rows);
+    struct buf out = { 0 };
+    ask("GET", "/v1/tail?count=5&fail_at=3", "Accept: application/json\r\n", NULL, &out);
+    assert_null(strstr(buf_str(&out), "0\r\n\r\n")); /* must not look whole */
+    ask("HEAD", "/v1/tail?count=5", "Accept: text/event-stream\r\n", NULL, &out);
+    assert_holds(&out, "text/event-stream");
+    assert_null(strstr(buf_str(&out), "retry"));
+    ask("GET", "/v1/tail?count=9", "Accept: text/event-stream\r\nLast-Event-ID: 7\r\n", NULL, &out);
+    assert_null(strstr(buf_str(&out), "id: 7\n"));
+    buf_reset(&out);
+    ask_in_steps("GET /v1/tail?count=2 HTTP/1.0\r\nAccept: application/json\r\n\r\n", 59, 59, &out);
+    assert_null(strstr(buf_str(&out), "chunked"));
+    assert_holds(&out, "\r\n\r\n[{\"number\":\"1\"");
+    buf_done(&out);
+}
+
+static void the_head_comes_before_the_first_event(void **state)
+{
+    (void) state;
+    struct buf out = { 0 };
+    int before = atomic_load(&tails_ended), fd = dial();
+    static const char request[] = "GET /v1/tail?count=5&pause_at=1 HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n";
+    send_all(fd, request, sizeof request - 1);
+    assert_true(read_until(fd, &out, ": connected"));
+    /* A client that leaves ends the call on the server. */
+    assert_int_equal(atomic_load(&tails_ended), before);
+    close(fd);
+    for (int i = 0; i < 2000 && atomic_load(&tails_ended) == before; i++)
+        poll(NULL, 0, 5);
+    assert_int_equal(atomic_load(&tails_ended), before + 1);
+    buf_done(&out);
+}
+
+static void a_slow_reader_holds_the_server_back(void **state)
+{
+    (void) state;
+    enum { COUNT = 60000 };
+    struct buf out = { 0 };
+    int fd = dial();
+    char request[160], chunk[65536];
+    int size = snprintf(request, sizeof request, "GET /v1/tail?count=%d HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", COUNT);
+    send_all(fd, request, (size_t) size);
+    assert_true(read_until(fd, &out, "tick\\n1\""));
+    size_t lines = 0;
+    for (size_t i = 0; i < out.size; i++)
+        lines += out.data[i] == '{';
+    for (ssize_t n; (n = recv(fd, chunk, sizeof chunk, 0)) > 0;)
+        for (ssize_t i = 0; i < n; i++)
+            lines += chunk[i] == '{';
+    assert_int_equal(lines, COUNT);
+    close(fd);
+    buf_done(&out);
+}
+
+static void the_server_goes_and_comes_back(void **state)
+{
+    (void) state;
+    struct buf out = { 0 };
+    char *address = alloc_strdup(nrpc_server_address(server, 0));
+    stop_server();
+    for (int i = 0; i < 3; i++) {
+        ask("GET", "/v1/shelves/x", "", NULL, &out);
+        assert_status(&out, 503);
+        assert_holds(&out, "Retry-After: 1\r\n");
+    }
+    ask("GET", "/readyz", "", NULL, &out);
+    assert_status(&out, 503);
+    ask("GET", "/livez", "", NULL, &out);
+    assert_status(&out, 200);
+    start_server(address);
+    for (int i = 0; i < 600; i++) {
+        ask("GET", "/v1/shelves/x", "", NULL, &out);
+        if (strncmp(buf_str(&out), "HTTP/1.1 200", 12) == 0)
+            break;
+        poll(NULL, 0, 50);
+    }
+    assert_status(&out, 200);
+    alloc_free(address);
+    buf_done(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(unary_calls), cmocka_unit_test(errors), cmocka_unit_test(builtins_and_cors), cmocka_unit_test(etags),
+        cmocka_unit_test(bodies_in_pieces), cmocka_unit_test(expect_continue), cmocka_unit_test(keep_alive_and_pipelining),
+        cmocka_unit_test(answers_a_half_closed_client), cmocka_unit_test(malformed_requests_close), cmocka_unit_test(stream_forms),
+        cmocka_unit_test(the_head_comes_before_the_first_event), cmocka_unit_test(a_slow_reader_holds_the_server_back),
+        cmocka_unit_test(the_server_goes_and_comes_back),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
