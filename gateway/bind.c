@@ -208,7 +208,7 @@ static int bind_parameter(struct binder *b, const char *pair, size_t size, bool 
     struct buf text = { 0 };
     struct bind_entry e = { 0 };
     int r = 0;
-    if (!percent_decode_query(pair, key_size, &text))
+    if (!query_decode(pair, key_size, &text))
         r = text.failed ? NRPC_E_NOMEM
                         : fail(b, pair, key_size, "the parameter's name is badly encoded", NULL);
     char *key = r < 0 ? NULL : arena_strndup(b->arena, (const char *) text.data, text.size);
@@ -216,7 +216,7 @@ static int bind_parameter(struct binder *b, const char *pair, size_t size, bool 
     buf_reset(&text);
     if (r == 0)
         r = key == NULL ? NRPC_E_NOMEM : resolve(b, key, decoded, ignore_unknown, &e);
-    if (r == 0 && equals != NULL && !percent_decode_query(equals + 1, size - key_size - 1, &text))
+    if (r == 0 && equals != NULL && !query_decode(equals + 1, size - key_size - 1, &text))
         r = text.failed ? NRPC_E_NOMEM : fail_entry(b, &e, "the value is badly encoded");
     if (r == 0)
         r = check_leaf(b, &e);

@@ -16,7 +16,7 @@ static void on_close(void *owner, int error)
     struct conn *c = owner;
     (void) error;
     struct gateway_loop *gl = c->gl;
-    c->sock = NULL;
+    c->closing = true;
     timer_stop(&c->timer);
     list_remove(&c->link);
     if (c->exchange != NULL) {

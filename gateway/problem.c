@@ -266,16 +266,30 @@ void problem_put(struct buf *out, const struct problem *p, const char *instance,
     buf_putc(out, '}');
 }
 
+/* A detail that cannot be read is left out: the error itself must reach the client. */
+static void put_details(struct buf *out, nrpc_slice status, struct to_json *json)
+{
+    struct wire_reader r = wire_reader_of(status.data, status.size);
+    struct wire_field f;
+    bool first = true;
+    while (wire_next(&r, &f) > 0) {
+        if (f.number != 3 || f.type != WIRE_BYTES)
+            continue;
+        size_t before = out->size;
+        if (!first)
+            buf_putc(out, ',');
+        if (to_json_any(json, f.data, f.size, out) < 0)
+            out->size = before;
+        else
+            first = false;
+    }
+}
+
 void problem_put_status(struct buf *out, const struct problem *p, struct to_json *json)
 {
-    static const char name[] = "google.rpc.Status";
-    const struct desc_message *m = desc_find_message(json->pool, name, sizeof name - 1);
-    const struct desc_field *details = m == NULL ? NULL : desc_field_by_number(m, 3);
     buf_printf(out, "{\"code\":%d", (int) p->code);
     put_member(out, "message", p->detail);
-    buf_puts(out, ",\"details\":");
-    if (details == NULL || p->details.size == 0 ||
-        to_json_field(json, details, p->details.data, p->details.size, out) < 0)
-        buf_puts(out, "[]");
-    buf_putc(out, '}');
+    buf_puts(out, ",\"details\":[");
+    put_details(out, p->details, json);
+    buf_puts(out, "]}");
 }

@@ -121,7 +121,7 @@ static struct node *child(struct compiler *c, struct node *parent, const struct 
     }
     struct buf decoded = { 0 };
     struct node *found = NULL;
-    if (percent_decode(s->literal.text, s->literal.size, false, &decoded)) {
+    if (path_decode(s->literal.text, s->literal.size, false, &decoded)) {
         for (found = parent->children; found != NULL; found = found->sibling)
             if (same(found->literal, (const char *) decoded.data, decoded.size))
                 break;
@@ -338,7 +338,7 @@ static bool literal_matches(const struct node *n, const char *text, size_t size)
     if (size > 3 * n->literal.size)
         return false;
     struct buf decoded = { 0 };
-    bool matches = percent_decode(text, size, false, &decoded) &&
+    bool matches = path_decode(text, size, false, &decoded) &&
                    same(n->literal, (const char *) decoded.data, decoded.size);
     buf_done(&decoded);
     return matches;
@@ -441,5 +441,5 @@ bool route_value(const struct route_match *m, size_t i, struct buf *out)
     if (v->first >= m->n_segments || last == v->first)
         return true; /* ** of nothing */
     size_t start = m->starts[v->first], end = m->ends[last - 1];
-    return percent_decode(m->path + start, end - start, v->several, out);
+    return path_decode(m->path + start, end - start, v->several, out);
 }

@@ -122,6 +122,11 @@ static void put_chunk(struct exchange *x, const void *data, size_t size)
     chunk_close(x, out, at);
 }
 
+static void put_text(struct exchange *x, const char *text)
+{
+    put_chunk(x, text, strlen(text));
+}
+
 /* ---- opening
  * ------------------------------------------------------------------------------------------------------------
  */
@@ -147,7 +152,7 @@ static void open_stream(struct exchange *x, const char *content_type)
     if (x->head_only)
         return;
     if (s->form == STREAM_SSE)
-        put_chunk(x, "retry: 3000\n: connected\n\n", 25);
+        put_text(x, "retry: 3000\n: connected\n\n");
     if (s->held.size > 0)
         put_chunk(x, s->held.data, s->held.size);
     buf_done(&s->held);
@@ -190,7 +195,7 @@ static void on_tick(struct timer *t)
         return;
     }
     if (++s->ticks >= HEARTBEAT_TICKS && s->form == STREAM_SSE)
-        put_chunk(x, ": hb\n\n", 6);
+        put_text(x, ": hb\n\n");
     timer_start(&s->timer, TICK_MS);
 }
 
@@ -363,9 +368,9 @@ static void put_last_chunk(struct exchange *x)
 static void end_well(struct exchange *x)
 {
     if (x->stream.form == STREAM_SSE)
-        put_chunk(x, "event: end\ndata: {\"code\":\"OK\"}\n\n", 33);
+        put_text(x, "event: end\ndata: {\"code\":\"OK\"}\n\n");
     if (x->stream.form == STREAM_ARRAY)
-        put_chunk(x, x->stream.any ? "]\n" : "[]\n", x->stream.any ? 2 : 3);
+        put_text(x, x->stream.any ? "]\n" : "[]\n");
     put_last_chunk(x);
     exchange_end(x);
 }

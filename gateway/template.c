@@ -169,12 +169,12 @@ static bool decode(const char *text, size_t size, bool keep_slash, bool plus, st
     return valid;
 }
 
-bool percent_decode(const char *text, size_t size, bool keep_slash, struct buf *out)
+bool path_decode(const char *text, size_t size, bool keep_slash, struct buf *out)
 {
     return size == 0 || decode(text, size, keep_slash, false, out);
 }
 
-bool percent_decode_query(const char *text, size_t size, struct buf *out)
+bool query_decode(const char *text, size_t size, struct buf *out)
 {
     return size == 0 || decode(text, size, false, true, out);
 }

@@ -34,8 +34,8 @@ int template_parse(const char *text, struct template *out, const char **out_erro
 
 /* Appends the decoded bytes.  keep_slash leaves %2F as it is (variables of several segments). False
  * for a broken escape, a NUL, or text that is not UTF-8; nothing is appended then. */
-bool percent_decode(const char *text, size_t size, bool keep_slash, struct buf *out);
+bool path_decode(const char *text, size_t size, bool keep_slash, struct buf *out);
 /* Query strings: '+' is a space too. */
-bool percent_decode_query(const char *text, size_t size, struct buf *out);
+bool query_decode(const char *text, size_t size, struct buf *out);
 
 #endif

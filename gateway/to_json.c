@@ -669,3 +669,10 @@ int to_json_field(struct to_json *t, const struct desc_field *f, const void *dat
     }
     return conclude(t, result, before, out);
 }
+
+int to_json_any(struct to_json *t, const void *data, size_t size, struct buf *out)
+{
+    struct writer w = { .t = t, .out = out };
+    size_t before = out->size;
+    return conclude(t, put_any(&w, data, size), before, out);
+}

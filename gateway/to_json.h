@@ -27,4 +27,7 @@ int to_json_message(struct to_json *t, const struct desc_message *m, const void 
 int to_json_field(struct to_json *t, const struct desc_field *f, const void *data, size_t size,
                   struct buf *out);
 
+/* The content of a google.protobuf.Any. */
+int to_json_any(struct to_json *t, const void *data, size_t size, struct buf *out);
+
 #endif

@@ -1,5 +1,5 @@
-/* The whole gateway in this process: a foreign service on our own server, the front door on a loop, and raw
- * sockets as clients. */
+/* The whole gateway in this process: a foreign service on our own server, the front door on a loop,
+ * and raw sockets as clients. */
 #include "tests/unit/gateway/support.h"
 
 #include <netinet/in.h>
@@ -19,19 +19,32 @@
 #include "rpc/io/listener.h"
 #include "rpc/nrpc.h"
 
-/* ---- the service --------------------------------------------------------------------------------------------------- */
+/* ---- the service
+ * ---------------------------------------------------------------------------------------------------
+ */
 
-#define METHOD(n, k, in, out) { .name = #n, .path = "/foreign.v1.Shelf/" #n, .kind = k, .input = &in, .output = &out }
+#define METHOD(n, k, in, out)                                                                      \
+    {                                                                                              \
+        .name = #n, .path = "/foreign.v1.Shelf/" #n, .kind = k, .input = &in, .output = &out       \
+    }
 static const nrpc_method methods[] = {
-    METHOD(GetShelf, NRPC_UNARY, foreign__v1__book_request__descriptor, foreign__v1__everything__descriptor),
-    METHOD(PutEverything, NRPC_UNARY, foreign__v1__everything__descriptor, foreign__v1__everything__descriptor),
-    METHOD(PatchInner, NRPC_UNARY, foreign__v1__patch__descriptor, foreign__v1__everything__descriptor),
-    METHOD(Query, NRPC_UNARY, foreign__v1__everything__descriptor, foreign__v1__everything__descriptor),
-    METHOD(Lock, NRPC_UNARY, foreign__v1__book_request__descriptor, google__protobuf__empty__descriptor),
-    METHOD(Upload, NRPC_UNARY, google__api__http_body__descriptor, google__api__http_body__descriptor),
-    METHOD(Tail, NRPC_SERVER_STREAM, foreign__v1__tail_request__descriptor, foreign__v1__tick__descriptor),
+    METHOD(GetShelf, NRPC_UNARY, foreign__v1__book_request__descriptor,
+           foreign__v1__everything__descriptor),
+    METHOD(PutEverything, NRPC_UNARY, foreign__v1__everything__descriptor,
+           foreign__v1__everything__descriptor),
+    METHOD(PatchInner, NRPC_UNARY, foreign__v1__patch__descriptor,
+           foreign__v1__everything__descriptor),
+    METHOD(Query, NRPC_UNARY, foreign__v1__everything__descriptor,
+           foreign__v1__everything__descriptor),
+    METHOD(Lock, NRPC_UNARY, foreign__v1__book_request__descriptor,
+           google__protobuf__empty__descriptor),
+    METHOD(Upload, NRPC_UNARY, google__api__http_body__descriptor,
+           google__api__http_body__descriptor),
+    METHOD(Tail, NRPC_SERVER_STREAM, foreign__v1__tail_request__descriptor,
+           foreign__v1__tick__descriptor),
 };
-static const nrpc_service service = { "foreign.v1.Shelf", methods, sizeof methods / sizeof *methods };
+static const nrpc_service service = { "foreign.v1.Shelf", methods,
+                                      sizeof methods / sizeof *methods };
 static _Atomic int tails_ended;
 
 static void echo(nrpc_call *c, void *ctx, nrpc_msg *m)
@@ -52,7 +65,7 @@ static void get_shelf(nrpc_call *c, void *ctx, nrpc_msg *m)
     memcpy(text, id.data, id.size);
     answer.f_string = request->name;
     answer.f_int64 = nrpc_call_deadline_ns(c) == UINT64_MAX ? 0 : 1;
-    answer.f_bytes = (ProtobufCBinaryData) { id.size, (uint8_t *) text };
+    answer.f_bytes = (ProtobufCBinaryData){ id.size, (uint8_t *) text };
     assert_true(nrpc_call_reply(c, &answer.base) >= 0);
     nrpc_msg_free(m);
 }
@@ -124,7 +137,7 @@ static void tail(nrpc_call *c, void *ctx, nrpc_msg *m)
     (void) ctx;
     const Foreign__V1__TailRequest *request = (const void *) nrpc_msg_body(m);
     struct tail *t = nrpc_call_alloc(c, sizeof *t);
-    *t = (struct tail) { request->after, request->count, request->fail_at, request->pause_at };
+    *t = (struct tail){ request->after, request->count, request->fail_at, request->pause_at };
     nrpc_call_set_state(c, t);
     nrpc_msg_free(m);
     if (t->fail_at == 1) {
@@ -144,11 +157,18 @@ static void tail_ended(nrpc_call *c, void *state, const nrpc_status *st)
 }
 
 static const nrpc_handler handlers[] = {
-    { .request = get_shelf }, { .request = echo }, { .request = patch_inner }, { .request = echo }, { .request = lock }, { .request = echo },
+    { .request = get_shelf },
+    { .request = echo },
+    { .request = patch_inner },
+    { .request = echo },
+    { .request = lock },
+    { .request = echo },
     { .request = tail, .on_writable = tail_on, .on_end = tail_ended },
 };
 
-/* ---- setting up ------------------------------------------------------------------------------------------------------ */
+/* ---- setting up
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static nrpc_server *server;
 static struct gateway gateway;
@@ -176,7 +196,8 @@ static void start_server(const char *address)
     nrpc_server_defaults(&o);
     o.loops = 1;
     assert_int_equal(nrpc_server_new(&o, &server), 0);
-    assert_int_equal(nrpc_server_add_service(server, &service, handlers, service.n_methods, NULL), 0);
+    assert_int_equal(nrpc_server_add_service(server, &service, handlers, service.n_methods, NULL),
+                     0);
     assert_int_equal(nrpc_server_listen(server, address), 0);
     assert_int_equal(nrpc_server_start(server), 0);
 }
@@ -199,9 +220,14 @@ static int set_up(void **state)
     log_setup("test", 1, LOG_LEVEL_OFF);
     start_server("127.0.0.1:0");
     backend[0] = alloc_strdup(nrpc_server_address(server, 0));
-    gateway.settings = (struct gateway_settings) {
-        .backend = { backend, 1 }, .cors_origin = { origins, 1 }, .descriptor_set = (char *) FOREIGN_FDS, .prefix = (char *) "/api",
-        .max_body_bytes = 100000, .timeout_ms = 20000, .grace_ms = 2000,
+    gateway.settings = (struct gateway_settings){
+        .backend = { backend, 1 },
+        .cors_origin = { origins, 1 },
+        .descriptor_set = (char *) FOREIGN_FDS,
+        .prefix = (char *) "/api",
+        .max_body_bytes = 100000,
+        .timeout_ms = 20000,
+        .grace_ms = 2000,
     };
     if (gateway_load(&gateway, error) < 0)
         fail_msg("%s", error);
@@ -209,7 +235,11 @@ static int set_up(void **state)
     gateway.n_loops = 1;
     assert_int_equal(nrpc_loop_new(&loop), 0);
     assert_int_equal(gateway_loop_init(gateway.loops, &gateway, loop), 0);
-    struct listener_options o = { .address = "127.0.0.1:0", .loops = &loop, .n_loops = 1, .max_connections = 100, .on_accept = on_accept };
+    struct listener_options o = { .address = "127.0.0.1:0",
+                                  .loops = &loop,
+                                  .n_loops = 1,
+                                  .max_connections = 100,
+                                  .on_accept = on_accept };
     assert_int_equal(listener_open(&o, &listener), 0);
     port = (uint16_t) atoi(strrchr(listener_address(listener), ':') + 1);
     assert_int_equal(pthread_create(&thread, NULL, run, loop), 0);
@@ -246,11 +276,15 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* ---- a client ----------------------------------------------------------------------------------------------------------- */
+/* ---- a client
+ * -----------------------------------------------------------------------------------------------------------
+ */
 
 static int dial(void)
 {
-    struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in a = { .sin_family = AF_INET,
+                             .sin_port = htons(port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     struct timeval t = { .tv_sec = 30 };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
@@ -292,10 +326,12 @@ static void ask_in_steps(const char *request, size_t size, size_t step, struct b
     close(fd);
 }
 
-static void ask(const char *method, const char *path, const char *headers, const char *body, struct buf *out)
+static void ask(const char *method, const char *path, const char *headers, const char *body,
+                struct buf *out)
 {
     struct buf request = { 0 };
-    buf_printf(&request, "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s", method, path, headers);
+    buf_printf(&request, "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s", method, path,
+               headers);
     if (body != NULL)
         buf_printf(&request, "Content-Length: %zu\r\n", strlen(body));
     buf_printf(&request, "\r\n%s", body == NULL ? "" : body);
@@ -320,7 +356,9 @@ static void assert_status(struct buf *out, int status)
     assert_memory_equal(buf_str(out), line, strlen(line));
 }
 
-/* ---- tests ----------------------------------------------------------------------------------------------------------------- */
+/* ---- tests
+ * -----------------------------------------------------------------------------------------------------------------
+ */
 
 struct row {
     const char *method, *path, *headers, *body;
@@ -344,16 +382,52 @@ static void unary_calls(void **state)
 {
     (void) state;
     static const struct row rows[] = {
-        { "GET", "/v1/shelves/a%2Fb", "X-Request-Id: abc\r\n", NULL, 200, { "X-Request-Id: abc\r\n", "{\"fInt64\":\"1\",\"fString\":\"a/b\",\"fBytes\":\"YWJj\"}" } },
-        { "GET", "/api/v1/shelves/x", "", NULL, 200, { "\"fString\":\"x\"", "X-Content-Type-Options: nosniff", "Cache-Control: no-store" } },
+        { "GET",
+          "/v1/shelves/a%2Fb",
+          "X-Request-Id: abc\r\n",
+          NULL,
+          200,
+          { "X-Request-Id: abc\r\n",
+            "{\"fInt64\":\"1\",\"fString\":\"a/b\",\"fBytes\":\"YWJj\"}" } },
+        { "GET",
+          "/api/v1/shelves/x",
+          "",
+          NULL,
+          200,
+          { "\"fString\":\"x\"", "X-Content-Type-Options: nosniff", "Cache-Control: no-store" } },
         { "HEAD", "/v1/shelves/x", "", NULL, 200, { "Content-Length:         " } },
-        { "PUT", "/v1/everything/k", "", "{\"f_int32\":5,\"rString\":[\"a\"]}", 200, { "{\"fInt32\":5,\"fString\":\"k\",\"rString\":[\"a\"]}" } },
+        { "PUT",
+          "/v1/everything/k",
+          "",
+          "{\"f_int32\":5,\"rString\":[\"a\"]}",
+          200,
+          { "{\"fInt32\":5,\"fString\":\"k\",\"rString\":[\"a\"]}" } },
         { "PUT", "/v1/everything/k", "", NULL, 200, { "{\"fString\":\"k\"}" } },
-        { "PATCH", "/v1/patch/k", "", "{\"fMessage\":{\"text\":null},\"f_bool\":true}", 202, { "{\"text\":\"k\",\"list\":[\"f_message.text\",\"f_bool\"]}" } },
-        { "PATCH", "/v1/patch/k?update_mask=fInt32", "", "{}", 202, { "{\"text\":\"k\",\"list\":[\"f_int32\"]}" } },
-        { "GET", "/v1/query?f_message.text=x&f_message.number=3&w_int32=0", "", NULL, 200, { "{\"fMessage\":{\"text\":\"x\",\"number\":3},\"wInt32\":0}", "ETag: \"" } },
+        { "PATCH",
+          "/v1/patch/k",
+          "",
+          "{\"fMessage\":{\"text\":null},\"f_bool\":true}",
+          202,
+          { "{\"text\":\"k\",\"list\":[\"f_message.text\",\"f_bool\"]}" } },
+        { "PATCH",
+          "/v1/patch/k?update_mask=fInt32",
+          "",
+          "{}",
+          202,
+          { "{\"text\":\"k\",\"list\":[\"f_int32\"]}" } },
+        { "GET",
+          "/v1/query?f_message.text=x&f_message.number=3&w_int32=0",
+          "",
+          NULL,
+          200,
+          { "{\"fMessage\":{\"text\":\"x\",\"number\":3},\"wInt32\":0}", "ETag: \"" } },
         { "POST", "/v1/shelves/x:lock", "", "{}", 200, { "\r\n\r\n{}" } },
-        { "POST", "/v1/upload", "Content-Type: image/png\r\n", "\x01 raw", 200, { "Content-Type: image/png\r\n", "\r\n\r\n\x01 raw" } },
+        { "POST",
+          "/v1/upload",
+          "Content-Type: image/png\r\n",
+          "\x01 raw",
+          200,
+          { "Content-Type: image/png\r\n", "\r\n\r\n\x01 raw" } },
         { "POST", "/v1/upload", "", NULL, 200, { "Content-Type: application/octet-stream\r\n" } },
     };
     check_rows(rows, sizeof rows / sizeof *rows);
@@ -363,24 +437,76 @@ static void errors(void **state)
 {
     (void) state;
     static const struct row rows[] = {
-        { "GET", "/nope", "", NULL, 404, { "application/problem+json", "\"code\":\"NOT_FOUND\"", "/nope not found" } },
+        { "GET",
+          "/nope",
+          "",
+          NULL,
+          404,
+          { "application/problem+json", "\"code\":\"NOT_FOUND\"", "/nope not found" } },
         { "DELETE", "/v1/shelves/x", "", NULL, 405, { "Allow: GET, HEAD, PURGE, OPTIONS\r\n" } },
-        { "POST", "/v1/shelves/missing:lock", "", "{}", 404, { "{\"code\":5,\"message\":\"no shelf missing\",\"details\":[{\"@type\":\"type.googleapis.com/google.rpc.ErrorInfo\",\"reason\":\"SHELF_MISSING\"}]}" } },
-        { "POST", "/v1/shelves/missing:lock", "Accept: application/problem+json\r\n", "{}", 404, { "application/problem+json", "\"code\":\"SHELF_MISSING\"" } },
+        { "POST",
+          "/v1/shelves/missing:lock",
+          "",
+          "{}",
+          404,
+          { "{\"code\":5,\"message\":\"no shelf "
+            "missing\",\"details\":[{\"@type\":\"type.googleapis.com/"
+            "google.rpc.ErrorInfo\",\"reason\":\"SHELF_MISSING\"}]}" } },
+        { "POST",
+          "/v1/shelves/missing:lock",
+          "Accept: application/problem+json\r\n",
+          "{}",
+          404,
+          { "application/problem+json", "\"code\":\"SHELF_MISSING\"" } },
         { "POST", "/v1/shelves/broken:lock", "", "{}", 500, { "an error of its own" } },
         { "POST", "/v1/shelves/never:lock", "Grpc-Timeout: 50m\r\n", "{}", 504, { "\"code\":4" } },
-        { "POST", "/v1/shelves/never:lock", "X-Request-Timeout: 0.05\r\n", "{}", 504, { "\"code\":4" } },
-        { "PUT", "/v1/everything/k", "", "{\"f_int33\":5}", 400, { "did you mean", "line 1, column 2" } },
+        { "POST",
+          "/v1/shelves/never:lock",
+          "X-Request-Timeout: 0.05\r\n",
+          "{}",
+          504,
+          { "\"code\":4" } },
+        { "PUT",
+          "/v1/everything/k",
+          "",
+          "{\"f_int33\":5}",
+          400,
+          { "did you mean", "line 1, column 2" } },
         { "PUT", "/v1/everything/k", "", "{\"f_int32\":", 400, { "the document ends too early" } },
-        { "PUT", "/v1/everything/k", "", "{\"f_string\":\"j\"}", 400, { "the path and the body say different things" } },
-        { "PUT", "/v1/everything/k?f_bool=true", "", "{}", 400, { "takes everything from its body" } },
+        { "PUT",
+          "/v1/everything/k",
+          "",
+          "{\"f_string\":\"j\"}",
+          400,
+          { "the path and the body say different things" } },
+        { "PUT",
+          "/v1/everything/k?f_bool=true",
+          "",
+          "{}",
+          400,
+          { "takes everything from its body" } },
         { "PUT", "/v1/everything/%00", "", "{}", 404, { "not found" } },
         { "GET", "/v1/query?f_int33=1", "", NULL, 400, { "did you mean \\\"f_int32\\\"?" } },
         { "GET", "/v1/query", "", "{}", 400, { "takes no body" } },
-        { "PUT", "/v1/everything/k", "Content-Type: multipart/form-data; boundary=x\r\n", "{}", 415, { NULL } },
+        { "PUT",
+          "/v1/everything/k",
+          "Content-Type: multipart/form-data; boundary=x\r\n",
+          "{}",
+          415,
+          { NULL } },
         { "GET", "/v1/tail", "Accept: text/html\r\n", NULL, 406, { NULL } },
-        { "GET", "/v1/tail?count=1", "Accept: text/event-stream\r\nLast-Event-ID: x\r\n", NULL, 400, { "Last-Event-ID" } },
-        { "GET", "/v1/tail?fail_at=1", "Accept: text/event-stream\r\n", NULL, 404, { "nothing to tail" } },
+        { "GET",
+          "/v1/tail?count=1",
+          "Accept: text/event-stream\r\nLast-Event-ID: x\r\n",
+          NULL,
+          400,
+          { "Last-Event-ID" } },
+        { "GET",
+          "/v1/tail?fail_at=1",
+          "Accept: text/event-stream\r\n",
+          NULL,
+          404,
+          { "nothing to tail" } },
         { "POST", "/v1/upload", "Expect: 200-ok\r\n", "x", 417, { NULL } },
     };
     check_rows(rows, sizeof rows / sizeof *rows);
@@ -393,15 +519,32 @@ static void builtins_and_cors(void **state)
         { "GET", "/livez", "", NULL, 200, { "{\"status\":\"alive\"}" } },
         { "GET", "/api/readyz", "", NULL, 200, { "{\"status\":\"ready\"}" } },
         { "POST", "/livez", "", "{}", 405, { "Allow: GET" } },
-        { "OPTIONS", "/v1/shelves/x", "Origin: https://other.example\r\nAccess-Control-Request-Method: GET\r\n", NULL, 204, { "Allow: GET, HEAD, PURGE, OPTIONS\r\n", "Vary: Origin" } },
-        { "OPTIONS", "/v1/shelves/x", "Origin: https://app.example\r\nAccess-Control-Request-Method: GET\r\n", NULL, 204, { "Access-Control-Allow-Origin: https://app.example\r\n", "Access-Control-Allow-Methods: GET" } },
+        { "OPTIONS",
+          "/v1/shelves/x",
+          "Origin: https://other.example\r\nAccess-Control-Request-Method: GET\r\n",
+          NULL,
+          204,
+          { "Allow: GET, HEAD, PURGE, OPTIONS\r\n", "Vary: Origin" } },
+        { "OPTIONS",
+          "/v1/shelves/x",
+          "Origin: https://app.example\r\nAccess-Control-Request-Method: GET\r\n",
+          NULL,
+          204,
+          { "Access-Control-Allow-Origin: https://app.example\r\n",
+            "Access-Control-Allow-Methods: GET" } },
         { "OPTIONS", "*", "", NULL, 204, { "Allow: " } },
         { "OPTIONS", "/nope", "", NULL, 404, { NULL } },
-        { "GET", "/livez", "Origin: https://app.example\r\n", NULL, 200, { "Access-Control-Allow-Origin: https://app.example\r\n" } },
+        { "GET",
+          "/livez",
+          "Origin: https://app.example\r\n",
+          NULL,
+          200,
+          { "Access-Control-Allow-Origin: https://app.example\r\n" } },
     };
     check_rows(rows, sizeof rows / sizeof *rows);
     struct buf out = { 0 };
-    ask("OPTIONS", "/v1/shelves/x", "Origin: https://other.example\r\nAccess-Control-Request-Method: GET\r\n", NULL, &out);
+    ask("OPTIONS", "/v1/shelves/x",
+        "Origin: https://other.example\r\nAccess-Control-Request-Method: GET\r\n", NULL, &out);
     assert_null(strstr(buf_str(&out), "Access-Control-Allow-Origin"));
     assert_null(strstr(buf_str(&out), "Server:"));
     buf_done(&out);
@@ -427,7 +570,8 @@ static void etags(void **state)
 static void bodies_in_pieces(void **state)
 {
     (void) state;
-    static const char head[] = "PUT /v1/everything/k HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+    static const char head[] = "PUT /v1/everything/k HTTP/1.1\r\nHost: x\r\nConnection: "
+                               "close\r\nTransfer-Encoding: chunked\r\n\r\n";
     static const char body[] = "{\"f_string\":\"k\",\"r_int32\":[1,2,3]}";
     struct buf request = { 0 }, out = { 0 };
     buf_puts(&request, head);
@@ -464,7 +608,8 @@ static void expect_continue(void **state)
     (void) state;
     struct buf out = { 0 };
     int fd = dial();
-    static const char head[] = "PUT /v1/everything/k HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+    static const char head[] = "PUT /v1/everything/k HTTP/1.1\r\nHost: x\r\nConnection: "
+                               "close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
     send_all(fd, head, sizeof head - 1);
     assert_true(read_until(fd, &out, "\r\n\r\n"));
     assert_string_equal(buf_str(&out), "HTTP/1.1 100 Continue\r\n\r\n");
@@ -475,7 +620,8 @@ static void expect_continue(void **state)
     close(fd);
     /* A request that is refused anyway does not ask for its body. */
     fd = dial();
-    static const char refused[] = "PUT /nope HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+    static const char refused[] =
+        "PUT /nope HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
     send_all(fd, refused, sizeof refused - 1);
     buf_reset(&out);
     read_until(fd, &out, NULL);
@@ -490,16 +636,26 @@ static void keep_alive_and_pipelining(void **state)
     struct buf out = { 0 }, request = { 0 };
     int fd = dial();
     for (int i = 0; i < 300; i++)
-        buf_printf(&request, i % 3 == 0 ? "GET /v1/shelves/n%d HTTP/1.1\r\nHost: x\r\n\r\n" : i % 3 == 1 ? "GET /livez?%d HTTP/1.1\r\nHost: x\r\n\r\n"
-                   : "PUT /v1/everything/p%d HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", i);
-    buf_puts(&request, "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\nGET /never HTTP/1.1\r\n");
+        buf_printf(
+            &request,
+            i % 3 == 0 ? "GET /v1/shelves/n%d HTTP/1.1\r\nHost: x\r\n\r\n"
+            : i % 3 == 1
+                ? "GET /livez?%d HTTP/1.1\r\nHost: x\r\n\r\n"
+                : "PUT /v1/everything/p%d HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
+            i);
+    buf_puts(&request,
+             "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\nGET /never HTTP/1.1\r\n");
     send_all(fd, request.data, request.size);
     read_until(fd, &out, NULL);
     close(fd);
     const char *at = buf_str(&out);
     for (int i = 0; i < 300; i++) {
         char want[32];
-        snprintf(want, sizeof want, i % 3 == 0 ? "\"n%d\"" : i % 3 == 1 ? "alive%.0d" : "\"p%d\"", i % 3 == 1 ? 0 : i);
+        snprintf(want, sizeof want,
+                 i % 3 == 0   ? "\"n%d\""
+                 : i % 3 == 1 ? "alive%.0d"
+                              : "\"p%d\"",
+                 i % 3 == 1 ? 0 : i);
         at = strstr(at, want);
         if (at == NULL)
             fail_msg("answer %d is missing or out of order", i);
@@ -531,8 +687,10 @@ static void answers_a_half_closed_client(void **state)
 static void malformed_requests_close(void **state)
 {
     (void) state;
-    static const char *const requests[] = { "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\nHost: x\n\n", "\x16\x03\x01\r\n",
-                                            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" };
+    static const char *const requests[] = { "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\nHost: x\n\n",
+                                            "\x16\x03\x01\r\n",
+                                            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: "
+                                            "1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" };
     for (size_t i = 0; i < 4; i++) {
         struct buf request = { 0 }, out = { 0 };
         buf_printf(&request, "%sGET /livez HTTP/1.1\r\nHost: x\r\n\r\n", requests[i]);
@@ -549,18 +707,66 @@ static void stream_forms(void **state)
 {
     (void) state;
     static const struct row rows[] = {
-        { "GET", "/v1/tail?count=2", "Accept: text/event-stream\r\n", NULL, 200,
-          { "Content-Type: text/event-stream\r\nCache-Control: no-cache\r\n", "retry: 3000\n: connected\n\n",
-            "id: 1\nevent: first_tick\ndata: {\"number\":\"1\",\"kind\":\"KIND_FIRST_TICK\",\"text\":\"tick\\n1\"}\n\n" } },
-        { "GET", "/v1/tail?count=2", "Accept: text/event-stream\r\n", NULL, 200, { "event: end\ndata: {\"code\":\"OK\"}\n\n\r\n0\r\n\r\n" } },
-        { "GET", "/v1/tail?count=2", "", NULL, 200, { "Content-Type: application/x-ndjson\r\n", "{\"number\":\"1\",\"kind\":\"KIND_FIRST_TICK\",\"text\":\"tick\\n1\"}\n", "\r\n0\r\n\r\n" } },
-        { "GET", "/v1/tail?count=2", "Accept: application/json\r\n", NULL, 200, { "[{\"number\":\"1\"", ",\n{\"number\":\"2\"", "]\n\r\n0\r\n\r\n" } },
+        { "GET",
+          "/v1/tail?count=2",
+          "Accept: text/event-stream\r\n",
+          NULL,
+          200,
+          { "Content-Type: text/event-stream\r\nCache-Control: no-cache\r\n",
+            "retry: 3000\n: connected\n\n",
+            "id: 1\nevent: first_tick\ndata: "
+            "{\"number\":\"1\",\"kind\":\"KIND_FIRST_TICK\",\"text\":\"tick\\n1\"}\n\n" } },
+        { "GET",
+          "/v1/tail?count=2",
+          "Accept: text/event-stream\r\n",
+          NULL,
+          200,
+          { "event: end\ndata: {\"code\":\"OK\"}\n\n\r\n0\r\n\r\n" } },
+        { "GET",
+          "/v1/tail?count=2",
+          "",
+          NULL,
+          200,
+          { "Content-Type: application/x-ndjson\r\n",
+            "{\"number\":\"1\",\"kind\":\"KIND_FIRST_TICK\",\"text\":\"tick\\n1\"}\n",
+            "\r\n0\r\n\r\n" } },
+        { "GET",
+          "/v1/tail?count=2",
+          "Accept: application/json\r\n",
+          NULL,
+          200,
+          { "[{\"number\":\"1\"", ",\n{\"number\":\"2\"", "]\n\r\n0\r\n\r\n" } },
         { "GET", "/v1/tail", "Accept: application/json\r\n", NULL, 200, { "[]\n\r\n0\r\n\r\n" } },
-        { "GET", "/v1/tail?count=5&fail_at=3", "Accept: text/event-stream\r\n", NULL, 200, { "id: 2\n", "event: error\ndata: {\"code\":15", "0\r\n\r\n" } },
-        { "GET", "/v1/tail?count=5&fail_at=3", "Accept: application/x-ndjson\r\n", NULL, 200, { "{\"error\":{\"code\":15", "0\r\n\r\n" } },
-        { "GET", "/v1/tail?count=5&fail_at=3", "Accept: application/json\r\n", NULL, 200, { ",\n{\"error\":{\"code\":15" } },
-        { "GET", "/v1/tail?count=9", "Accept: text/event-stream\r\nLast-Event-ID: 7\r\n", NULL, 200, { "id: 8\n", "id: 9\n", "event: end" } },
-        { "GET", "/v1/tail?count=9", "Accept: text/event-stream\r\nLast-Event-ID: 9\r\n", NULL, 204, { NULL } },
+        { "GET",
+          "/v1/tail?count=5&fail_at=3",
+          "Accept: text/event-stream\r\n",
+          NULL,
+          200,
+          { "id: 2\n", "event: error\ndata: {\"code\":15", "0\r\n\r\n" } },
+        { "GET",
+          "/v1/tail?count=5&fail_at=3",
+          "Accept: application/x-ndjson\r\n",
+          NULL,
+          200,
+          { "{\"error\":{\"code\":15", "0\r\n\r\n" } },
+        { "GET",
+          "/v1/tail?count=5&fail_at=3",
+          "Accept: application/json\r\n",
+          NULL,
+          200,
+          { ",\n{\"error\":{\"code\":15" } },
+        { "GET",
+          "/v1/tail?count=9",
+          "Accept: text/event-stream\r\nLast-Event-ID: 7\r\n",
+          NULL,
+          200,
+          { "id: 8\n", "id: 9\n", "event: end" } },
+        { "GET",
+          "/v1/tail?count=9",
+          "Accept: text/event-stream\r\nLast-Event-ID: 9\r\n",
+          NULL,
+          204,
+          { NULL } },
     };
     check_rows(rows, sizeof rows / sizeof *rows);
     struct buf out = { 0 };
@@ -583,7 +789,8 @@ static void the_head_comes_before_the_first_event(void **state)
     (void) state;
     struct buf out = { 0 };
     int before = atomic_load(&tails_ended), fd = dial();
-    static const char request[] = "GET /v1/tail?count=5&pause_at=1 HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n";
+    static const char request[] =
+        "GET /v1/tail?count=5&pause_at=1 HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n";
     send_all(fd, request, sizeof request - 1);
     assert_true(read_until(fd, &out, ": connected"));
     /* A client that leaves ends the call on the server. */
@@ -602,7 +809,9 @@ static void a_slow_reader_holds_the_server_back(void **state)
     struct buf out = { 0 };
     int fd = dial();
     char request[160], chunk[65536];
-    int size = snprintf(request, sizeof request, "GET /v1/tail?count=%d HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", COUNT);
+    int size =
+        snprintf(request, sizeof request,
+                 "GET /v1/tail?count=%d HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", COUNT);
     send_all(fd, request, (size_t) size);
     assert_true(read_until(fd, &out, "tick\\n1\""));
     size_t lines = 0;
@@ -646,10 +855,18 @@ static void the_server_goes_and_comes_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(unary_calls), cmocka_unit_test(errors), cmocka_unit_test(builtins_and_cors), cmocka_unit_test(etags),
-        cmocka_unit_test(bodies_in_pieces), cmocka_unit_test(expect_continue), cmocka_unit_test(keep_alive_and_pipelining),
-        cmocka_unit_test(answers_a_half_closed_client), cmocka_unit_test(malformed_requests_close), cmocka_unit_test(stream_forms),
-        cmocka_unit_test(the_head_comes_before_the_first_event), cmocka_unit_test(a_slow_reader_holds_the_server_back),
+        cmocka_unit_test(unary_calls),
+        cmocka_unit_test(errors),
+        cmocka_unit_test(builtins_and_cors),
+        cmocka_unit_test(etags),
+        cmocka_unit_test(bodies_in_pieces),
+        cmocka_unit_test(expect_continue),
+        cmocka_unit_test(keep_alive_and_pipelining),
+        cmocka_unit_test(answers_a_half_closed_client),
+        cmocka_unit_test(malformed_requests_close),
+        cmocka_unit_test(stream_forms),
+        cmocka_unit_test(the_head_comes_before_the_first_event),
+        cmocka_unit_test(a_slow_reader_holds_the_server_back),
         cmocka_unit_test(the_server_goes_and_comes_back),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -9,8 +9,10 @@
 static void maps_codes(void **state)
 {
     (void) state;
-    static const int plain[] = { 200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401 };
-    struct problem_context none = { 0 }, legacy = { .invalid_argument_code = 422 }, guarded = { .if_match = true };
+    static const int plain[] = { 200, 499, 500, 400, 504, 404, 409, 403, 429,
+                                 400, 409, 400, 501, 500, 503, 500, 401 };
+    struct problem_context none = { 0 }, legacy = { .invalid_argument_code = 422 },
+                           guarded = { .if_match = true };
     for (int code = NRPC_OK; code <= NRPC_UNAUTHENTICATED; code++)
         assert_int_equal(problem_http_status((nrpc_code) code, &none), plain[code]);
     assert_int_equal(problem_http_status(NRPC_INVALID_ARGUMENT, &legacy), 422);
@@ -25,7 +27,8 @@ static void put_any(struct buf *status, const char *type, const struct buf *valu
 {
     struct buf any = { 0 };
     char url[100];
-    wire_put_bytes(&any, 1, url, (size_t) snprintf(url, sizeof url, "type.googleapis.com/%s", type));
+    wire_put_bytes(&any, 1, url,
+                   (size_t) snprintf(url, sizeof url, "type.googleapis.com/%s", type));
     wire_put_bytes(&any, 2, value->data, value->size);
     wire_put_bytes(status, 3, any.data, any.size);
     buf_done(&any);
@@ -65,12 +68,17 @@ static void reads_details(void **state)
     struct problem_context c = { .invalid_argument_code = 422 };
     arena_init(&a, 256);
     make_details(&details, "INVALID_FIELD");
-    nrpc_status st = { .code = NRPC_INVALID_ARGUMENT, .message = "bad \"fields\"", .details = details.data, .details_size = details.size };
+    nrpc_status st = { .code = NRPC_INVALID_ARGUMENT,
+                       .message = "bad \"fields\"",
+                       .details = details.data,
+                       .details_size = details.size };
     problem_from_status(&p, &st, &c, &a);
     problem_put(&out, &p, "/simulations", "id-1");
     assert_string_equal(buf_str(&out),
-                        "{\"type\":\"about:blank\",\"title\":\"Unprocessable Entity\",\"status\":422,\"detail\":\"bad \\\"fields\\\"\","
-                        "\"instance\":\"/simulations\",\"error\":\"Unprocessable Entity\",\"code\":\"INVALID_FIELD\","
+                        "{\"type\":\"about:blank\",\"title\":\"Unprocessable "
+                        "Entity\",\"status\":422,\"detail\":\"bad \\\"fields\\\"\","
+                        "\"instance\":\"/simulations\",\"error\":\"Unprocessable "
+                        "Entity\",\"code\":\"INVALID_FIELD\","
                         "\"message\":\"bad \\\"fields\\\"\",\"request_id\":\"id-1\",\"fields\":["
                         "{\"field\":\"turns\",\"message\":\"must be at most 50\"},"
                         "{\"field\":\"scenario\",\"message\":\"too \\\"long\\\"\xef\xbf\xbd\"}]}");
@@ -104,9 +112,12 @@ static void special_reasons(void **state)
         int status;
         uint32_t retry;
     } cases[] = {
-        { NRPC_RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE", "MESSAGE_TOO_LARGE", 413, 3 }, { NRPC_RESOURCE_EXHAUSTED, "QUEUE_FULL", "QUEUE_FULL", 429, 3 },
-        { NRPC_FAILED_PRECONDITION, "IDEMPOTENCY_KEY_REUSED", "IDEMPOTENCY_KEY_REUSED", 422, 3 }, { NRPC_FAILED_PRECONDITION, "CHAPTER_OPEN", "CHAPTER_OPEN", 400, 3 },
-        { NRPC_NOT_FOUND, "not upper", "NOT_FOUND", 404, 3 }, { NRPC_INTERNAL, "X", "X", 500, 3 },
+        { NRPC_RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE", "MESSAGE_TOO_LARGE", 413, 3 },
+        { NRPC_RESOURCE_EXHAUSTED, "QUEUE_FULL", "QUEUE_FULL", 429, 3 },
+        { NRPC_FAILED_PRECONDITION, "IDEMPOTENCY_KEY_REUSED", "IDEMPOTENCY_KEY_REUSED", 422, 3 },
+        { NRPC_FAILED_PRECONDITION, "CHAPTER_OPEN", "CHAPTER_OPEN", 400, 3 },
+        { NRPC_NOT_FOUND, "not upper", "NOT_FOUND", 404, 3 },
+        { NRPC_INTERNAL, "X", "X", 500, 3 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct arena a;
@@ -115,7 +126,10 @@ static void special_reasons(void **state)
         struct problem_context c = { .invalid_argument_code = 422 };
         arena_init(&a, 256);
         make_details(&details, cases[i].reason);
-        nrpc_status st = { .code = cases[i].code, .message = "secret inside", .details = details.data, .details_size = details.size };
+        nrpc_status st = { .code = cases[i].code,
+                           .message = "secret inside",
+                           .details = details.data,
+                           .details_size = details.size };
         problem_from_status(&p, &st, &c, &a);
         assert_int_equal(p.status, cases[i].status);
         assert_string_equal(p.reason, cases[i].code_out);
@@ -129,7 +143,7 @@ static void special_reasons(void **state)
     struct arena a;
     arena_init(&a, 256);
     nrpc_status down = { .code = NRPC_UNAVAILABLE };
-    problem_from_status(&p, &down, &(struct problem_context) { 0 }, &a);
+    problem_from_status(&p, &down, &(struct problem_context){ 0 }, &a);
     assert_int_equal(p.status, 503);
     assert_int_equal(p.retry_after_s, 1);
     assert_string_equal(p.detail, "Service Unavailable");
@@ -145,16 +159,22 @@ static void standard_shape(void **state)
     struct buf details = { 0 }, out = { 0 };
     struct problem p;
     char error[256];
-    assert_int_equal(desc_pool_new(novel_engine_descriptors, novel_engine_descriptors_size, &pool, error), 0);
+    assert_int_equal(
+        desc_pool_new(novel_engine_descriptors, novel_engine_descriptors_size, &pool, error), 0);
     to_json_init(&json, pool, JSON_STANDARD);
     arena_init(&a, 256);
     struct buf info = { 0 };
     wire_put_bytes(&info, 1, "GONE", 4);
     put_any(&details, "google.rpc.ErrorInfo", &info);
-    nrpc_status st = { .code = NRPC_NOT_FOUND, .message = "no", .details = details.data, .details_size = details.size };
-    problem_from_status(&p, &st, &(struct problem_context) { 0 }, &a);
+    nrpc_status st = { .code = NRPC_NOT_FOUND,
+                       .message = "no",
+                       .details = details.data,
+                       .details_size = details.size };
+    problem_from_status(&p, &st, &(struct problem_context){ 0 }, &a);
     problem_put_status(&out, &p, &json);
-    assert_string_equal(buf_str(&out), "{\"code\":5,\"message\":\"no\",\"details\":[{\"@type\":\"type.googleapis.com/google.rpc.ErrorInfo\",\"reason\":\"GONE\"}]}");
+    assert_string_equal(buf_str(&out),
+                        "{\"code\":5,\"message\":\"no\",\"details\":[{\"@type\":\"type.googleapis."
+                        "com/google.rpc.ErrorInfo\",\"reason\":\"GONE\"}]}");
     buf_done(&info);
     buf_done(&out);
     buf_done(&details);
@@ -165,7 +185,9 @@ static void standard_shape(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(maps_codes), cmocka_unit_test(reads_details),
-                                        cmocka_unit_test(special_reasons), cmocka_unit_test(standard_shape) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(maps_codes),
+                                        cmocka_unit_test(reads_details),
+                                        cmocka_unit_test(special_reasons),
+                                        cmocka_unit_test(standard_shape) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

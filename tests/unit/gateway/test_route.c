@@ -113,8 +113,7 @@ static void decodes_percent(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct buf b = { 0 };
         struct guarded g = guarded_copy(cases[i].in, strlen(cases[i].in));
-        bool ok =
-            percent_decode((const char *) g.data, strlen(cases[i].in), cases[i].keep_slash, &b);
+        bool ok = path_decode((const char *) g.data, strlen(cases[i].in), cases[i].keep_slash, &b);
         guarded_free(g);
         assert_int_equal(ok, cases[i].out != NULL);
         if (ok)
