@@ -14,9 +14,7 @@ void bind_start(struct binder *b, const struct desc_message *input, struct arena
     *b = (struct binder){ .arena = arena, .input = input };
 }
 
-/* ---- errors
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- errors ---------------------------------------------------------------------------- */
 
 static int fail(struct binder *b, const char *field, size_t field_size, const char *message,
                 const char *hint)
@@ -44,9 +42,7 @@ static int fail_entry(struct binder *b, const struct bind_entry *e, const char *
     return fail(b, name, strlen(name), message, NULL);
 }
 
-/* ---- gathering
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- gathering ------------------------------------------------------------------------- */
 
 static bool is_leaf_message(const struct desc_message *m)
 {
@@ -266,9 +262,7 @@ int bind_set(struct binder *b, const struct desc_field *f, const char *text, siz
     return add_entry(b, &e);
 }
 
-/* ---- writing
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- writing --------------------------------------------------------------------------- */
 
 static int put_text(struct binder *b, const struct bind_entry *e, const struct desc_field *f,
                     uint32_t number, struct buf *out)
@@ -373,9 +367,7 @@ int bind_write_rest(struct binder *b, const struct desc_field *body_field, struc
     return put_level(b, set, n, 0, out);
 }
 
-/* ---- the body and the path
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- the body and the path ------------------------------------------------------------- */
 
 static bool find_value(const uint8_t *content, size_t size, const struct bind_entry *e,
                        size_t level, struct wire_field *out)

@@ -9,8 +9,7 @@
 
 enum { STREAM_CREDITS = 16 };
 
-/* ---- what headers say about the request
- * ----------------------------------------------------------------------- */
+/* ---- what headers say about the request ------------------------------------------------ */
 
 static uint64_t read_digits(const char **at, size_t *left, size_t max)
 {
@@ -108,8 +107,7 @@ static int set_accept_field(struct exchange *x)
     return x->wire.failed ? NRPC_E_NOMEM : 0;
 }
 
-/* ---- events of the call
- * ------------------------------------------------------------------------------------------- */
+/* ---- events of the call ---------------------------------------------------------------- */
 
 static void on_headers(nrpc_call *c, void *state)
 {

@@ -8,8 +8,7 @@
 
 static void feed(struct conn *c, const uint8_t *data, size_t size);
 
-/* ---- the life of a connection
- * --------------------------------------------------------------------------------- */
+/* ---- the life of a connection ---------------------------------------------------------- */
 
 static void on_close(void *owner, int error)
 {
@@ -76,9 +75,7 @@ static void on_timer(struct timer *t)
         close_after_flush(c);
 }
 
-/* ---- reading
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- reading --------------------------------------------------------------------------- */
 
 static bool keep_pending(struct conn *c, const uint8_t *data, size_t size)
 {

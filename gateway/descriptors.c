@@ -54,8 +54,7 @@ static void allocator_free(void *ctx, void *p)
     (void) p; /* the arena frees all at once */
 }
 
-/* ---- look-ups
- * ---------------------------------------------------------------------------------------- */
+/* ---- look-ups -------------------------------------------------------------------------- */
 
 /* The table holds only names of the contract, so a peer's names can't make its chains longer. */
 static uint32_t name_hash(const char *name, size_t size)
@@ -154,8 +153,7 @@ int desc_wire_type(enum desc_type type)
     }
 }
 
-/* ---- pass 1: names
- * ------------------------------------------------------------------------------------- */
+/* ---- pass 1: names --------------------------------------------------------------------- */
 
 static enum desc_wkt wkt_of(const char *full_name)
 {
@@ -254,8 +252,7 @@ static int add_message(struct builder *b, const char *scope, const message_proto
     return r;
 }
 
-/* ---- pass 2: fields
- * -------------------------------------------------------------------------------------- */
+/* ---- pass 2: fields -------------------------------------------------------------------- */
 
 static const char *json_name_of(struct arena *a, const field_proto *p)
 {
@@ -399,8 +396,7 @@ static int fill_message(struct builder *b, const char *scope, const message_prot
     return r;
 }
 
-/* ---- pass 3: methods and their options
- * --------------------------------------------------------------------- */
+/* ---- pass 3: methods and their options ------------------------------------------------- */
 
 /* Extensions that protobuf-c was not told of stay in the message's unknown fields.  A split option
  * would be merged by concatenation; protoc writes each once. */

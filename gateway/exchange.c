@@ -18,8 +18,7 @@ enum {
     SPARE_BYTES_MAX = 65536
 };
 
-/* ---- taking and giving back
- * ------------------------------------------------------------------------------------ */
+/* ---- taking and giving back ------------------------------------------------------------ */
 
 struct exchange *exchange_take(struct conn *c)
 {
@@ -141,9 +140,7 @@ void exchange_on_client_gone(struct exchange *x)
     exchange_release(x);
 }
 
-/* ---- failing
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- failing --------------------------------------------------------------------------- */
 
 struct problem_context exchange_problem_context(const struct exchange *x)
 {
@@ -236,9 +233,7 @@ static void fail_json(struct exchange *x, int r)
     exchange_fail_field(x, path, e->message, where);
 }
 
-/* ---- the head
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- the head -------------------------------------------------------------------------- */
 
 /* UUIDv7 (RFC 9562): milliseconds, then random bits. */
 static void mint_request_id(struct exchange *x)
@@ -455,9 +450,7 @@ void exchange_on_head(struct exchange *x)
     }
 }
 
-/* ---- the body
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- the body -------------------------------------------------------------------------- */
 
 void exchange_on_body(struct exchange *x, const char *data, size_t size)
 {

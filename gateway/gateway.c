@@ -13,9 +13,7 @@
 #include "rpc/base/clock.h"
 #include "rpc/base/log.h"
 
-/* ---- loading
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- loading --------------------------------------------------------------------------- */
 
 static int read_set(const char *path, struct buf *out, char error[static 512])
 {
@@ -137,8 +135,7 @@ void gateway_unload(struct gateway *g)
     g->pool = NULL;
 }
 
-/* ---- a loop's own things
- * ------------------------------------------------------------------------------------------- */
+/* ---- a loop's own things --------------------------------------------------------------- */
 
 struct start_task {
     nrpc_task task;
@@ -225,9 +222,7 @@ void gateway_loop_done(struct gateway_loop *gl)
     gl->sha = NULL;
 }
 
-/* ---- the end
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- the end --------------------------------------------------------------------------- */
 
 static void stop_loop(nrpc_task *t, nrpc_loop *loop)
 {

@@ -16,9 +16,7 @@ enum state {
     BROKEN,
 };
 
-/* ---- characters
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- characters ------------------------------------------------------------------------ */
 
 static bool is_token_char(uint8_t c)
 {
@@ -66,8 +64,7 @@ static enum http1_result bad(struct http1 *h, int status, const char *reason)
     return HTTP1_BAD;
 }
 
-/* ---- the request line
- * -------------------------------------------------------------------------------------------- */
+/* ---- the request line ------------------------------------------------------------------ */
 
 static bool is_target(const char *s, size_t size)
 {
@@ -127,9 +124,7 @@ static enum http1_result parse_request_line(struct http1 *h, const char *s, size
     return HTTP1_MORE;
 }
 
-/* ---- header fields
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- header fields --------------------------------------------------------------------- */
 
 static enum http1_result read_content_length(struct http1 *h, const char *value, size_t size)
 {
@@ -259,9 +254,7 @@ static enum http1_result parse_header_line(struct http1 *h, char *s, size_t size
     return read_field(h, s, name_size, value, value_size);
 }
 
-/* ---- lines
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- lines ----------------------------------------------------------------------------- */
 
 /* Moves data up to and with its LF into b.  1: a line is whole, its end taken off; 0: more is
  * needed; -1: over max; -2: the line ends without CR; -3: no memory.  from is where the line starts
@@ -326,9 +319,7 @@ static enum http1_result feed_header_line(struct http1 *h, const uint8_t *data, 
     return result;
 }
 
-/* ---- the body
- * --------------------------------------------------------------------------------------------------------------
- */
+/* ---- the body -------------------------------------------------------------------------- */
 
 static enum http1_result parse_chunk_size(struct http1 *h)
 {

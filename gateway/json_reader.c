@@ -34,8 +34,7 @@ enum state {
     NUMBER_EXPONENT,
 };
 
-/* ---- the keys of one object
- * ------------------------------------------------------------------------------ */
+/* ---- the keys of one object ------------------------------------------------------------ */
 
 enum { FEW_KEYS = 12, SET_SLOTS = 128 /* at first */ };
 _Static_assert((SET_SLOTS & (SET_SLOTS - 1)) == 0, "probing masks with slots - 1");
@@ -110,9 +109,7 @@ static int add_key(struct json_reader *r, const char *key, size_t size)
     return 1;
 }
 
-/* ---- errors
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- errors ---------------------------------------------------------------------------- */
 
 static int fail_at(struct json_reader *r, uint64_t offset, uint64_t line, uint64_t column,
                    const char *format, va_list args)
@@ -158,8 +155,7 @@ static int unexpected(struct json_reader *r, uint8_t c, const char *wanted)
     return fail_here(r, "expected %s, found byte 0x%02x", wanted, c);
 }
 
-/* ---- the path to the value being read
- * ----------------------------------------------------------------------- */
+/* ---- the path to the value being read -------------------------------------------------- */
 
 static bool is_plain_name(const char *name, size_t size)
 {
@@ -197,9 +193,7 @@ static void path_to_element(struct json_reader *r)
     buf_putc(&r->path, ']');
 }
 
-/* ---- tokens
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- tokens ---------------------------------------------------------------------------- */
 
 static int emit(struct json_reader *r, enum json_token token, const char *text, size_t size)
 {
@@ -364,9 +358,7 @@ static int number_step(struct json_reader *r, uint8_t c)
     }
 }
 
-/* ---- strings
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- strings --------------------------------------------------------------------------- */
 
 /* One byte >= 0x80, or any byte inside a sequence.  The ranges are RFC 3629's table. */
 static int utf8_step(struct json_reader *r, uint8_t c)
@@ -495,9 +487,7 @@ static int in_unicode(struct json_reader *r, uint8_t c)
     return 0;
 }
 
-/* ---- the machine
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- the machine ----------------------------------------------------------------------- */
 
 static int comma_or_end(struct json_reader *r, uint8_t c)
 {

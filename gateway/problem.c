@@ -85,8 +85,7 @@ int problem_http_status(nrpc_code code, const struct problem_context *c)
     }
 }
 
-/* ---- what the server added
- * ------------------------------------------------------------------------------------------ */
+/* ---- what the server added ------------------------------------------------------------- */
 
 static void add_field(struct problem *p, struct arena *arena, nrpc_slice field, nrpc_slice message)
 {
@@ -220,9 +219,7 @@ void problem_from_status(struct problem *p, const nrpc_status *st, const struct 
         p->retry_after_s = 1;
 }
 
-/* ---- text
- * -----------------------------------------------------------------------------------------------------------------
- */
+/* ---- text ------------------------------------------------------------------------------ */
 
 static void put_member(struct buf *out, const char *key, const char *value)
 {

@@ -11,9 +11,7 @@
 
 enum { LENGTH_DIGITS = 10, ETAG_HEX = 32 };
 
-/* ---- heads
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- heads ----------------------------------------------------------------------------- */
 
 static const char *allowed_origin(const struct exchange *x)
 {
@@ -90,9 +88,7 @@ static void write_length(struct buf *out, size_t at, size_t length)
         memcpy(out->data + at, text, LENGTH_DIGITS);
 }
 
-/* ---- ETags
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- ETags ----------------------------------------------------------------------------- */
 
 static size_t reserve_etag(struct buf *out)
 {
@@ -134,9 +130,7 @@ static void respond_not_modified(struct exchange *x, const struct response *r, c
     buf_puts(out, "\r\n");
 }
 
-/* ---- whole answers
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- whole answers --------------------------------------------------------------------- */
 
 struct open_answer {
     struct buf *out;
@@ -195,9 +189,7 @@ void respond_bytes(struct exchange *x, const struct response *r, const void *bod
     close_answer(x, r, &a);
 }
 
-/* ---- problems
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- problems -------------------------------------------------------------------------- */
 
 static bool wants_status(const struct exchange *x)
 {
@@ -269,8 +261,7 @@ void respond_problem(struct exchange *x)
     respond_bytes(x, &r, body->data, body->size);
 }
 
-/* ---- the answer of a unary call
- * ------------------------------------------------------------------------------------------- */
+/* ---- the answer of a unary call -------------------------------------------------------- */
 
 static bool find_text(nrpc_slice message, const struct desc_field *f, struct wire_field *out)
 {

@@ -51,9 +51,7 @@ static bool same(struct template_slice a, const char *text, size_t size)
     return a.size == size && (size == 0 || memcmp(a.text, text, size) == 0);
 }
 
-/* ---- compiling
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- compiling ------------------------------------------------------------------------- */
 
 static int resolve_path(struct compiler *c, struct template_slice text, struct route_variable *v)
 {
@@ -302,9 +300,7 @@ const struct route *router_at(const struct router *r, size_t i)
     return r->routes[i];
 }
 
-/* ---- matching
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- matching -------------------------------------------------------------------------- */
 
 struct search {
     struct route_match *match;

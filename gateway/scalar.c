@@ -17,8 +17,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* ---- numbers
- * ---------------------------------------------------------------------------------------------- */
+/* ---- numbers --------------------------------------------------------------------------- */
 
 /* -? int frac? exp?, as RFC 8259 section 6 has it. */
 struct number_parts {
@@ -118,9 +117,7 @@ bool scalar_parse_double(const char *text, size_t size, double *out_value)
     return true;
 }
 
-/* ---- base64
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- base64 ---------------------------------------------------------------------------- */
 
 static int base64_value(char c)
 {
@@ -164,9 +161,7 @@ bool scalar_parse_base64(const char *text, size_t size, struct buf *out)
     return true;
 }
 
-/* ---- time
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- time ------------------------------------------------------------------------------ */
 
 static const int64_t TIMESTAMP_MIN = -62135596800, TIMESTAMP_MAX = 253402300799,
                      DURATION_MAX = 315576000000;
@@ -329,9 +324,7 @@ bool scalar_put_duration(struct buf *b, int64_t seconds, int32_t nanos)
     return true;
 }
 
-/* ---- field masks
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- field masks ----------------------------------------------------------------------- */
 
 bool scalar_put_camel_path(struct buf *b, const char *path, size_t size)
 {
@@ -417,9 +410,7 @@ bool scalar_put_wkt(struct buf *b, enum desc_wkt wkt, const char *text, size_t s
     return true;
 }
 
-/* ---- wire values
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- wire values ----------------------------------------------------------------------- */
 
 static bool put_signed(struct buf *b, enum desc_type type, const char *text, size_t size,
                        bool *out_zero)

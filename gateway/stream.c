@@ -21,9 +21,7 @@ static const char *const content_types[] = { "application/x-ndjson", "text/event
 
 static void on_tick(struct timer *t);
 
-/* ---- choosing
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- choosing -------------------------------------------------------------------------- */
 
 static bool is_http_body(const struct exchange *x)
 {
@@ -85,9 +83,7 @@ bool stream_choose(struct exchange *x)
     return !x->failed;
 }
 
-/* ---- chunks
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- chunks ---------------------------------------------------------------------------- */
 
 /* Opens a chunk whose size is written when it closes; HTTP/1.0 gets the bare bytes. */
 static size_t chunk_open(struct exchange *x, struct buf *out)
@@ -127,9 +123,7 @@ static void put_text(struct exchange *x, const char *text)
     put_chunk(x, text, strlen(text));
 }
 
-/* ---- opening
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- opening --------------------------------------------------------------------------- */
 
 static void open_stream(struct exchange *x, const char *content_type)
 {
@@ -199,9 +193,7 @@ static void on_tick(struct timer *t)
     timer_start(&s->timer, TICK_MS);
 }
 
-/* ---- messages
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* ---- messages -------------------------------------------------------------------------- */
 
 static bool find_number(nrpc_slice message, const struct desc_field *f, uint64_t *out)
 {
@@ -354,9 +346,7 @@ void stream_on_drained(struct exchange *x)
         nrpc_call_want(x->call, owed);
 }
 
-/* ---- the end
- * ------------------------------------------------------------------------------------------------------------------
- */
+/* ---- the end --------------------------------------------------------------------------- */
 
 static void put_last_chunk(struct exchange *x)
 {

@@ -30,9 +30,7 @@ static int fail(struct writer *w, const char *error)
     return NRPC_E_PROTO;
 }
 
-/* ---- scalars
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- scalars --------------------------------------------------------------------------- */
 
 static void put_quoted(struct writer *w, bool negative, uint64_t magnitude)
 {
@@ -137,8 +135,7 @@ static struct wire_field default_of(const struct desc_field *f)
     return (struct wire_field){ .type = (enum wire_type) desc_wire_type(f->type), .data = nothing };
 }
 
-/* ---- the last value of a field in a small message
- * --------------------------------------------------------------- */
+/* ---- the last value of a field in a small message -------------------------------------- */
 
 /* 1: found; 0: absent; negative: malformed.  For the well-known types, whose fields are few. */
 static int last_of(struct writer *w, const uint8_t *data, size_t size, uint32_t number,
@@ -162,8 +159,7 @@ static int last_of_type(struct writer *w, const uint8_t *data, size_t size, uint
     return r > 0 && out->type != type ? fail(w, "a field has another wire type") : r;
 }
 
-/* ---- well-known types
- * ---------------------------------------------------------------------------------------------- */
+/* ---- well-known types ------------------------------------------------------------------ */
 
 static int put_time(struct writer *w, const struct desc_message *m, const uint8_t *data,
                     size_t size)
@@ -329,9 +325,7 @@ static int put_wrapper(struct writer *w, const struct desc_message *m, const uin
     return r < 0 ? r : put_value(w, f, &v);
 }
 
-/* ---- repeated fields
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- repeated fields ------------------------------------------------------------------- */
 
 static int put_list(struct writer *w, const struct desc_field *f, const uint8_t *data,
                     const struct place *p)
@@ -453,9 +447,7 @@ static int put_map(struct writer *w, const struct desc_field *f, const uint8_t *
     return result < 0 ? result : 0;
 }
 
-/* ---- messages
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- messages -------------------------------------------------------------------------- */
 
 static void put_name(struct writer *w, const struct desc_field *f, bool *first)
 {

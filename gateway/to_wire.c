@@ -27,8 +27,7 @@ static bool is_begin(enum json_token token)
     return token == JSON_BEGIN_OBJECT || token == JSON_BEGIN_ARRAY;
 }
 
-/* ---- frames and regions
- * ------------------------------------------------------------------------------------ */
+/* ---- frames and regions ---------------------------------------------------------------- */
 
 /* The reader's depth limit bounds the frames: each is pushed by a '{' or '['. */
 static struct to_wire_frame *push(struct to_wire *t, enum to_wire_kind kind)
@@ -78,9 +77,7 @@ static bool mark(struct to_wire *t, const struct to_wire_frame *f, size_t bit)
     return fresh;
 }
 
-/* ---- values
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- values ---------------------------------------------------------------------------- */
 
 static int expected(struct to_wire *t, const struct value *v, const char *what)
 {
@@ -271,8 +268,7 @@ static int put_field(struct to_wire *t, const struct desc_field *f, const struct
     return WRITTEN;
 }
 
-/* ---- the mask: which leaves the body names
- * ---------------------------------------------------------------------- */
+/* ---- the mask: which leaves the body names --------------------------------------------- */
 
 static void put_mask_path(struct to_wire *t)
 {
@@ -298,9 +294,7 @@ static bool is_inner_node(const struct desc_field *f, const struct value *v)
            f->message->wkt == DESC_PLAIN;
 }
 
-/* ---- tokens
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- tokens ---------------------------------------------------------------------------- */
 
 static int unknown_key(struct to_wire *t, const struct desc_message *m, const char *key,
                        size_t size)
@@ -475,8 +469,7 @@ static int on_end(struct to_wire *t)
     return 0;
 }
 
-/* ---- Any: its type may come last, so the object is kept as text
- * ------------------------------------------------------ */
+/* ---- Any: its type may come last, so the object is kept as text ------------------------ */
 
 static void capture_token(struct to_wire *t, enum json_token token, const char *text, size_t size)
 {
@@ -604,9 +597,7 @@ static int on_token(void *ctx, enum json_token token, const char *text, size_t s
     return on_value(t, &(struct value){ token, text, size });
 }
 
-/* ---- the document
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- the document ---------------------------------------------------------------------- */
 
 static void init(struct to_wire *t, struct buf *out, const struct to_wire_options *o)
 {

@@ -7,13 +7,11 @@
 #include "google/rpc/error_details.pb-c.h"
 #include "tests/unit/gateway/support.h"
 
-*-- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -- -* /
-
 #define METHOD(n, k, in, out)                                                                      \
     {                                                                                              \
         .name = #n, .path = "/foreign.v1.Shelf/" #n, .kind = k, .input = &in, .output = &out       \
     }
-    static const nrpc_method methods[] = {
+static const nrpc_method methods[] = {
     METHOD(GetShelf, NRPC_UNARY, foreign__v1__book_request__descriptor,
            foreign__v1__everything__descriptor),
     METHOD(PutEverything, NRPC_UNARY, foreign__v1__everything__descriptor,

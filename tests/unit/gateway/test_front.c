@@ -17,9 +17,7 @@
 #include "rpc/nrpc.h"
 #include "tests/unit/gateway/foreign_service.h"
 
-/* ---- setting up
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- setting up ------------------------------------------------------------------------ */
 
 static nrpc_server *server;
 static struct gateway gateway;
@@ -115,9 +113,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* ---- a client
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- a client -------------------------------------------------------------------------- */
 
 static int dial(void)
 {
@@ -195,9 +191,7 @@ static void assert_status(struct buf *out, int status)
     assert_memory_equal(buf_str(out), line, strlen(line));
 }
 
-/* ---- tests
- * -----------------------------------------------------------------------------------------------------------------
- */
+/* ---- tests ----------------------------------------------------------------------------- */
 
 struct row {
     const char *method, *path, *headers, *body;

@@ -9,8 +9,7 @@
 #include "rpc/nrpc.h"
 #include "tests/unit/gateway/oracle.h"
 
-/* ---- tokens as text: what the reader saw, written down again
- * --------------------------------------------- */
+/* ---- tokens as text: what the reader saw, written down again --------------------------- */
 
 struct echo {
     struct buf out;
@@ -266,8 +265,7 @@ static void survives_without_memory(void **state)
     }
 }
 
-/* ---- against jansson
- * -------------------------------------------------------------------------------------------- */
+/* ---- against jansson ------------------------------------------------------------------- */
 
 static void generate(uint64_t *rng, struct buf *b, unsigned depth)
 {
@@ -367,8 +365,7 @@ static void agrees_with_jansson(void **state)
     assert_true(taken > 10000 && refused > 10000);
 }
 
-/* ---- the writer and single values
- * ------------------------------------------------------------------------------------ */
+/* ---- the writer and single values ------------------------------------------------------ */
 
 static void writes_numbers_that_read_back(void **state)
 {

@@ -371,8 +371,7 @@ static void reads_any_order_and_refuses_damage(void **state)
     buf_done(&b);
 }
 
-/* ---- random messages
- * -------------------------------------------------------------------------------------------- */
+/* ---- random messages ------------------------------------------------------------------- */
 
 static void put_random(uint64_t *rng, const struct desc_message *m, struct buf *b, unsigned depth);
 
