@@ -1,4 +1,5 @@
-/* event.c — canonical event bytes and the .nvlog container (docs/log-format.md, sections 4 and 7). */
+/* event.c — canonical event bytes and the .nvlog container (docs/log-format.md, sections 4 and 7).
+ */
 #include "server/engine/world.h"
 #include <string.h>
 
@@ -29,11 +30,13 @@ static void write_lists(struct writer *w, const struct nvl_event *e)
         w32(w, e->causes[i].sequence), w8(w, e->causes[i].kind), w16(w, e->causes[i].cell);
     w8(w, e->deltas_count);
     for (unsigned i = 0; i < e->deltas_count; i++)
-        w16(w, e->deltas[i].cell), w16(w, (uint16_t) e->deltas[i].before), w16(w, (uint16_t) e->deltas[i].after);
+        w16(w, e->deltas[i].cell), w16(w, (uint16_t) e->deltas[i].before),
+            w16(w, (uint16_t) e->deltas[i].after);
     w8(w, e->beliefs_count);
     for (unsigned i = 0; i < e->beliefs_count; i++) {
         const struct nvl_belief *b = &e->beliefs[i];
-        w8(w, b->character), w8(w, b->fact), w8(w, b->before), w8(w, b->after), w8(w, b->source), w8(w, b->informant);
+        w8(w, b->character), w8(w, b->fact), w8(w, b->before), w8(w, b->after), w8(w, b->source),
+            w8(w, b->informant);
     }
     w8(w, e->threads_count);
     for (unsigned i = 0; i < e->threads_count; i++)
@@ -47,14 +50,16 @@ size_t nvl_event_encode(const struct nvl_event *e, uint8_t out[static NVL_CANONI
     w8(&w, e->args_count), wbytes(&w, e->args, e->args_count);
     w8(&w, e->place), w32(&w, e->witnesses);
     w16(&w, (uint16_t) e->roll), w16(&w, (uint16_t) e->difficulty), w16(&w, (uint16_t) e->skill);
-    w8(&w, e->tension_before), w8(&w, e->tension), w8(&w, e->tension_target), w8(&w, e->verdict), w8(&w, e->repair);
+    w8(&w, e->tension_before), w8(&w, e->tension), w8(&w, e->tension_target), w8(&w, e->verdict),
+        w8(&w, e->repair);
     w8(&w, e->codes_count), wbytes(&w, e->codes, e->codes_count);
     w16(&w, e->reason), w8(&w, e->goal), w8(&w, e->plan_step), w32(&w, (uint32_t) e->utility);
     for (int i = 0; i < NVL_TERMS; i++)
         w16(&w, (uint16_t) e->terms[i]);
     for (int i = 0; i < 2; i++) {
         const struct nvl_alternative *a = &e->alternatives[i];
-        w16(&w, a->op), w8(&w, a->args_count), wbytes(&w, a->args, a->args_count), w32(&w, (uint32_t) a->utility);
+        w16(&w, a->op), w8(&w, a->args_count), wbytes(&w, a->args, a->args_count),
+            w32(&w, (uint32_t) a->utility);
     }
     write_lists(&w, e);
     if (e->type == NVL_STARTED)
@@ -106,7 +111,8 @@ static void read_lists(struct reader *r, struct nvl_event *e)
     for (unsigned i = 0; i < e->deltas_count; i++) {
         e->deltas[i].cell = (uint16_t) r16(r);
         e->deltas[i].before = (int16_t) r16(r), e->deltas[i].after = (int16_t) r16(r);
-        r->bad |= e->deltas[i].before == e->deltas[i].after || (i > 0 && e->deltas[i - 1].cell >= e->deltas[i].cell);
+        r->bad |= e->deltas[i].before == e->deltas[i].after ||
+                  (i > 0 && e->deltas[i - 1].cell >= e->deltas[i].cell);
     }
     e->beliefs_count = (uint8_t) r8(r, NVL_BELIEFS_MAX);
     for (unsigned i = 0; i < e->beliefs_count; i++) {
@@ -128,17 +134,21 @@ int nvl_event_decode(const void *canonical, size_t size, struct nvl_event *out)
 {
     struct reader r = { canonical, (const uint8_t *) canonical + size, false };
     struct nvl_event e = { .ending = NVL_NONE };
-    e.sequence = le32(take(&r, 4)), e.turn = (uint16_t) r16(&r), e.pass = (uint16_t) r16(&r), e.minute = le32(take(&r, 4));
+    e.sequence = le32(take(&r, 4)), e.turn = (uint16_t) r16(&r), e.pass = (uint16_t) r16(&r),
+    e.minute = le32(take(&r, 4));
     e.type = (uint8_t) r8(&r, NVL_CANCELLED), e.phase = (uint8_t) r8(&r, NVL_RESOLUTION);
-    e.outcome = (uint8_t) r8(&r, NVL_FAIL), e.actor = (uint8_t) r8(&r, 255), e.op = (uint16_t) r16(&r);
+    e.outcome = (uint8_t) r8(&r, NVL_FAIL), e.actor = (uint8_t) r8(&r, 255),
+    e.op = (uint16_t) r16(&r);
     read_args(&r, &e.args_count, e.args);
     e.place = (uint8_t) r8(&r, 255), e.witnesses = le32(take(&r, 4));
     e.roll = (int16_t) r16(&r), e.difficulty = (int16_t) r16(&r), e.skill = (int16_t) r16(&r);
-    e.tension_before = (uint8_t) r8(&r, 100), e.tension = (uint8_t) r8(&r, 100), e.tension_target = (uint8_t) r8(&r, 100);
+    e.tension_before = (uint8_t) r8(&r, 100), e.tension = (uint8_t) r8(&r, 100),
+    e.tension_target = (uint8_t) r8(&r, 100);
     e.verdict = (uint8_t) r8(&r, NVL_LAW_REJECTED), e.repair = (uint8_t) r8(&r, NVL_HESITATE);
     e.codes_count = (uint8_t) r8(&r, NVL_CODES_MAX);
     memcpy(e.codes, take(&r, e.codes_count), e.codes_count);
-    e.reason = (uint16_t) r16(&r), e.goal = (uint8_t) r8(&r, 255), e.plan_step = (uint8_t) r8(&r, 255);
+    e.reason = (uint16_t) r16(&r), e.goal = (uint8_t) r8(&r, 255),
+    e.plan_step = (uint8_t) r8(&r, 255);
     e.utility = (int32_t) le32(take(&r, 4));
     for (int i = 0; i < NVL_TERMS; i++)
         e.terms[i] = (int16_t) r16(&r);
@@ -159,7 +169,8 @@ int nvl_event_decode(const void *canonical, size_t size, struct nvl_event *out)
     *out = e;
     return NVL_OK;
 }
-void nvl_event_hash(const uint8_t previous[SHA256_SIZE], const void *canonical, size_t size, uint8_t out[SHA256_SIZE])
+void nvl_event_hash(const uint8_t previous[SHA256_SIZE], const void *canonical, size_t size,
+                    uint8_t out[SHA256_SIZE])
 {
     uint8_t bytes[SHA256_SIZE + NVL_CANONICAL_MAX];
     size_t n = size < NVL_CANONICAL_MAX ? size : NVL_CANONICAL_MAX;
@@ -168,7 +179,9 @@ void nvl_event_hash(const uint8_t previous[SHA256_SIZE], const void *canonical, 
     sha256_of(bytes, SHA256_SIZE + n, out);
 }
 
-/* --- .nvlog ------------------------------------------------------------------------------------------------ */
+/* --- .nvlog
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static const char log_magic[] = "NVLOG1\r\n";
 static void put_section(struct buf *b, const char *tag, const void *data, size_t size)
@@ -177,7 +190,8 @@ static void put_section(struct buf *b, const char *tag, const void *data, size_t
     put32(b, (uint32_t) size);
     buf_put(b, data, size);
 }
-int nvl_log_begin(struct buf *out, const void *header, size_t header_size, const struct nvl_world *w)
+int nvl_log_begin(struct buf *out, const void *header, size_t header_size,
+                  const struct nvl_world *w)
 {
     struct buf world = { 0 };
     int rc = nvl_world_encode(w, &world);
@@ -195,7 +209,8 @@ int nvl_log_event(struct buf *out, const void *canonical, size_t size)
     put_section(out, "EVNT", canonical, size);
     return out->failed ? NVL_E_NOMEM : NVL_OK;
 }
-int nvl_log_end(struct buf *out, uint32_t events, const uint8_t head[SHA256_SIZE], const uint8_t *story_digest)
+int nvl_log_end(struct buf *out, uint32_t events, const uint8_t head[SHA256_SIZE],
+                const uint8_t *story_digest)
 {
     buf_put(out, "TAIL", 4);
     put32(out, 4 + SHA256_SIZE + 1 + (story_digest != NULL ? SHA256_SIZE : 0));
@@ -226,7 +241,8 @@ int nvl_log_open(const void *bytes, size_t size, struct nvl_log *out)
     if (size < 8 || memcmp(bytes, log_magic, 8) != 0)
         return NVL_E_CORRUPT;
     r.at += 8;
-    if (!next_section(&r, "HEAD", &log.header) || !next_section(&r, "PACK", &log.pack) || !next_section(&r, "WRLD", &log.world))
+    if (!next_section(&r, "HEAD", &log.header) || !next_section(&r, "PACK", &log.pack) ||
+        !next_section(&r, "WRLD", &log.world))
         return NVL_E_CORRUPT;
     log.events.data = r.at;
     while (next_section(&r, "EVNT", &span))
@@ -237,7 +253,8 @@ int nvl_log_open(const void *bytes, size_t size, struct nvl_log *out)
         tail.size != 5u + SHA256_SIZE + (tail.data[4 + SHA256_SIZE] ? SHA256_SIZE : 0u))
         return NVL_E_CORRUPT;
     sha256_of(log.pack.data, log.pack.size, digest);
-    if (log.header.size < 10 + SHA256_SIZE || memcmp(digest, log.header.data + 10, SHA256_SIZE) != 0)
+    if (log.header.size < 10 + SHA256_SIZE ||
+        memcmp(digest, log.header.data + 10, SHA256_SIZE) != 0)
         return NVL_E_CORRUPT;
     log.head = tail.data + 4;
     log.story_digest = tail.data[4 + SHA256_SIZE] ? tail.data + 5 + SHA256_SIZE : NULL;

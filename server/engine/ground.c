@@ -1,5 +1,5 @@
-/* ground.c — what the user wrote, as data: cleaned, cut into words, its noun phrases found.  Nothing of it
- * is ever a rule or a format. */
+/* ground.c — what the user wrote, as data: cleaned, cut into words, its noun phrases found. Nothing
+ * of it is ever a rule or a format. */
 #include "server/engine/world.h"
 #include <stdio.h>
 #include <string.h>
@@ -64,8 +64,9 @@ static const char *skip_braces(const char *p, char open, char close)
 /* Invisible and direction-changing code points. */
 static bool is_control(uint32_t c)
 {
-    return c < 0x20 || (c >= 0x7F && c < 0xA0) || (c >= 0x200B && c <= 0x200F) || (c >= 0x2028 && c <= 0x202E) ||
-           (c >= 0x2060 && c <= 0x206F) || c == 0xFEFF || c >= 0xE0000;
+    return c < 0x20 || (c >= 0x7F && c < 0xA0) || (c >= 0x200B && c <= 0x200F) ||
+           (c >= 0x2028 && c <= 0x202E) || (c >= 0x2060 && c <= 0x206F) || c == 0xFEFF ||
+           c >= 0xE0000;
 }
 /* Length of a token that is no word of prose (an address, an assignment, a path), or 0. */
 static size_t machine_token(const char *p)
@@ -73,7 +74,8 @@ static size_t machine_token(const char *p)
     size_t n = strcspn(p, " \t\r\n");
     bool odd = starts(p, "www.") || starts(p, "javascript:") || starts(p, "data:");
     for (size_t i = 0; i < n; i++)
-        odd |= strchr("\\=|_^~@%$#*`{}<>[]", p[i]) != NULL || (p[i] == ':' && p[i + 1] == '/' && p[i + 2] == '/') ||
+        odd |= strchr("\\=|_^~@%$#*`{}<>[]", p[i]) != NULL ||
+               (p[i] == ':' && p[i + 1] == '/' && p[i + 2] == '/') ||
                (p[i] == '(' && i > 0 && is_letter((unsigned char) p[i - 1]));
     return odd ? n : 0;
 }
@@ -83,7 +85,8 @@ void ground_clean(const char *p, char *out, size_t size)
     bool at_start = true;
     while (*p != 0 && n + 5 < size) {
         const char *from = p;
-        if (*p == '<' && (is_letter((unsigned char) p[1]) || strchr("/!|?", p[1]) != NULL) && p[1] != 0)
+        if (*p == '<' && (is_letter((unsigned char) p[1]) || strchr("/!|?", p[1]) != NULL) &&
+            p[1] != 0)
             p = skip_tag(p);
         else if (*p == '{' || (*p == '$' && p[1] == '{'))
             p = skip_braces(p + (*p == '$'), '{', '}');
@@ -117,9 +120,11 @@ static void stem_of(const char *lower, char out[TOKEN_BYTES])
     memcpy(out, lower, n + 1);
     if (n > 4 && strcmp(lower + n - 3, "ies") == 0)
         memcpy(out + n - 3, "y", 2);
-    else if (n > 4 && (strcmp(lower + n - 4, "ches") == 0 || strcmp(lower + n - 4, "shes") == 0 || strcmp(lower + n - 3, "xes") == 0))
+    else if (n > 4 && (strcmp(lower + n - 4, "ches") == 0 || strcmp(lower + n - 4, "shes") == 0 ||
+                       strcmp(lower + n - 3, "xes") == 0))
         out[n - 2] = 0;
-    else if (n > 3 && lower[n - 1] == 's' && lower[n - 2] != 's' && lower[n - 2] != 'u' && lower[n - 2] != 'i')
+    else if (n > 3 && lower[n - 1] == 's' && lower[n - 2] != 's' && lower[n - 2] != 'u' &&
+             lower[n - 2] != 'i')
         out[n - 1] = 0;
     n = strlen(out);
     if (n > 3 && strcmp(out + n - 2, "'s") == 0)
@@ -152,7 +157,8 @@ static size_t tokenise(const struct nvl_pack *pack, const char *text, struct tok
             stem_of(t->lower, t->stem);
             t->capital = *p >= 'A' && *p <= 'Z';
             t->sentence_start = sentence;
-            const struct pack_word *w = pack_word_find(pack->words, pack->counts[SEC_WORD], t->lower);
+            const struct pack_word *w =
+                pack_word_find(pack->words, pack->counts[SEC_WORD], t->lower);
             if (w == NULL)
                 w = pack_word_find(pack->words, pack->counts[SEC_WORD], t->stem);
             t->kind = w != NULL ? (uint8_t) w->value : is_digit((unsigned char) *p) ? WORD_STOP : 0;
@@ -182,11 +188,13 @@ static bool is_noun(const struct token *t)
         return true;
     if (t->kind != 0)
         return false;
-    return !ends_with(t->lower, "ly") && !ends_with(t->lower, "ed") && !ends_with(t->lower, "ing") && strlen(t->lower) > 2;
+    return !ends_with(t->lower, "ly") && !ends_with(t->lower, "ed") &&
+           !ends_with(t->lower, "ing") && strlen(t->lower) > 2;
 }
 static bool is_modifier(const struct token *t)
 {
-    return t->kind == WORD_QUALITY || (t->kind == 0 && (ends_with(t->lower, "ed") || ends_with(t->lower, "ing")));
+    return t->kind == WORD_QUALITY ||
+           (t->kind == 0 && (ends_with(t->lower, "ed") || ends_with(t->lower, "ing")));
 }
 static void add_noun(struct ground *g, const struct token *t, size_t first, size_t head)
 {
@@ -200,7 +208,8 @@ static void add_noun(struct ground *g, const struct token *t, size_t first, size
         }
         if (n->text[0] != 0)
             strcat(n->text, " ");
-        bool keep = t[i].capital && (!t[i].sentence_start || (i < head && t[i + 1].capital)) && t[i].kind < WORD_STOP;
+        bool keep = t[i].capital && (!t[i].sentence_start || (i < head && t[i + 1].capital)) &&
+                    t[i].kind < WORD_STOP;
         bool part = t[i].capital && i > first && n->proper;
         strcat(n->text, keep || part ? t[i].text : t[i].lower);
         n->proper &= keep || part;
@@ -229,7 +238,8 @@ static void find_nouns(struct ground *g, const struct token *t, size_t count)
             i++;
         size_t head = i;
         if (is_noun(&t[i])) {
-            while (head + 1 < count && !t[head].end_of_phrase && is_noun(&t[head + 1]) && head - i < 2)
+            while (head + 1 < count && !t[head].end_of_phrase && is_noun(&t[head + 1]) &&
+                   head - i < 2)
                 head++;
             size_t before = g->count;
             add_noun(g, t, head - first > 3 ? head - 3 : first, head);
@@ -243,7 +253,8 @@ static void find_nouns(struct ground *g, const struct token *t, size_t count)
             negated = false;
     }
 }
-static void score(const struct nvl_pack *pack, const struct token *t, size_t count, struct ground *g)
+static void score(const struct nvl_pack *pack, const struct token *t, size_t count,
+                  struct ground *g)
 {
     bool negated = false;
     for (size_t i = 0; i < count; i++) {
@@ -260,7 +271,8 @@ static void score(const struct nvl_pack *pack, const struct token *t, size_t cou
         negated &= !t[i].end_of_phrase;
     }
 }
-void ground_read(const struct nvl_pack *pack, const char *setting, const char *scenario, struct ground *out)
+void ground_read(const struct nvl_pack *pack, const char *setting, const char *scenario,
+                 struct ground *out)
 {
     const char *const texts[2] = { scenario, setting };
     char clean[NVL_SCENARIO_MAX * 4 + 8];

@@ -67,12 +67,15 @@ static int check_numbers(const struct field *f, const struct nvl_profile *p)
     for (int i = 0; rc == NVL_OK && i < NVL_DRIVES; i++)
         rc = check_int(f, pack_drive_names[i], p->drives[i], 0, 100);
     if (rc == NVL_OK)
-        rc = check_int(f, "skills", p->skills_count > 1000 ? 1000 : (int32_t) p->skills_count, 0, LIST_MAX);
+        rc = check_int(f, "skills", p->skills_count > 1000 ? 1000 : (int32_t) p->skills_count, 0,
+                       LIST_MAX);
     for (size_t i = 0; rc == NVL_OK && i < p->skills_count; i++)
         if ((rc = check_text(f, "skills", p->skills[i].name, SHORT_MAX)) == NVL_OK)
             rc = check_int(f, "skills", p->skills[i].value, 0, 100);
     if (rc == NVL_OK)
-        rc = check_int(f, "relations", p->relations_count > 1000 ? 1000 : (int32_t) p->relations_count, 0, LIST_MAX);
+        rc =
+            check_int(f, "relations",
+                      p->relations_count > 1000 ? 1000 : (int32_t) p->relations_count, 0, LIST_MAX);
     for (size_t i = 0; rc == NVL_OK && i < p->relations_count; i++) {
         const struct nvl_relation *r = &p->relations[i];
         const int32_t axes[5] = { r->trust, r->affection, r->respect, r->fear, r->debt };
@@ -87,8 +90,12 @@ static int check_profile(const struct field *f, const struct nvl_profile *p)
     const struct {
         const char *name, *text;
         size_t max;
-    } texts[] = { { "id", p->id, ID_MAX },         { "name", p->name, SHORT_MAX },       { "pronouns", p->pronouns, SHORT_MAX },
-                  { "role", p->role, SHORT_MAX },  { "rank", p->rank, SHORT_MAX },       { "faction", p->faction, SHORT_MAX },
+    } texts[] = { { "id", p->id, ID_MAX },
+                  { "name", p->name, SHORT_MAX },
+                  { "pronouns", p->pronouns, SHORT_MAX },
+                  { "role", p->role, SHORT_MAX },
+                  { "rank", p->rank, SHORT_MAX },
+                  { "faction", p->faction, SHORT_MAX },
                   { "voice", p->voice, SHORT_MAX } };
     int rc = NVL_OK;
     for (size_t i = 0; rc == NVL_OK && i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -113,9 +120,11 @@ int nvl_request_check(const struct nvl_request *r, struct nvl_error *err)
         return bad(err, "seed", "must lie in 1..2^53-1");
     if ((unsigned) r->mood >= NVL_MOODS)
         return bad(err, "mood", "must be neutral, dark, hopeful or wry");
-    if (!utf8_valid(setting, strlen(setting)) || utf8_count(setting, strlen(setting)) > NVL_SETTING_MAX)
+    if (!utf8_valid(setting, strlen(setting)) ||
+        utf8_count(setting, strlen(setting)) > NVL_SETTING_MAX)
         return bad(err, "setting", "must be UTF-8 of at most 1000 code points");
-    if (!utf8_valid(scenario, strlen(scenario)) || utf8_count(scenario, strlen(scenario)) > NVL_SCENARIO_MAX)
+    if (!utf8_valid(scenario, strlen(scenario)) ||
+        utf8_count(scenario, strlen(scenario)) > NVL_SCENARIO_MAX)
         return bad(err, "scenario", "must be UTF-8 of at most 5000 code points");
     if (r->cast_count < NVL_CAST_MIN || r->cast_count > NVL_CAST_MAX)
         return bad(err, "cast", "must have 2..6 characters");
@@ -145,7 +154,8 @@ static void put_list(struct buf *b, const struct nvl_strings *list)
 }
 static void put_profile(struct buf *b, const struct nvl_profile *p)
 {
-    const char *const texts[] = { p->id, p->name, p->pronouns, p->role, p->rank, p->faction, p->voice };
+    const char *const texts[] = { p->id,   p->name,    p->pronouns, p->role,
+                                  p->rank, p->faction, p->voice };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         put_str(b, texts[i]);
     put16(b, (unsigned) p->age);
@@ -163,12 +173,13 @@ static void put_profile(struct buf *b, const struct nvl_profile *p)
         put8(b, (uint8_t) r->trust), put8(b, (uint8_t) r->affection), put8(b, (uint8_t) r->respect);
         put8(b, (uint8_t) r->fear), put8(b, (uint8_t) r->debt);
     }
-    const struct nvl_strings *const lists[] = { &p->goals, &p->fears, &p->secrets, &p->vows, &p->items, &p->epithets };
+    const struct nvl_strings *const lists[] = { &p->goals, &p->fears, &p->secrets,
+                                                &p->vows,  &p->items, &p->epithets };
     for (int i = 0; i < 6; i++)
         put_list(b, lists[i]);
 }
-int nvl_header_encode(const struct nvl_request *r, const uint8_t pack_digest[SHA256_SIZE], struct buf *out,
-                      uint8_t out_hash[SHA256_SIZE], struct nvl_error *err)
+int nvl_header_encode(const struct nvl_request *r, const uint8_t pack_digest[SHA256_SIZE],
+                      struct buf *out, uint8_t out_hash[SHA256_SIZE], struct nvl_error *err)
 {
     static const uint8_t none[SHA256_SIZE];
     int rc = nvl_request_check(r, err);
@@ -243,7 +254,8 @@ static void take_list(struct reader *r, struct nvl_strings *out)
 }
 static void take_profile(struct reader *r, struct nvl_profile *p)
 {
-    const char **const texts[] = { &p->id, &p->name, &p->pronouns, &p->role, &p->rank, &p->faction, &p->voice };
+    const char **const texts[] = { &p->id,   &p->name,    &p->pronouns, &p->role,
+                                   &p->rank, &p->faction, &p->voice };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         *texts[i] = take_str(r);
     p->age = (int32_t) le16(take(r, 2));
@@ -265,7 +277,8 @@ static void take_profile(struct reader *r, struct nvl_profile *p)
         relations[i].fear = a[3], relations[i].debt = a[4];
     }
     p->relations = relations, p->relations_count = r->bad ? 0 : n;
-    struct nvl_strings *const lists[] = { &p->goals, &p->fears, &p->secrets, &p->vows, &p->items, &p->epithets };
+    struct nvl_strings *const lists[] = { &p->goals, &p->fears, &p->secrets,
+                                          &p->vows,  &p->items, &p->epithets };
     for (int i = 0; i < 6; i++)
         take_list(r, lists[i]);
 }
@@ -282,7 +295,8 @@ int nvl_header_decode(const void *bytes, size_t size, struct nvl_header **out)
     memcpy(h->pack, take(&r, SHA256_SIZE), SHA256_SIZE);
     memcpy(h->carry, take(&r, SHA256_SIZE), SHA256_SIZE);
     struct nvl_request *q = &h->request;
-    q->seed = le64(take(&r, 8)), q->turns = le16(take(&r, 2)), q->mood = (enum nvl_mood) take(&r, 1)[0];
+    q->seed = le64(take(&r, 8)), q->turns = le16(take(&r, 2)),
+    q->mood = (enum nvl_mood) take(&r, 1)[0];
     q->setting = take_str(&r), q->scenario = take_str(&r);
     size_t n = take(&r, 1)[0];
     struct nvl_profile *cast = take_array(&r, n, sizeof(*cast));

@@ -1,10 +1,11 @@
 /* nvl.h — the simulation engine's public face.  Pure: no I/O, no clock, no globals, no floats.
  *
- * A pack is immutable once made and may be shared by any number of threads.  A world is derived from a
- * pack and a request alone, and is immutable too.  A simulation is used by one thread at a time (any
- * thread); many run side by side over one pack.  Every function that can fail returns an nvl_rc and
- * leaves its out-parameters untouched on error.  The bytes (header, event, pack image, .nvlog) are laid
- * out in docs/log-format.md; whoever reads a log needs that page and nothing from here. */
+ * A pack is immutable once made and may be shared by any number of threads.  A world is derived
+ * from a pack and a request alone, and is immutable too.  A simulation is used by one thread at a
+ * time (any thread); many run side by side over one pack.  Every function that can fail returns an
+ * nvl_rc and leaves its out-parameters untouched on error.  The bytes (header, event, pack image,
+ * .nvlog) are laid out in docs/log-format.md; whoever reads a log needs that page and nothing from
+ * here. */
 #ifndef NVL_H
 #define NVL_H
 #include <stdbool.h>
@@ -20,29 +21,30 @@ enum nvl_rc {
     NVL_OK = 0,
     NVL_E_NOMEM = -1,
     NVL_E_INVALID = -2, /* a request breaks a rule; struct nvl_error says which */
-    NVL_E_PACK = -3,    /* a .tale source does not compile, or an image is damaged or of another version */
+    NVL_E_PACK =
+        -3, /* a .tale source does not compile, or an image is damaged or of another version */
     NVL_E_CORRUPT = -4, /* header, event or .nvlog bytes that no engine wrote */
     NVL_E_ENDED = -5,   /* nvl_turn or nvl_cancel after COMPLETED or CANCELLED */
     NVL_E_SINK = -6,    /* the sink refused an event; the simulation can only be freed */
 };
 
 enum { /* limits; those of the request are the contract's */
-    NVL_CAST_MIN = 2,
-    NVL_CAST_MAX = 6,
-    NVL_TURNS_MAX = 50,
-    NVL_SETTING_MAX = 1000,  /* code points */
-    NVL_SCENARIO_MAX = 5000, /* code points */
-    NVL_TRAITS = 6,
-    NVL_DRIVES = 8,
-    NVL_TERMS = 10,
-    NVL_ARGS_MAX = 6,
-    NVL_CAUSES_MAX = 12,
-    NVL_DELTAS_MAX = 32,
-    NVL_BELIEFS_MAX = 16,
-    NVL_THREADS_MAX = 6,
-    NVL_CODES_MAX = 4,
-    NVL_EVENTS_MAX = 8192,
-    NVL_CANONICAL_MAX = 1024, /* bytes of one canonical event */
+       NVL_CAST_MIN = 2,
+       NVL_CAST_MAX = 6,
+       NVL_TURNS_MAX = 50,
+       NVL_SETTING_MAX = 1000,  /* code points */
+       NVL_SCENARIO_MAX = 5000, /* code points */
+       NVL_TRAITS = 6,
+       NVL_DRIVES = 8,
+       NVL_TERMS = 10,
+       NVL_ARGS_MAX = 6,
+       NVL_CAUSES_MAX = 12,
+       NVL_DELTAS_MAX = 32,
+       NVL_BELIEFS_MAX = 16,
+       NVL_THREADS_MAX = 6,
+       NVL_CODES_MAX = 4,
+       NVL_EVENTS_MAX = 8192,
+       NVL_CANONICAL_MAX = 1024, /* bytes of one canonical event */
 };
 #define NVL_SEED_MAX ((UINT64_C(1) << 53) - 1) /* 1..NVL_SEED_MAX */
 
@@ -54,18 +56,22 @@ struct nvl_error {
     char message[224]; /* one sentence, no newline */
 };
 
-/* --- pack ------------------------------------------------------------------------------------------ */
+/* --- pack
+ * ------------------------------------------------------------------------------------------ */
 
 struct nvl_pack;
 struct nvl_source {
-    const char *path; /* relative, for messages and for the order: sources are compiled sorted by path */
+    const char
+        *path; /* relative, for messages and for the order: sources are compiled sorted by path */
     const char *text; /* UTF-8, need not be NUL-ended */
     size_t size;
 };
-/* A prose statement (say, line, class, …): the engine stores what was written, the narrator reads it. */
+/* A prose statement (say, line, class, …): the engine stores what was written, the narrator reads
+ * it. */
 struct nvl_prose_line {
-    const char *text; /* the line as written, outer blanks off; "#" lines and blank lines are not kept */
-    uint32_t line;    /* in the source */
+    const char
+        *text; /* the line as written, outer blanks off; "#" lines and blank lines are not kept */
+    uint32_t line; /* in the source */
     uint32_t column;
 };
 struct nvl_prose {
@@ -76,22 +82,23 @@ struct nvl_prose {
     uint32_t lines_count;
     const struct nvl_prose_line *lines; /* the indented lines below */
 };
-/* The narrator's check of one prose statement at compile time, called in source order once the world part
- * of the pack is complete (its operators can be looked up).  0, or nonzero with err's line, column and
- * message filled in (file is filled by the caller). */
-typedef int (*nvl_prose_check)(void *ctx, const struct nvl_pack *pack, const struct nvl_prose *prose,
-                               struct nvl_error *err);
+/* The narrator's check of one prose statement at compile time, called in source order once the
+ * world part of the pack is complete (its operators can be looked up).  0, or nonzero with err's
+ * line, column and message filled in (file is filled by the caller). */
+typedef int (*nvl_prose_check)(void *ctx, const struct nvl_pack *pack,
+                               const struct nvl_prose *prose, struct nvl_error *err);
 
-/* Compiles .tale sources.  check may be NULL.  err is filled on NVL_E_PACK.  The pack keeps nothing of
- * the sources.  Free with nvl_pack_free. */
-int nvl_pack_compile(const struct nvl_source *sources, size_t count, nvl_prose_check check, void *ctx,
-                     struct nvl_error *err, struct nvl_pack **out);
+/* Compiles .tale sources.  check may be NULL.  err is filled on NVL_E_PACK.  The pack keeps nothing
+ * of the sources.  Free with nvl_pack_free. */
+int nvl_pack_compile(const struct nvl_source *sources, size_t count, nvl_prose_check check,
+                     void *ctx, struct nvl_error *err, struct nvl_pack **out);
 /* Opens an image; the bytes are copied and every offset in them is checked. */
 int nvl_pack_open(const void *image, size_t size, struct nvl_error *err, struct nvl_pack **out);
-const uint8_t *nvl_pack_image(const struct nvl_pack *pack, size_t *out_size); /* lives as long as the pack */
-const uint8_t *nvl_pack_digest(const struct nvl_pack *pack);                  /* SHA-256 of the image */
-const char *nvl_pack_name(const struct nvl_pack *pack);                       /* "core" */
-void nvl_pack_free(struct nvl_pack *pack);                                    /* NULL is fine */
+const uint8_t *nvl_pack_image(const struct nvl_pack *pack,
+                              size_t *out_size);             /* lives as long as the pack */
+const uint8_t *nvl_pack_digest(const struct nvl_pack *pack); /* SHA-256 of the image */
+const char *nvl_pack_name(const struct nvl_pack *pack);      /* "core" */
+void nvl_pack_free(struct nvl_pack *pack);                   /* NULL is fine */
 
 size_t nvl_pack_prose_count(const struct nvl_pack *pack);
 const struct nvl_prose *nvl_pack_prose(const struct nvl_pack *pack, size_t i);
@@ -102,8 +109,9 @@ enum nvl_sort {
     NVL_SORT_PLACE, /* 0 is where the cast starts */
     NVL_SORT_LINK,  /* a way between two places */
     NVL_SORT_ITEM,
-    NVL_SORT_FACT, /* propositions somebody may know: the frame's, then one secret per cast member */
-    NVL_SORT_CLUE, /* traces that tell of a fact */
+    NVL_SORT_FACT,  /* propositions somebody may know: the frame's, then one secret per cast member
+                     */
+    NVL_SORT_CLUE,  /* traces that tell of a fact */
     NVL_SORT_MOTIF, /* words of the user that take part as things spoken of and recalled */
     NVL_SORTS,
 };
@@ -111,7 +119,8 @@ enum nvl_op_kind { NVL_OP_ACTION, NVL_OP_REACTION, NVL_OP_SPEECH, NVL_OP_THOUGHT
 struct nvl_op_param {
     const char *name; /* "A" */
     uint8_t sort;     /* enum nvl_sort */
-    bool hidden;      /* bound by the world when the act is judged, not by the actor: what a search finds */
+    bool hidden; /* bound by the world when the act is judged, not by the actor: what a search finds
+                  */
 };
 struct nvl_op_info {
     const char *name;   /* "seal" */
@@ -120,8 +129,9 @@ struct nvl_op_info {
     enum nvl_op_kind kind;
     uint8_t params_count; /* params[0] is the actor, except for incidents of the world */
     struct nvl_op_param params[NVL_ARGS_MAX];
-    uint8_t outcomes; /* bit per enum nvl_outcome that can happen */
-    const char *plain[5]; /* the plain line per outcome, "{A} seals {L}; it holds."; NULL if it cannot happen */
+    uint8_t outcomes;     /* bit per enum nvl_outcome that can happen */
+    const char *plain[5]; /* the plain line per outcome, "{A} seals {L}; it holds."; NULL if it
+                             cannot happen */
 };
 size_t nvl_pack_op_count(const struct nvl_pack *pack);
 int nvl_pack_op_find(const struct nvl_pack *pack, const char *name); /* index, or -1 */
@@ -129,19 +139,39 @@ void nvl_pack_op(const struct nvl_pack *pack, size_t op, struct nvl_op_info *out
 int nvl_pack_fluent_find(const struct nvl_pack *pack, const char *name); /* index, or -1 */
 size_t nvl_pack_fluent_count(const struct nvl_pack *pack);
 const char *nvl_pack_fluent_name(const struct nvl_pack *pack, size_t fluent);
-/* Names of frames, truths, endings, facts, clues and genres, for checks of prose that mentions them. */
-enum nvl_name_kind { NVL_NAME_FRAME, NVL_NAME_TRUTH, NVL_NAME_ENDING, NVL_NAME_FACT, NVL_NAME_CLUE,
-                     NVL_NAME_GENRE };
+/* Names of frames, truths, endings, facts, clues and genres, for checks of prose that mentions
+ * them. */
+enum nvl_name_kind {
+    NVL_NAME_FRAME,
+    NVL_NAME_TRUTH,
+    NVL_NAME_ENDING,
+    NVL_NAME_FACT,
+    NVL_NAME_CLUE,
+    NVL_NAME_GENRE
+};
 size_t nvl_pack_name_count(const struct nvl_pack *pack, enum nvl_name_kind kind);
 const char *nvl_pack_name_at(const struct nvl_pack *pack, enum nvl_name_kind kind, size_t i);
 
-/* --- request and header ------------------------------------------------------------------------------ */
+/* --- request and header
+ * ------------------------------------------------------------------------------ */
 
 enum nvl_trait { /* 0..100 */
-    NVL_OPENNESS, NVL_CONSCIENTIOUSNESS, NVL_EXTRAVERSION, NVL_AGREEABLENESS, NVL_NEUROTICISM, NVL_HONESTY,
+                 NVL_OPENNESS,
+                 NVL_CONSCIENTIOUSNESS,
+                 NVL_EXTRAVERSION,
+                 NVL_AGREEABLENESS,
+                 NVL_NEUROTICISM,
+                 NVL_HONESTY,
 };
 enum nvl_drive { /* 0..100 */
-    NVL_SAFETY, NVL_BELONGING, NVL_DUTY, NVL_CURIOSITY, NVL_STATUS, NVL_CARE, NVL_AUTONOMY, NVL_GAIN,
+                 NVL_SAFETY,
+                 NVL_BELONGING,
+                 NVL_DUTY,
+                 NVL_CURIOSITY,
+                 NVL_STATUS,
+                 NVL_CARE,
+                 NVL_AUTONOMY,
+                 NVL_GAIN,
 };
 enum nvl_mood { NVL_MOOD_NEUTRAL, NVL_MOOD_DARK, NVL_MOOD_HOPEFUL, NVL_MOOD_WRY, NVL_MOODS };
 struct nvl_skill {
@@ -156,8 +186,8 @@ struct nvl_strings {
     const char *const *items;
     size_t count;
 };
-/* All strings UTF-8, NUL-ended, NULL reads as "".  Limits: id 63 bytes, other short strings 120 bytes,
- * strings in lists 400 bytes, 32 entries per list; longer is NVL_E_INVALID. */
+/* All strings UTF-8, NUL-ended, NULL reads as "".  Limits: id 63 bytes, other short strings 120
+ * bytes, strings in lists 400 bytes, 32 entries per list; longer is NVL_E_INVALID. */
 struct nvl_profile {
     const char *id;       /* "pilot" */
     const char *name;     /* "Alex Chen"; empty: made from the id */
@@ -176,16 +206,17 @@ struct nvl_profile {
     struct nvl_strings goals, fears, secrets, vows, items, epithets;
 };
 struct nvl_request {
-    uint32_t turns;       /* 1..50 */
-    uint64_t seed;        /* 1..NVL_SEED_MAX */
+    uint32_t turns; /* 1..50 */
+    uint64_t seed;  /* 1..NVL_SEED_MAX */
     enum nvl_mood mood;
-    const char *setting;  /* NFC */
-    const char *scenario; /* NFC */
+    const char *setting;            /* NFC */
+    const char *scenario;           /* NFC */
     const struct nvl_profile *cast; /* 2..6, ids unique */
     size_t cast_count;
     const uint8_t *carry_digest; /* 32 bytes of the chapter before, or NULL */
 };
-int nvl_mood_parse(const char *name, enum nvl_mood *out); /* "" is neutral; NVL_E_INVALID else unknown */
+int nvl_mood_parse(const char *name,
+                   enum nvl_mood *out); /* "" is neutral; NVL_E_INVALID else unknown */
 
 /* Checks the request against every rule; err (may be NULL) names the field. */
 int nvl_request_check(const struct nvl_request *request, struct nvl_error *err);
@@ -200,34 +231,42 @@ const uint8_t *nvl_header_pack_digest(const struct nvl_header *header);
 uint32_t nvl_header_abi(const struct nvl_header *header);
 void nvl_header_free(struct nvl_header *header);
 
-/* --- world: what a request means in a pack ------------------------------------------------------------ */
+/* --- world: what a request means in a pack
+ * ------------------------------------------------------------ */
 
 struct nvl_entity {
-    const char *id;       /* stable, lower_snake: "pilot", "dock", "key_1"; cast: the profile's id */
-    const char *name;     /* as told: "Alex Chen", "the dock", "a plasma cutter" without its article */
-    const char *brief;    /* "Alex", "dock", "cutter" */
-    const char *kind;     /* place, item, clue class: "dock", "tool", … ; people: role; facts: "truth", "secret" */
+    const char *id;    /* stable, lower_snake: "pilot", "dock", "key_1"; cast: the profile's id */
+    const char *name;  /* as told: "Alex Chen", "the dock", "a plasma cutter" without its article */
+    const char *brief; /* "Alex", "dock", "cutter" */
+    const char *kind; /* place, item, clue class: "dock", "tool", … ; people: role; facts: "truth",
+                         "secret" */
     const char *pronouns; /* people: he, she, they, it; else "it" */
-    const char *detail;   /* facts: the proposition as a clause; clues: what is seen; people: rank; else "" */
-    bool proper;          /* a proper noun: no article */
+    const char *
+        detail; /* facts: the proposition as a clause; clues: what is seen; people: rank; else "" */
+    bool proper; /* a proper noun: no article */
     bool plural;
-    bool from_user;       /* made of the words of setting or scenario */
-    int16_t owner;        /* secret: cast index; clue: its fact; else -1 */
+    bool from_user; /* made of the words of setting or scenario */
+    int16_t owner;  /* secret: cast index; clue: its fact; else -1 */
 };
 struct nvl_world; /* immutable; may be shared by threads */
 /* Derives the world: grounds the text, draws frame, genre, truth and map.  err may be NULL. */
-int nvl_world_open(const struct nvl_pack *pack, const struct nvl_request *request, struct nvl_error *err,
-                   struct nvl_world **out);
+int nvl_world_open(const struct nvl_pack *pack, const struct nvl_request *request,
+                   struct nvl_error *err, struct nvl_world **out);
 void nvl_world_free(struct nvl_world *world);
 const struct nvl_pack *nvl_world_pack(const struct nvl_world *world);
 size_t nvl_world_count(const struct nvl_world *world, enum nvl_sort sort);
-size_t nvl_world_cast_count(const struct nvl_world *world); /* characters of the request come first */
-const struct nvl_entity *nvl_world_entity(const struct nvl_world *world, enum nvl_sort sort, size_t i);
-const struct nvl_profile *nvl_world_profile(const struct nvl_world *world, size_t cast); /* a copy it owns */
+size_t
+nvl_world_cast_count(const struct nvl_world *world); /* characters of the request come first */
+const struct nvl_entity *nvl_world_entity(const struct nvl_world *world, enum nvl_sort sort,
+                                          size_t i);
+const struct nvl_profile *nvl_world_profile(const struct nvl_world *world,
+                                            size_t cast); /* a copy it owns */
 const char *nvl_world_frame(const struct nvl_world *world);
-const char *nvl_world_truth(const struct nvl_world *world); /* hidden: only for FULL views and the narrator */
+const char *
+nvl_world_truth(const struct nvl_world *world); /* hidden: only for FULL views and the narrator */
 const char *nvl_world_genre(const struct nvl_world *world);
-const char *nvl_world_locale(const struct nvl_world *world);   /* proper name of the place the call comes from */
+const char *
+nvl_world_locale(const struct nvl_world *world); /* proper name of the place the call comes from */
 const char *nvl_world_question(const struct nvl_world *world); /* the frame's question */
 enum nvl_mood nvl_world_mood(const struct nvl_world *world);
 uint32_t nvl_world_turns(const struct nvl_world *world);
@@ -253,28 +292,59 @@ int nvl_world_cell_info(const struct nvl_world *world, size_t cell, struct nvl_c
 /* The world section of a log: entity counts, names, initial state. */
 int nvl_world_encode(const struct nvl_world *world, struct buf *out);
 
-/* --- events -------------------------------------------------------------------------------------------- */
+/* --- events
+ * -------------------------------------------------------------------------------------------- */
 
 enum nvl_event_type { /* numbers are the contract's */
-    NVL_STARTED = 1, NVL_INCIDENT, NVL_ACTION, NVL_REACTION, NVL_SPEECH, NVL_THOUGHT, NVL_REJECTED,
-    NVL_INTERVENTION, NVL_FORKED, NVL_COMPLETED, NVL_FAILED, NVL_CANCELLED,
+                      NVL_STARTED = 1,
+                      NVL_INCIDENT,
+                      NVL_ACTION,
+                      NVL_REACTION,
+                      NVL_SPEECH,
+                      NVL_THOUGHT,
+                      NVL_REJECTED,
+                      NVL_INTERVENTION,
+                      NVL_FORKED,
+                      NVL_COMPLETED,
+                      NVL_FAILED,
+                      NVL_CANCELLED,
 };
 enum nvl_outcome { NVL_NO_OUTCOME, NVL_CRITICAL, NVL_DONE, NVL_PARTIAL, NVL_FAIL };
-enum nvl_phase { NVL_NO_PHASE, NVL_SETUP, NVL_COMPLICATION, NVL_CRISIS, NVL_CLIMAX, NVL_RESOLUTION };
-enum nvl_cause_kind { NVL_ENABLES = 1, NVL_MOTIVATES, NVL_INFORMS, NVL_REACTS, NVL_PREVENTS,
-                      NVL_FORESHADOWS, NVL_BY_INTERVENTION };
+enum nvl_phase {
+    NVL_NO_PHASE,
+    NVL_SETUP,
+    NVL_COMPLICATION,
+    NVL_CRISIS,
+    NVL_CLIMAX,
+    NVL_RESOLUTION
+};
+enum nvl_cause_kind {
+    NVL_ENABLES = 1,
+    NVL_MOTIVATES,
+    NVL_INFORMS,
+    NVL_REACTS,
+    NVL_PREVENTS,
+    NVL_FORESHADOWS,
+    NVL_BY_INTERVENTION
+};
 enum nvl_verdict { NVL_VALID = 1, NVL_REPAIRED, NVL_LAW_REJECTED };
 enum nvl_repair { NVL_NO_REPAIR, NVL_REBIND, NVL_LOWER, NVL_SIBLING, NVL_NEXT, NVL_HESITATE };
 enum nvl_belief_level { NVL_UNKNOWN, NVL_SUSPECTS, NVL_BELIEVES, NVL_DISBELIEVES };
 enum nvl_belief_source { NVL_SAW = 1, NVL_HEARD, NVL_TRACE, NVL_INFERRED, NVL_KNEW };
 enum nvl_thread_change { NVL_THREAD_OPENED = 1, NVL_THREAD_ADVANCED, NVL_THREAD_CLOSED };
-enum { NVL_ACTOR_WORLD = 254, NVL_ACTOR_DIRECTOR = 255, NVL_NONE = 255, NVL_NO_CELL = 0xFFFF,
-       NVL_NO_OP = 0xFFFF };
+enum {
+    NVL_ACTOR_WORLD = 254,
+    NVL_ACTOR_DIRECTOR = 255,
+    NVL_NONE = 255,
+    NVL_NO_CELL = 0xFFFF,
+    NVL_NO_OP = 0xFFFF
+};
 
 struct nvl_cause {
-    uint32_t sequence; /* of an earlier event; STARTED (1) stands for what was so from the beginning */
-    uint8_t kind;      /* enum nvl_cause_kind */
-    uint16_t cell;     /* the cell that carried it, or NVL_NO_CELL */
+    uint32_t
+        sequence;  /* of an earlier event; STARTED (1) stands for what was so from the beginning */
+    uint8_t kind;  /* enum nvl_cause_kind */
+    uint16_t cell; /* the cell that carried it, or NVL_NO_CELL */
 };
 struct nvl_delta {
     uint16_t cell;
@@ -306,10 +376,12 @@ struct nvl_event {
     uint8_t actor; /* character index, NVL_ACTOR_WORLD or NVL_ACTOR_DIRECTOR */
     uint16_t op;   /* operator index, or NVL_NO_OP */
     uint8_t args_count;
-    uint8_t args[NVL_ARGS_MAX]; /* entity indices; sorts are the operator's; args[0] is the actor; NVL_NONE: unbound */
+    uint8_t args[NVL_ARGS_MAX]; /* entity indices; sorts are the operator's; args[0] is the actor;
+                                   NVL_NONE: unbound */
     uint8_t place;              /* where it happened, or NVL_NONE */
     uint32_t witnesses;         /* bit per character who perceived it */
-    int16_t roll, difficulty, skill; /* d100 1..100; roll 0: none was needed.  chance = skill + 50 - difficulty */
+    int16_t roll, difficulty,
+        skill; /* d100 1..100; roll 0: none was needed.  chance = skill + 50 - difficulty */
     uint8_t tension_before, tension, tension_target; /* 0..100 */
     uint8_t verdict, repair;
     uint8_t codes_count;
@@ -340,37 +412,45 @@ void nvl_event_hash(const uint8_t previous[SHA256_SIZE], const void *canonical, 
 
 /* Names.  All return static or world-owned strings; "" for what is out of range. */
 const char *nvl_event_op_name(const struct nvl_world *world, const struct nvl_event *event);
-enum nvl_sort nvl_event_arg_sort(const struct nvl_world *world, const struct nvl_event *event, size_t arg);
-const char *nvl_event_actor_id(const struct nvl_world *world, const struct nvl_event *event); /* or "world", "director" */
+enum nvl_sort nvl_event_arg_sort(const struct nvl_world *world, const struct nvl_event *event,
+                                 size_t arg);
+const char *nvl_event_actor_id(const struct nvl_world *world,
+                               const struct nvl_event *event); /* or "world", "director" */
 const char *nvl_entity_id(const struct nvl_world *world, enum nvl_sort sort, unsigned i);
-const char *nvl_beat_name(const struct nvl_world *world, const struct nvl_event *event); /* "complication" … */
+const char *nvl_beat_name(const struct nvl_world *world,
+                          const struct nvl_event *event); /* "complication" … */
 const char *nvl_thread_name(const struct nvl_world *world, unsigned thread);
 const char *nvl_ending_name(const struct nvl_world *world, unsigned ending);
 const char *nvl_goal_name(const struct nvl_world *world, unsigned goal);
-const char *nvl_term_name(unsigned term); /* goal, drive, trait, emotion, relation, norm, director, cost, novelty, luck */
+const char *nvl_term_name(
+    unsigned term); /* goal, drive, trait, emotion, relation, norm, director, cost, novelty, luck */
 const char *nvl_phase_name(unsigned phase);
 const char *nvl_outcome_name(unsigned outcome);
 const char *nvl_cause_kind_name(unsigned kind);
 const char *nvl_repair_name(unsigned repair);
 const char *nvl_source_name(unsigned belief_source);
 void nvl_law_code(unsigned code, char out[static 8]); /* "E003.1" */
-/* Appends a readable form of a cell: "at(pilot)"; of a cause: "at(pilot)"; of a verdict: a sentence. */
+/* Appends a readable form of a cell: "at(pilot)"; of a cause: "at(pilot)"; of a verdict: a
+ * sentence. */
 void nvl_cell_text(const struct nvl_world *world, unsigned cell, struct buf *out);
 void nvl_law_text(const struct nvl_world *world, const struct nvl_event *event, struct buf *out);
-/* Appends one plain line for an event, names and pronouns right, with the closing full stop.  spoilers:
- * hidden things may be named. */
-void nvl_event_text(const struct nvl_world *world, const struct nvl_event *event, bool spoilers, struct buf *out);
+/* Appends one plain line for an event, names and pronouns right, with the closing full stop.
+ * spoilers: hidden things may be named. */
+void nvl_event_text(const struct nvl_world *world, const struct nvl_event *event, bool spoilers,
+                    struct buf *out);
 
-/* --- simulation ---------------------------------------------------------------------------------------- */
+/* --- simulation
+ * ---------------------------------------------------------------------------------------- */
 
-/* Called for each event in order; bytes and event live for the call.  Nonzero refuses (NVL_E_SINK). */
-typedef int (*nvl_sink)(void *ctx, const struct nvl_event *event, const uint8_t *canonical, size_t size,
-                        const uint8_t hash[SHA256_SIZE]);
+/* Called for each event in order; bytes and event live for the call.  Nonzero refuses (NVL_E_SINK).
+ */
+typedef int (*nvl_sink)(void *ctx, const struct nvl_event *event, const uint8_t *canonical,
+                        size_t size, const uint8_t hash[SHA256_SIZE]);
 struct nvl_sim;
 /* Grounds the request and plays turn 0: STARTED goes through sink.  The pack must outlive the
  * simulation; the request need not.  Re-running from the same request gives the same bytes. */
-int nvl_open(const struct nvl_pack *pack, const struct nvl_request *request, nvl_sink sink, void *ctx,
-             struct nvl_error *err, struct nvl_sim **out);
+int nvl_open(const struct nvl_pack *pack, const struct nvl_request *request, nvl_sink sink,
+             void *ctx, struct nvl_error *err, struct nvl_sim **out);
 /* One turn.  The last one ends with COMPLETED; after that NVL_E_ENDED. */
 int nvl_turn(struct nvl_sim *sim, nvl_sink sink, void *ctx);
 /* Ends it between two turns with CANCELLED. */
@@ -378,17 +458,20 @@ int nvl_cancel(struct nvl_sim *sim, nvl_sink sink, void *ctx);
 const uint8_t *nvl_head(const struct nvl_sim *sim); /* hash of the last event */
 uint32_t nvl_last_sequence(const struct nvl_sim *sim);
 uint32_t nvl_turns_done(const struct nvl_sim *sim);
-bool nvl_ended(const struct nvl_sim *sim);                /* COMPLETED or CANCELLED */
-uint32_t nvl_progress(const struct nvl_sim *sim);         /* 0..100; 100 only when completed */
-const struct nvl_world *nvl_sim_world(const struct nvl_sim *sim); /* lives as long as the simulation */
-const int16_t *nvl_sim_state(const struct nvl_sim *sim);          /* nvl_world_cells values, as of now */
+bool nvl_ended(const struct nvl_sim *sim);        /* COMPLETED or CANCELLED */
+uint32_t nvl_progress(const struct nvl_sim *sim); /* 0..100; 100 only when completed */
+const struct nvl_world *
+nvl_sim_world(const struct nvl_sim *sim);                /* lives as long as the simulation */
+const int16_t *nvl_sim_state(const struct nvl_sim *sim); /* nvl_world_cells values, as of now */
 void nvl_free(struct nvl_sim *sim);
 
-/* --- .nvlog -------------------------------------------------------------------------------------------- */
+/* --- .nvlog
+ * -------------------------------------------------------------------------------------------- */
 
-/* A log as one file.  Writing appends to out, so that it can be sent piece by piece: begin, then every
- * event in order, then end. */
-int nvl_log_begin(struct buf *out, const void *header, size_t header_size, const struct nvl_world *world);
+/* A log as one file.  Writing appends to out, so that it can be sent piece by piece: begin, then
+ * every event in order, then end. */
+int nvl_log_begin(struct buf *out, const void *header, size_t header_size,
+                  const struct nvl_world *world);
 int nvl_log_event(struct buf *out, const void *canonical, size_t size);
 /* story_digest: 32 bytes, or NULL when no story has been told. */
 int nvl_log_end(struct buf *out, uint32_t events, const uint8_t head[SHA256_SIZE],

@@ -1,5 +1,5 @@
-/* pack.c — opening an image: every offset, count and byte code is checked once, so that nothing that runs
- * later has to. */
+/* pack.c — opening an image: every offset, count and byte code is checked once, so that nothing
+ * that runs later has to. */
 #include "server/engine/pack.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,16 +14,37 @@ const struct pack_section_info pack_sections[SECTIONS] = {
     { "WORD", 8 },  { "SKIL", 8 },  { "TAGS", 8 },  { "RANK", 8 },   { "THRD", 4 },  { "PROS", 24 },
     { "PRLN", 12 },
 };
-const char *const pack_sort_names[NVL_SORTS] = { "number", "char", "place", "link", "item", "fact", "clue", "motif" };
-const char *const pack_phase_names[6] = { "", "setup", "complication", "crisis", "climax", "resolution" };
-const char *const pack_trait_names[NVL_TRAITS] = { "openness", "conscientiousness", "extraversion",
-                                                   "agreeableness", "neuroticism", "honesty" };
-const char *const pack_drive_names[NVL_DRIVES] = { "safety", "belonging", "duty", "curiosity",
-                                                   "status", "care", "autonomy", "gain" };
-const char *const pack_emotion_names[PACK_EMOTIONS] = { "stress", "fear", "guilt", "anger", "hope", "grief" };
-static const char *const known_names[KNOWN_COUNT] = {
-    "at",       "awake", "comm",  "holder",   "lies", "end_a",     "end_b",    "trace_at",
-    "knows",    "trust", "standing", "open",  "clue_fact", "clue_alt", "fact_true", "secret_of",
+const char *const pack_sort_names[NVL_SORTS] = { "number", "char", "place", "link",
+                                                 "item",   "fact", "clue",  "motif" };
+const char *const pack_phase_names[6] = { "",       "setup",  "complication",
+                                          "crisis", "climax", "resolution" };
+const char *const pack_trait_names[NVL_TRAITS] = { "openness",     "conscientiousness",
+                                                   "extraversion", "agreeableness",
+                                                   "neuroticism",  "honesty" };
+const char *const pack_drive_names[NVL_DRIVES] = { "safety", "belonging", "duty",     "curiosity",
+                                                   "status", "care",      "autonomy", "gain" };
+const char *const pack_emotion_names[PACK_EMOTIONS] = { "stress", "fear", "guilt",
+                                                        "anger",  "hope", "grief" };
+static const struct {
+    const char *name;
+    uint8_t sorts[2], value;
+} known_fluents[KNOWN_COUNT] = {
+    [KNOWN_AT] = { "at", { NVL_SORT_CHAR }, NVL_SORT_PLACE },
+    [KNOWN_AWAKE] = { "awake", { NVL_SORT_CHAR }, 0 },
+    [KNOWN_COMM] = { "comm", { NVL_SORT_CHAR }, 0 },
+    [KNOWN_HOLDER] = { "holder", { NVL_SORT_ITEM }, NVL_SORT_CHAR },
+    [KNOWN_LIES] = { "lies", { NVL_SORT_ITEM }, NVL_SORT_PLACE },
+    [KNOWN_END_A] = { "end_a", { NVL_SORT_LINK }, NVL_SORT_PLACE },
+    [KNOWN_END_B] = { "end_b", { NVL_SORT_LINK }, NVL_SORT_PLACE },
+    [KNOWN_TRACE_AT] = { "trace_at", { NVL_SORT_CLUE }, NVL_SORT_PLACE },
+    [KNOWN_KNOWS] = { "knows", { NVL_SORT_CHAR, NVL_SORT_FACT }, 0 },
+    [KNOWN_TRUST] = { "trust", { NVL_SORT_CHAR, NVL_SORT_CHAR }, 0 },
+    [KNOWN_STANDING] = { "standing", { NVL_SORT_CHAR }, 0 },
+    [KNOWN_OPEN] = { "open", { NVL_SORT_LINK }, 0 },
+    [KNOWN_CLUE_FACT] = { "clue_fact", { NVL_SORT_CLUE }, NVL_SORT_FACT },
+    [KNOWN_CLUE_ALT] = { "clue_alt", { NVL_SORT_CLUE }, NVL_SORT_FACT },
+    [KNOWN_FACT_TRUE] = { "fact_true", { NVL_SORT_FACT }, 0 },
+    [KNOWN_SECRET_OF] = { "secret_of", { NVL_SORT_FACT }, NVL_SORT_CHAR },
 };
 
 void put8(struct buf *b, unsigned v)
@@ -82,7 +103,8 @@ static void range_within(struct opening *o, uint64_t first, uint64_t count, uint
         o->bad = true;
 }
 
-/* Walks one expression: known operations, operands inside, a stack that never under- or overflows. */
+/* Walks one expression: known operations, operands inside, a stack that never under- or overflows.
+ */
 static uint8_t code_check(struct opening *o, uint32_t at, unsigned params)
 {
     const uint8_t *c = o->pack->code;
@@ -112,7 +134,8 @@ static uint8_t code_check(struct opening *o, uint32_t at, unsigned params)
                 o->bad = true;
                 return 0;
             }
-            pops = (o->pack->fluents[le16(c + at)].sorts[0] != 0) + (o->pack->fluents[le16(c + at)].sorts[1] != 0);
+            pops = (o->pack->fluents[le16(c + at)].sorts[0] != 0) +
+                   (o->pack->fluents[le16(c + at)].sorts[1] != 0);
             at += 2;
             break;
         case CODE_NOW:
@@ -124,8 +147,8 @@ static uint8_t code_check(struct opening *o, uint32_t at, unsigned params)
             pops = 1;
             break;
         default:
-            if (!((op >= CODE_ADD && op <= CODE_MAX) || (op >= CODE_EQ && op <= CODE_GE) || op == CODE_AND ||
-                  op == CODE_OR)) {
+            if (!((op >= CODE_ADD && op <= CODE_MAX) || (op >= CODE_EQ && op <= CODE_GE) ||
+                  op == CODE_AND || op == CODE_OR)) {
                 o->bad = true;
                 return 0;
             }
@@ -151,9 +174,11 @@ static void open_fluents(struct opening *o)
         f->name = str_at(o, r);
         memcpy(f->sorts, r + 4, 2);
         f->value_sort = r[6], f->see = r[7], f->flags = r[8], f->law = r[9];
-        f->min = le16s(r + 10), f->max = le16s(r + 12), f->init = le16s(r + 14), f->assume = le16s(r + 16);
-        o->bad |= f->sorts[0] >= NVL_SORTS || f->sorts[1] >= NVL_SORTS || f->value_sort >= NVL_SORTS ||
-                  f->see > SEE_NEVER || (f->sorts[0] == 0 && f->sorts[1] != 0);
+        f->min = le16s(r + 10), f->max = le16s(r + 12), f->init = le16s(r + 14),
+        f->assume = le16s(r + 16);
+        o->bad |= f->sorts[0] >= NVL_SORTS || f->sorts[1] >= NVL_SORTS ||
+                  f->value_sort >= NVL_SORTS || f->see > SEE_NEVER ||
+                  (f->sorts[0] == 0 && f->sorts[1] != 0);
     }
 }
 static void open_effects(struct opening *o)
@@ -164,13 +189,15 @@ static void open_effects(struct opening *o)
         struct pack_effect *e = &p->effects[i];
         e->fluent = (uint16_t) le16(r);
         e->operation = r[2], e->over = r[3];
-        e->args[0] = le32(r + 4), e->args[1] = le32(r + 8), e->value = le32(r + 12), e->guard = le32(r + 16);
+        e->args[0] = le32(r + 4), e->args[1] = le32(r + 8), e->value = le32(r + 12),
+        e->guard = le32(r + 16);
         index_below(o, e->fluent, p->counts[SEC_FLUE]);
         o->bad |= e->operation > 2 || e->over > 2 || e->value == 0;
         if (o->bad)
             return;
         const struct pack_fluent *f = &p->fluents[e->fluent];
-        o->bad |= (f->sorts[0] != 0) != (e->args[0] != 0 || e->over != 0) || (f->sorts[1] != 0) != (e->args[1] != 0);
+        o->bad |= (f->sorts[0] != 0) != (e->args[0] != 0 || e->over != 0) ||
+                  (f->sorts[1] != 0) != (e->args[1] != 0);
     }
 }
 static void open_op_codes(struct opening *o, struct pack_op *op)
@@ -211,6 +238,10 @@ static void open_op(struct opening *o, struct pack_op *op, const uint8_t *r)
         return;
     op->params = p->params + le32(r + 8);
     op->conds = p->conds + le32(r + 16);
+    unsigned hidden = 0;
+    for (unsigned i = 0; i < op->params_count; i++)
+        hidden += op->params[i].hidden;
+    o->bad |= hidden > 2;
     op->conds_count = (uint16_t) le16(r + 20), op->source = r[22], op->beats = r[23];
     op->skill = le32(r + 24), op->difficulty = le32(r + 28);
     for (unsigned k = 0; k < 4; k++) {
@@ -225,7 +256,8 @@ static void open_op(struct opening *o, struct pack_op *op, const uint8_t *r)
     range_within(o, op->toward_first, op->toward_count, p->counts[SEC_TOWA]);
     range_within(o, op->react_first, op->react_count, p->counts[SEC_REAC]);
     for (unsigned i = 0; i < 3; i++)
-        op->threads[i] = (struct pack_op_thread){ r[96 + 4 * i], r[97 + 4 * i], r[98 + 4 * i], r[99 + 4 * i] };
+        op->threads[i] =
+            (struct pack_op_thread){ r[96 + 4 * i], r[97 + 4 * i], r[98 + 4 * i], r[99 + 4 * i] };
     op->norm = le32(r + 108), op->weight = le32(r + 112);
     bool actorless = (op->flags & OP_ACTORLESS) != 0;
     o->bad |= !actorless && (op->params_count == 0 || op->params[0].sort != NVL_SORT_CHAR);
@@ -238,7 +270,8 @@ static void open_story(struct opening *o)
     struct nvl_pack *p = o->pack;
     const uint32_t *n = p->counts;
     for (uint32_t i = 0; i < n[SEC_FRAM]; i++)
-        p->frames[i] = (struct pack_frame){ str_at(o, o->data[SEC_FRAM] + 8 * i), str_at(o, o->data[SEC_FRAM] + 8 * i + 4) };
+        p->frames[i] = (struct pack_frame){ str_at(o, o->data[SEC_FRAM] + 8 * i),
+                                            str_at(o, o->data[SEC_FRAM] + 8 * i + 4) };
     for (uint32_t i = 0; i < n[SEC_PLAC]; i++) {
         const uint8_t *r = o->data[SEC_PLAC] + 12 * i;
         p->places[i] = (struct pack_place){ str_at(o, r), str_at(o, r + 4), r[8] };
@@ -261,20 +294,25 @@ static void open_story(struct opening *o)
     }
     for (uint32_t i = 0; i < n[SEC_TRUT]; i++) {
         const uint8_t *r = o->data[SEC_TRUT] + 12 * i;
-        p->truths[i] = (struct pack_truth){ str_at(o, r), (uint16_t) le16(r + 4), (uint16_t) le16(r + 6), r[8], r[9] };
+        p->truths[i] = (struct pack_truth){ str_at(o, r), (uint16_t) le16(r + 4),
+                                            (uint16_t) le16(r + 6), r[8], r[9] };
         range_within(o, le16(r + 4), le16(r + 6), n[SEC_EFCT]);
         for (unsigned k = 0; k < le16(r + 6) && !o->bad; k++) {
             const struct pack_effect *e = &p->effects[le16(r + 4) + k];
-            code_check(o, e->args[0], 0), code_check(o, e->args[1], 0), code_check(o, e->value, 0), code_check(o, e->guard, 0);
+            code_check(o, e->args[0], 0), code_check(o, e->args[1], 0), code_check(o, e->value, 0),
+                code_check(o, e->guard, 0);
         }
     }
     for (uint32_t i = 0; i < n[SEC_CLUE]; i++) {
         const uint8_t *r = o->data[SEC_CLUE] + 20 * i;
-        p->clues[i] = (struct pack_clue){ str_at(o, r), str_at(o, r + 4), le32(r + 8), le32(r + 12), r[16], r[17], r[18] };
+        p->clues[i] = (struct pack_clue){
+            str_at(o, r), str_at(o, r + 4), le32(r + 8), le32(r + 12), r[16], r[17], r[18]
+        };
     }
     for (uint32_t i = 0; i < n[SEC_ENDI]; i++) {
         const uint8_t *r = o->data[SEC_ENDI] + 16 * i;
-        p->endings[i] = (struct pack_ending){ str_at(o, r), str_at(o, r + 4), le32(r + 8), (int8_t) r[12], r[13] };
+        p->endings[i] = (struct pack_ending){ str_at(o, r), str_at(o, r + 4), le32(r + 8),
+                                              (int8_t) r[12], r[13] };
         code_check(o, le32(r + 8), 0);
     }
 }
@@ -319,8 +357,9 @@ static void open_language(struct opening *o)
         range_within(o, le32(r + 16), le32(r + 20), n[SEC_PRLN]);
         if (o->bad)
             return;
-        p->prose[i] = (struct nvl_prose){ str_at(o, r), str_at(o, r + 4), str_at(o, r + 8), le32(r + 12), le32(r + 20),
-                                          p->prose_lines + le32(r + 16) };
+        p->prose[i] =
+            (struct nvl_prose){ str_at(o, r), str_at(o, r + 4), str_at(o, r + 8),
+                                le32(r + 12), le32(r + 20),     p->prose_lines + le32(r + 16) };
     }
 }
 static void open_records(struct opening *o)
@@ -339,7 +378,8 @@ static void open_records(struct opening *o)
     }
     open_effects(o);
     for (uint32_t i = 0; i < p->counts[SEC_TOWA]; i++) {
-        p->towards[i] = (struct pack_toward){ (uint16_t) le16(o->data[SEC_TOWA] + 4 * i), le16s(o->data[SEC_TOWA] + 4 * i + 2) };
+        p->towards[i] = (struct pack_toward){ (uint16_t) le16(o->data[SEC_TOWA] + 4 * i),
+                                              le16s(o->data[SEC_TOWA] + 4 * i + 2) };
         index_below(o, p->towards[i].goal, p->counts[SEC_GOAL]);
     }
     for (uint32_t i = 0; i < p->counts[SEC_REAC]; i++) {
@@ -354,7 +394,8 @@ static void open_records(struct opening *o)
     for (uint32_t i = 0; i < p->counts[SEC_GOAL] && !o->bad; i++) {
         const uint8_t *r = o->data[SEC_GOAL] + 16 * i;
         p->goals[i] = (struct pack_goal){ str_at(o, r), le32(r + 4), le32(r + 8), le32(r + 12) };
-        code_check(o, le32(r + 4), 1), code_check(o, le32(r + 8), 1), code_check(o, le32(r + 12), 1);
+        code_check(o, le32(r + 4), 1), code_check(o, le32(r + 8), 1),
+            code_check(o, le32(r + 12), 1);
     }
     for (uint32_t i = 0; i < p->counts[SEC_OPER] && !o->bad; i++)
         open_op(o, &p->ops[i], o->data[SEC_OPER] + 128 * i);
@@ -371,23 +412,38 @@ static int open_tables(struct nvl_pack *p)
         enum pack_section sec;
         size_t size;
     } tables[] = {
-        { (void **) &p->fluents, SEC_FLUE, sizeof(*p->fluents) }, { (void **) &p->ops, SEC_OPER, sizeof(*p->ops) },
-        { (void **) &p->params, SEC_PARM, sizeof(*p->params) },   { (void **) &p->conds, SEC_COND, sizeof(*p->conds) },
-        { (void **) &p->effects, SEC_EFCT, sizeof(*p->effects) }, { (void **) &p->tensions, SEC_TENS, sizeof(*p->tensions) },
-        { (void **) &p->goals, SEC_GOAL, sizeof(*p->goals) },     { (void **) &p->towards, SEC_TOWA, sizeof(*p->towards) },
-        { (void **) &p->reacts, SEC_REAC, sizeof(*p->reacts) },   { (void **) &p->frames, SEC_FRAM, sizeof(*p->frames) },
-        { (void **) &p->places, SEC_PLAC, sizeof(*p->places) },   { (void **) &p->links, SEC_LINK, sizeof(*p->links) },
-        { (void **) &p->items, SEC_ITEM, sizeof(*p->items) },     { (void **) &p->persons, SEC_PERS, sizeof(*p->persons) },
-        { (void **) &p->facts, SEC_FACT, sizeof(*p->facts) },     { (void **) &p->truths, SEC_TRUT, sizeof(*p->truths) },
-        { (void **) &p->clues, SEC_CLUE, sizeof(*p->clues) },     { (void **) &p->endings, SEC_ENDI, sizeof(*p->endings) },
-        { (void **) &p->genres, SEC_GENR, sizeof(*p->genres) },   { (void **) &p->threads, SEC_THRD, sizeof(*p->threads) },
-        { (void **) &p->names, SEC_NAME, sizeof(*p->names) },     { (void **) &p->cues, SEC_CUES, sizeof(*p->cues) },
-        { (void **) &p->words, SEC_WORD, sizeof(*p->words) },     { (void **) &p->skills, SEC_SKIL, sizeof(*p->skills) },
-        { (void **) &p->tags, SEC_TAGS, sizeof(*p->tags) },       { (void **) &p->ranks, SEC_RANK, sizeof(*p->ranks) },
-        { (void **) &p->prose, SEC_PROS, sizeof(*p->prose) },     { (void **) &p->prose_lines, SEC_PRLN, sizeof(*p->prose_lines) },
+        { (void **) &p->fluents, SEC_FLUE, sizeof(*p->fluents) },
+        { (void **) &p->ops, SEC_OPER, sizeof(*p->ops) },
+        { (void **) &p->params, SEC_PARM, sizeof(*p->params) },
+        { (void **) &p->conds, SEC_COND, sizeof(*p->conds) },
+        { (void **) &p->effects, SEC_EFCT, sizeof(*p->effects) },
+        { (void **) &p->tensions, SEC_TENS, sizeof(*p->tensions) },
+        { (void **) &p->goals, SEC_GOAL, sizeof(*p->goals) },
+        { (void **) &p->towards, SEC_TOWA, sizeof(*p->towards) },
+        { (void **) &p->reacts, SEC_REAC, sizeof(*p->reacts) },
+        { (void **) &p->frames, SEC_FRAM, sizeof(*p->frames) },
+        { (void **) &p->places, SEC_PLAC, sizeof(*p->places) },
+        { (void **) &p->links, SEC_LINK, sizeof(*p->links) },
+        { (void **) &p->items, SEC_ITEM, sizeof(*p->items) },
+        { (void **) &p->persons, SEC_PERS, sizeof(*p->persons) },
+        { (void **) &p->facts, SEC_FACT, sizeof(*p->facts) },
+        { (void **) &p->truths, SEC_TRUT, sizeof(*p->truths) },
+        { (void **) &p->clues, SEC_CLUE, sizeof(*p->clues) },
+        { (void **) &p->endings, SEC_ENDI, sizeof(*p->endings) },
+        { (void **) &p->genres, SEC_GENR, sizeof(*p->genres) },
+        { (void **) &p->threads, SEC_THRD, sizeof(*p->threads) },
+        { (void **) &p->names, SEC_NAME, sizeof(*p->names) },
+        { (void **) &p->cues, SEC_CUES, sizeof(*p->cues) },
+        { (void **) &p->words, SEC_WORD, sizeof(*p->words) },
+        { (void **) &p->skills, SEC_SKIL, sizeof(*p->skills) },
+        { (void **) &p->tags, SEC_TAGS, sizeof(*p->tags) },
+        { (void **) &p->ranks, SEC_RANK, sizeof(*p->ranks) },
+        { (void **) &p->prose, SEC_PROS, sizeof(*p->prose) },
+        { (void **) &p->prose_lines, SEC_PRLN, sizeof(*p->prose_lines) },
     };
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
-        if ((*tables[i].to = arena_zero(&p->arena, p->counts[tables[i].sec] + 1, tables[i].size)) == NULL)
+        if ((*tables[i].to = arena_zero(&p->arena, p->counts[tables[i].sec] + 1, tables[i].size)) ==
+            NULL)
             return NVL_E_NOMEM;
     return NVL_OK;
 }
@@ -414,21 +470,36 @@ static bool open_directory(struct opening *o)
                 seen++;
             }
     }
-    if (seen != SECTIONS || p->counts[SEC_META] != 1 || p->counts[SEC_STRS] == 0 || p->counts[SEC_OPER] >= NVL_NO_OP)
+    if (seen != SECTIONS || p->counts[SEC_META] != 1 || p->counts[SEC_STRS] == 0 ||
+        p->counts[SEC_OPER] >= NVL_NO_OP)
         return false;
     p->strs = (const char *) o->data[SEC_STRS], p->strs_size = p->counts[SEC_STRS];
     p->code = o->data[SEC_CODE], p->code_size = p->counts[SEC_CODE];
     return p->strs[p->strs_size - 1] == 0 && p->counts[SEC_FRAM] > 0 && p->counts[SEC_GENR] > 0 &&
+           p->counts[SEC_TRUT] > 0 && p->counts[SEC_TRUT] <= 32 && p->counts[SEC_ENDI] > 0 &&
            p->counts[SEC_GOAL] < 255 && p->counts[SEC_THRD] < 255 && p->counts[SEC_ENDI] < 255;
 }
+/* The fluents that the engine reads must be there, with the sorts it reads them by; only knows is a
+ * belief. */
 static bool open_known(struct opening *o, struct nvl_error *err)
 {
-    for (unsigned k = 0; k < KNOWN_COUNT; k++)
-        if ((o->pack->known[k] = nvl_pack_fluent_find(o->pack, known_names[k])) < 0) {
-            nvl_error_set(err, "", "the pack declares no fluent \"%s\"", known_names[k]);
+    struct nvl_pack *p = o->pack;
+    for (unsigned k = 0; k < KNOWN_COUNT; k++) {
+        int f = nvl_pack_fluent_find(p, known_fluents[k].name);
+        if (f < 0 || memcmp(p->fluents[f].sorts, known_fluents[k].sorts, 2) != 0 ||
+            p->fluents[f].value_sort != known_fluents[k].value) {
+            nvl_error_set(err, "", "the pack declares no fluent \"%s\" of the sorts it must have",
+                          known_fluents[k].name);
             return false;
         }
-    if (nvl_pack_op_find(o->pack, "hesitate") < 0) {
+        p->known[k] = f;
+    }
+    for (uint32_t f = 0; f < p->counts[SEC_FLUE]; f++)
+        if (((p->fluents[f].flags & FLUENT_BELIEF) != 0) != ((int) f == p->known[KNOWN_KNOWS])) {
+            nvl_error_set(err, "", "only \"knows\" is a belief, and it must be one");
+            return false;
+        }
+    if (nvl_pack_op_find(p, "hesitate") < 0) {
         nvl_error_set(err, "", "the pack declares no operator \"hesitate\"");
         return false;
     }
@@ -437,7 +508,8 @@ static bool open_known(struct opening *o, struct nvl_error *err)
 
 int nvl_pack_open(const void *image, size_t size, struct nvl_error *err, struct nvl_pack **out)
 {
-    if (size < 16 || memcmp(image, "NVLPACK\n", 8) != 0 || le32((const uint8_t *) image + 8) != PACK_VERSION) {
+    if (size < 16 || memcmp(image, "NVLPACK\n", 8) != 0 ||
+        le32((const uint8_t *) image + 8) != PACK_VERSION) {
         nvl_error_set(err, "", "not a pack image of version %d", PACK_VERSION);
         return NVL_E_PACK;
     }
@@ -452,7 +524,7 @@ int nvl_pack_open(const void *image, size_t size, struct nvl_error *err, struct 
     if (p->image == NULL)
         goto fail;
     rc = NVL_E_PACK;
-    nvl_error_set(err, "", "damaged pack image");
+    nvl_error_set(err, "", "damaged pack image, or a pack without frame, genre, truth or ending");
     if (!open_directory(&o))
         goto fail;
     if ((rc = open_tables(p)) != NVL_OK)

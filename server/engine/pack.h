@@ -1,5 +1,6 @@
 /* pack.h — a compiled pack in memory, and its image's layout.  Internal to the engine.
- * The compiler writes image bytes and the pack is then opened from them, so there is one reader only. */
+ * The compiler writes image bytes and the pack is then opened from them, so there is one reader
+ * only. */
 #ifndef NVL_PACK_H
 #define NVL_PACK_H
 #include "server/engine/nvl.h"
@@ -11,19 +12,74 @@ enum fluent_flag { FLUENT_STATIC = 1, FLUENT_RESOURCE = 2, FLUENT_BELIEF = 4 };
 enum op_flag { OP_RADIO = 1, OP_DEFIES = 2, OP_BETRAYS = 4, OP_ACTORLESS = 8 };
 enum op_engine_flag { OP_CLOSING = 1, OP_MUST = 2, OP_ONCE = 4, OP_IDLE = 8, OP_MOVES = 16 };
 enum code_op {
-    CODE_END = 0x00, CODE_PUSH = 0x01, CODE_ARG = 0x02, CODE_CELL = 0x03, CODE_NOW = 0x04, CODE_PHASE = 0x05,
-    CODE_SHARE = 0x06, CODE_PASSES = 0x07, CODE_ADD = 0x10, CODE_SUB, CODE_MUL, CODE_MIN, CODE_MAX,
-    CODE_EQ = 0x20, CODE_NE, CODE_LT, CODE_LE, CODE_GT, CODE_GE, CODE_AND = 0x30, CODE_OR, CODE_NOT,
+    CODE_END = 0x00,
+    CODE_PUSH = 0x01,
+    CODE_ARG = 0x02,
+    CODE_CELL = 0x03,
+    CODE_NOW = 0x04,
+    CODE_PHASE = 0x05,
+    CODE_SHARE = 0x06,
+    CODE_PASSES = 0x07,
+    CODE_ADD = 0x10,
+    CODE_SUB,
+    CODE_MUL,
+    CODE_MIN,
+    CODE_MAX,
+    CODE_EQ = 0x20,
+    CODE_NE,
+    CODE_LT,
+    CODE_LE,
+    CODE_GT,
+    CODE_GE,
+    CODE_AND = 0x30,
+    CODE_OR,
+    CODE_NOT,
 };
 enum cue_kind { CUE_FRAME, CUE_GENRE };
-enum word_kind { WORD_STOP = 1, WORD_PLACE, WORD_ITEM, WORD_PERSON, WORD_TROUBLE, WORD_QUALITY, WORD_VERB,
-                 WORD_GROUP };
+enum word_kind {
+    WORD_STOP = 1,
+    WORD_PLACE,
+    WORD_ITEM,
+    WORD_PERSON,
+    WORD_TROUBLE,
+    WORD_QUALITY,
+    WORD_VERB,
+    WORD_GROUP
+};
 
 enum pack_section {
-    SEC_META, SEC_STRS, SEC_FLUE, SEC_OPER, SEC_PARM, SEC_COND, SEC_EFCT, SEC_TENS, SEC_CODE, SEC_GOAL,
-    SEC_TOWA, SEC_REAC, SEC_FRAM, SEC_PLAC, SEC_LINK, SEC_ITEM, SEC_PERS, SEC_FACT, SEC_TRUT, SEC_CLUE,
-    SEC_ENDI, SEC_GENR, SEC_NAME, SEC_CUES, SEC_WORD, SEC_SKIL, SEC_TAGS, SEC_RANK, SEC_THRD, SEC_PROS,
-    SEC_PRLN, SECTIONS,
+    SEC_META,
+    SEC_STRS,
+    SEC_FLUE,
+    SEC_OPER,
+    SEC_PARM,
+    SEC_COND,
+    SEC_EFCT,
+    SEC_TENS,
+    SEC_CODE,
+    SEC_GOAL,
+    SEC_TOWA,
+    SEC_REAC,
+    SEC_FRAM,
+    SEC_PLAC,
+    SEC_LINK,
+    SEC_ITEM,
+    SEC_PERS,
+    SEC_FACT,
+    SEC_TRUT,
+    SEC_CLUE,
+    SEC_ENDI,
+    SEC_GENR,
+    SEC_NAME,
+    SEC_CUES,
+    SEC_WORD,
+    SEC_SKIL,
+    SEC_TAGS,
+    SEC_RANK,
+    SEC_THRD,
+    SEC_PROS,
+    SEC_PRLN,
+    SECTIONS,
 };
 struct pack_section_info {
     char tag[5];
@@ -125,7 +181,8 @@ struct pack_cue {
     uint8_t kind, index;
     int16_t weight;
 };
-struct pack_word { /* also skill and tag words: value is a fluent there, a rank's standing in RANK */
+struct pack_word { /* also skill and tag words: value is a fluent there, a rank's standing in RANK
+                    */
     const char *word;
     int32_t value;
 };
@@ -160,7 +217,7 @@ struct nvl_pack {
     struct pack_ending *endings;
     const char **genres, **threads;
     struct pack_name *names;
-    struct pack_cue *cues;                       /* by word */
+    struct pack_cue *cues;                           /* by word */
     struct pack_word *words, *skills, *tags, *ranks; /* by word */
     struct nvl_prose *prose;
     struct nvl_prose_line *prose_lines;
@@ -168,12 +225,27 @@ struct nvl_pack {
 };
 /* Fluents the engine reads by name; a pack without them does not open. */
 enum known_fluent {
-    KNOWN_AT, KNOWN_AWAKE, KNOWN_COMM, KNOWN_HOLDER, KNOWN_LIES, KNOWN_END_A, KNOWN_END_B, KNOWN_TRACE_AT,
-    KNOWN_KNOWS, KNOWN_TRUST, KNOWN_STANDING, KNOWN_OPEN, KNOWN_CLUE_FACT, KNOWN_CLUE_ALT, KNOWN_FACT_TRUE,
-    KNOWN_SECRET_OF, KNOWN_COUNT,
+    KNOWN_AT,
+    KNOWN_AWAKE,
+    KNOWN_COMM,
+    KNOWN_HOLDER,
+    KNOWN_LIES,
+    KNOWN_END_A,
+    KNOWN_END_B,
+    KNOWN_TRACE_AT,
+    KNOWN_KNOWS,
+    KNOWN_TRUST,
+    KNOWN_STANDING,
+    KNOWN_OPEN,
+    KNOWN_CLUE_FACT,
+    KNOWN_CLUE_ALT,
+    KNOWN_FACT_TRUE,
+    KNOWN_SECRET_OF,
+    KNOWN_COUNT,
 };
 /* Finds a word in a sorted table; NULL when absent.  Words are lower case. */
-const struct pack_word *pack_word_find(const struct pack_word *table, size_t count, const char *word);
+const struct pack_word *pack_word_find(const struct pack_word *table, size_t count,
+                                       const char *word);
 extern const char *const pack_sort_names[NVL_SORTS];
 extern const char *const pack_phase_names[6];
 extern const char *const pack_trait_names[NVL_TRAITS];

@@ -37,16 +37,36 @@ int nvl_pack_op_find(const struct nvl_pack *p, const char *name)
 void nvl_pack_op(const struct nvl_pack *p, size_t i, struct nvl_op_info *out)
 {
     static const char *const beats[32] = {
-        [1] = "setup", [2] = "complication", [3] = "setup complication", [4] = "crisis", [5] = "setup crisis",
-        [6] = "complication crisis", [7] = "setup complication crisis", [8] = "climax", [9] = "setup climax",
-        [10] = "complication climax", [11] = "setup complication climax", [12] = "crisis climax",
-        [13] = "setup crisis climax", [14] = "complication crisis climax", [15] = "setup complication crisis climax",
-        [16] = "resolution", [17] = "setup resolution", [18] = "complication resolution",
-        [19] = "setup complication resolution", [20] = "crisis resolution", [21] = "setup crisis resolution",
-        [22] = "complication crisis resolution", [23] = "setup complication crisis resolution",
-        [24] = "climax resolution", [25] = "setup climax resolution", [26] = "complication climax resolution",
-        [27] = "setup complication climax resolution", [28] = "crisis climax resolution",
-        [29] = "setup crisis climax resolution", [30] = "complication crisis climax resolution",
+        [1] = "setup",
+        [2] = "complication",
+        [3] = "setup complication",
+        [4] = "crisis",
+        [5] = "setup crisis",
+        [6] = "complication crisis",
+        [7] = "setup complication crisis",
+        [8] = "climax",
+        [9] = "setup climax",
+        [10] = "complication climax",
+        [11] = "setup complication climax",
+        [12] = "crisis climax",
+        [13] = "setup crisis climax",
+        [14] = "complication crisis climax",
+        [15] = "setup complication crisis climax",
+        [16] = "resolution",
+        [17] = "setup resolution",
+        [18] = "complication resolution",
+        [19] = "setup complication resolution",
+        [20] = "crisis resolution",
+        [21] = "setup crisis resolution",
+        [22] = "complication crisis resolution",
+        [23] = "setup complication crisis resolution",
+        [24] = "climax resolution",
+        [25] = "setup climax resolution",
+        [26] = "complication climax resolution",
+        [27] = "setup complication climax resolution",
+        [28] = "crisis climax resolution",
+        [29] = "setup crisis climax resolution",
+        [30] = "complication crisis climax resolution",
         [31] = "setup complication crisis climax resolution",
     };
     const struct pack_op *op = &p->ops[i];
@@ -55,7 +75,8 @@ void nvl_pack_op(const struct nvl_pack *p, size_t i, struct nvl_op_info *out)
     out->beats = beats[op->beats & 31] != NULL ? beats[op->beats & 31] : "";
     out->params_count = op->params_count;
     for (unsigned k = 0; k < op->params_count; k++)
-        out->params[k] = (struct nvl_op_param){ op->params[k].name, op->params[k].sort, op->params[k].hidden };
+        out->params[k] =
+            (struct nvl_op_param){ op->params[k].name, op->params[k].sort, op->params[k].hidden };
     for (unsigned k = 0; k < 4; k++)
         if (op->effect_count[k] != PACK_NO_OUTCOME) {
             out->outcomes |= (uint8_t) (1u << (k + 1));
@@ -79,7 +100,9 @@ const char *nvl_pack_fluent_name(const struct nvl_pack *p, size_t i)
 }
 size_t nvl_pack_name_count(const struct nvl_pack *p, enum nvl_name_kind kind)
 {
-    static const uint8_t sections[] = { SEC_FRAM, SEC_TRUT, SEC_ENDI, SEC_FACT, SEC_CLUE, SEC_GENR };
+    static const uint8_t sections[] = {
+        SEC_FRAM, SEC_TRUT, SEC_ENDI, SEC_FACT, SEC_CLUE, SEC_GENR
+    };
     return p->counts[sections[kind]];
 }
 const char *nvl_pack_name_at(const struct nvl_pack *p, enum nvl_name_kind kind, size_t i)
@@ -102,7 +125,8 @@ const char *nvl_pack_name_at(const struct nvl_pack *p, enum nvl_name_kind kind, 
     }
     return "";
 }
-const struct pack_word *pack_word_find(const struct pack_word *table, size_t count, const char *word)
+const struct pack_word *pack_word_find(const struct pack_word *table, size_t count,
+                                       const char *word)
 {
     size_t low = 0, high = count;
     while (low < high) {

@@ -1,5 +1,5 @@
-/* rng.h — counter-based random numbers (docs/log-format.md, section 3).  No sequence is shared: what one
- * decision draws never depends on how many others were made before. */
+/* rng.h — counter-based random numbers (docs/log-format.md, section 3).  No sequence is shared:
+ * what one decision draws never depends on how many others were made before. */
 #ifndef NVL_RNG_H
 #define NVL_RNG_H
 #include <stdint.h>
@@ -13,10 +13,11 @@ static inline uint64_t rng_mix64(uint64_t x)
     z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
     return z ^ (z >> 31);
 }
-static inline uint64_t rng_key(enum rng_stream stream, unsigned pass, unsigned slot, unsigned purpose, unsigned i)
+static inline uint64_t rng_key(enum rng_stream stream, unsigned pass, unsigned slot,
+                               unsigned purpose, unsigned i)
 {
-    return (uint64_t) stream << 56 | (uint64_t) (pass & 0xFFFF) << 40 | (uint64_t) (slot & 0xFF) << 32 |
-           (uint64_t) (purpose & 0xFF) << 24 | (i & 0xFFFFFF);
+    return (uint64_t) stream << 56 | (uint64_t) (pass & 0xFFFF) << 40 |
+           (uint64_t) (slot & 0xFF) << 32 | (uint64_t) (purpose & 0xFF) << 24 | (i & 0xFFFFFF);
 }
 static inline uint64_t rng_at(uint64_t seed, uint64_t key)
 {

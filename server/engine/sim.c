@@ -8,14 +8,16 @@ static int build(struct nvl_sim *s)
     struct nvl_world *w = s->w;
     size_t cells = w->cells;
     unsigned places = w->counts[NVL_SORT_PLACE];
-    if (w->counts[NVL_SORT_CHAR] > SIM_CHARS || w->pack->counts[SEC_OPER] > SIM_OPS || w->pack->counts[SEC_THRD] > SIM_THREADS)
+    if (w->counts[NVL_SORT_CHAR] > SIM_CHARS || w->pack->counts[SEC_OPER] > SIM_OPS ||
+        w->pack->counts[SEC_THRD] > SIM_THREADS)
         return NVL_E_PACK;
     s->state = arena_copy(&s->arena, w->initial, cells * sizeof(*s->state));
     s->scratch = arena_copy(&s->arena, w->initial, cells * sizeof(*s->scratch));
     s->writer = arena_zero(&s->arena, cells, sizeof(*s->writer));
     s->dist = arena_zero(&s->arena, (size_t) places * places, 1);
     s->sha = sha256_new();
-    if (s->state == NULL || s->scratch == NULL || s->writer == NULL || s->dist == NULL || s->sha == NULL)
+    if (s->state == NULL || s->scratch == NULL || s->writer == NULL || s->dist == NULL ||
+        s->sha == NULL)
         return NVL_E_NOMEM;
     for (size_t i = 0; i < cells; i++)
         s->writer[i] = 1;
@@ -23,15 +25,23 @@ static int build(struct nvl_sim *s)
         if ((s->belief[c] = arena_zero(&s->arena, cells, sizeof(int16_t))) == NULL)
             return NVL_E_NOMEM;
         for (uint32_t i = 0; i < cells; i++)
-            s->belief[c][i] = world_perceives(w, w->initial, c, i) ? w->initial[i] : w->pack->fluents[w->refs[i].fluent].assume;
+            s->belief[c][i] = world_perceives(w, w->initial, c, i)
+                                  ? w->initial[i]
+                                  : w->pack->fluents[w->refs[i].fluent].assume;
     }
     memset(s->bias_op, 0xFF, sizeof(s->bias_op));
     return NVL_OK;
 }
 static struct nvl_event plain_event(const struct nvl_sim *s, unsigned type)
 {
-    struct nvl_event e = { .type = (uint8_t) type, .op = NVL_NO_OP, .actor = NVL_ACTOR_DIRECTOR, .place = NVL_NONE,
-                           .verdict = NVL_VALID, .reason = NVL_NO_CELL, .goal = NVL_NONE, .ending = NVL_NONE };
+    struct nvl_event e = { .type = (uint8_t) type,
+                           .op = NVL_NO_OP,
+                           .actor = NVL_ACTOR_DIRECTOR,
+                           .place = NVL_NONE,
+                           .verdict = NVL_VALID,
+                           .reason = NVL_NO_CELL,
+                           .goal = NVL_NONE,
+                           .ending = NVL_NONE };
     unsigned pass = s->pass < s->w->passes ? s->pass : s->w->passes - 1;
     e.alternatives[0].op = e.alternatives[1].op = NVL_NO_OP;
     e.turn = (uint16_t) s->turns_done;
@@ -56,8 +66,8 @@ static int start(struct nvl_sim *s, const struct nvl_request *request, struct nv
     buf_done(&bytes);
     return rc;
 }
-int nvl_open(const struct nvl_pack *pack, const struct nvl_request *request, nvl_sink sink, void *ctx, struct nvl_error *err,
-             struct nvl_sim **out)
+int nvl_open(const struct nvl_pack *pack, const struct nvl_request *request, nvl_sink sink,
+             void *ctx, struct nvl_error *err, struct nvl_sim **out)
 {
     struct nvl_sim *s = alloc_zero(1, sizeof(*s));
     if (s == NULL)
@@ -83,8 +93,10 @@ static void order(const struct nvl_sim *s, uint8_t *out, unsigned n)
     int32_t key[SIM_CHARS];
     for (unsigned c = 0; c < n; c++) {
         const struct choices *all = &s->choices[c];
-        key[c] = (all->count > 0 ? all->best[0].utility : -1000) + 2 * s->w->traits[c * NVL_TRAITS + NVL_EXTRAVERSION] +
-                 (int32_t) rng_below(s->w->request->seed, rng_key(RNG_CHOICE, s->pass, c, 1, 0), 120);
+        key[c] =
+            (all->count > 0 ? all->best[0].utility : -1000) +
+            2 * s->w->traits[c * NVL_TRAITS + NVL_EXTRAVERSION] +
+            (int32_t) rng_below(s->w->request->seed, rng_key(RNG_CHOICE, s->pass, c, 1, 0), 120);
         unsigned at = c;
         for (; at > 0 && key[out[at - 1]] < key[c]; at--)
             out[at] = out[at - 1];

@@ -4,12 +4,12 @@
 #include "server/engine/world.h"
 
 enum {
-    SIM_CHARS = 16,
-    SIM_BINDINGS = 64,      /* per operator and character */
-    SIM_KEPT = 16,          /* best candidates kept for repair */
-    SIM_MEMORY = 6,         /* acts a character remembers for novelty */
-    SIM_SEARCH_BEAM = 12,   /* closing search: states kept per step */
-    SIM_SEARCH_DEPTH = 4,   /* acts looked ahead */
+    SIM_CHARS = WORLD_CHARS_MAX,
+    SIM_BINDINGS = 64,    /* per operator and character */
+    SIM_KEPT = 16,        /* best candidates kept for repair */
+    SIM_MEMORY = 6,       /* acts a character remembers for novelty */
+    SIM_SEARCH_BEAM = 12, /* closing search: states kept per step */
+    SIM_SEARCH_DEPTH = 4, /* acts looked ahead */
     SIM_OPS = 256,
     SIM_THREADS = 32,
 };
@@ -45,10 +45,11 @@ struct nvl_sim {
     unsigned memory_at[SIM_CHARS];
     struct memory last_by_any[SIM_CHARS];
     uint8_t minutes[SIM_CHARS];
-    uint8_t thread_open[SIM_THREADS][SIM_CHARS + 1]; /* 0 not yet, 1 open, 2 closed; last: about nobody */
-    uint16_t op_last[SIM_OPS];                       /* pass + 1 of an incident's last time */
-    uint16_t incidents, last_incident;               /* how many the director chose; pass + 1 of the last */
-    uint16_t bias_op[SIM_CHARS];                     /* what the closing search wants of whom */
+    uint8_t thread_open[SIM_THREADS]
+                       [SIM_CHARS + 1]; /* 0 not yet, 1 open, 2 closed; last: about nobody */
+    uint16_t op_last[SIM_OPS];          /* pass + 1 of an incident's last time */
+    uint16_t incidents, last_incident;  /* how many the director chose; pass + 1 of the last */
+    uint16_t bias_op[SIM_CHARS];        /* what the closing search wants of whom */
     uint32_t sequence;
     uint8_t head[SHA256_SIZE];
     unsigned pass, turns_done;
@@ -62,22 +63,28 @@ struct nvl_sim {
 /* sim_choice.c */
 typedef void (*binding_fn)(void *ctx, const uint8_t args[NVL_ARGS_MAX]);
 /* Every binding of op's open parameters by actor (NVL_NONE: none) whose needs hold on view. */
-void choice_bind(const struct nvl_sim *s, unsigned op, unsigned actor, const int16_t *view, binding_fn fn, void *ctx);
+void choice_bind(const struct nvl_sim *s, unsigned op, unsigned actor, const int16_t *view,
+                 binding_fn fn, void *ctx);
 void choice_make(struct nvl_sim *s, unsigned actor); /* fills s->choices[actor] from beliefs */
-void choice_score(struct nvl_sim *s, unsigned actor, const int16_t *view, const struct goal_view *goals, unsigned goals_count,
-                  struct candidate *c);
-unsigned choice_target(const struct pack_op *op, const uint8_t *args); /* first char argument after the actor, or NVL_NONE */
+void choice_score(struct nvl_sim *s, unsigned actor, const int16_t *view,
+                  const struct goal_view *goals, unsigned goals_count, struct candidate *c);
+unsigned choice_target(const struct pack_op *op,
+                       const uint8_t *args); /* first char argument after the actor, or NVL_NONE */
 /* sim_judge.c */
 struct code_env judge_env(const struct nvl_sim *s, const int16_t *state, const uint8_t *args);
 /* The law's word on a candidate: 0, or a code with the cell that told. */
-unsigned judge_law(const struct nvl_sim *s, unsigned actor, const struct candidate *c, uint16_t *out_cell);
-bool judge_needs(const struct nvl_sim *s, unsigned op, const uint8_t *args, const int16_t *state, bool wheres);
+unsigned judge_law(const struct nvl_sim *s, unsigned actor, const struct candidate *c,
+                   uint16_t *out_cell);
+bool judge_needs(const struct nvl_sim *s, unsigned op, const uint8_t *args, const int16_t *state,
+                 bool wheres);
 /* Plays one character's choice: rejection, repair, act, reaction.  NVL_OK or an error. */
 int judge_act(struct nvl_sim *s, unsigned actor);
 int judge_incident(struct nvl_sim *s, unsigned op, const uint8_t args[NVL_ARGS_MAX]);
 /* sim_record.c */
-int record_event(struct nvl_sim *s, struct nvl_event *e); /* numbers, tension, bytes, hash, sink, beliefs */
-void record_causes(const struct nvl_sim *s, struct nvl_event *e); /* from the operator's conditions */
+int record_event(struct nvl_sim *s,
+                 struct nvl_event *e); /* numbers, tension, bytes, hash, sink, beliefs */
+void record_causes(const struct nvl_sim *s,
+                   struct nvl_event *e); /* from the operator's conditions */
 void record_cause(struct nvl_event *e, uint32_t sequence, unsigned kind, unsigned cell);
 void record_look(struct nvl_sim *s); /* everybody perceives */
 uint32_t record_present(const struct nvl_sim *s, const struct nvl_event *e);

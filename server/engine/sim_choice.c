@@ -48,7 +48,8 @@ static void bind(struct binder *b, unsigned level)
         b->env.args[level] = NVL_NONE;
     }
 }
-void choice_bind(const struct nvl_sim *s, unsigned op, unsigned actor, const int16_t *view, binding_fn fn, void *ctx)
+void choice_bind(const struct nvl_sim *s, unsigned op, unsigned actor, const int16_t *view,
+                 binding_fn fn, void *ctx)
 {
     uint8_t args[NVL_ARGS_MAX];
     memset(args, NVL_NONE, sizeof(args));
@@ -62,7 +63,8 @@ void choice_bind(const struct nvl_sim *s, unsigned op, unsigned actor, const int
     }
     bool open = true;
     for (unsigned i = 0; i < b.op->conds_count; i++) /* conditions on nobody */
-        if (b.op->conds[i].level == 0 && b.op->params_count == 0 && code_run(&b.env, b.op->conds[i].code) == 0)
+        if (b.op->conds[i].level == 0 && b.op->params_count == 0 &&
+            code_run(&b.env, b.op->conds[i].code) == 0)
             open = false;
     if (open)
         bind(&b, 0);
@@ -97,7 +99,8 @@ static void measure(struct nvl_sim *s, const int16_t *view)
                 if (s->dist[i * n + k] + s->dist[k * n + j] < s->dist[i * n + j])
                     s->dist[i * n + j] = (uint8_t) (s->dist[i * n + k] + s->dist[k * n + j]);
 }
-static unsigned read_goals(struct nvl_sim *s, unsigned actor, const int16_t *view, struct goal_view *out, unsigned max)
+static unsigned read_goals(struct nvl_sim *s, unsigned actor, const int16_t *view,
+                           struct goal_view *out, unsigned max)
 {
     const struct nvl_pack *p = s->w->pack;
     uint8_t args[NVL_ARGS_MAX];
@@ -110,12 +113,15 @@ static unsigned read_goals(struct nvl_sim *s, unsigned actor, const int16_t *vie
             continue;
         int weight = clamp(code_run(&env, p->goals[g].weight), 0, 100);
         int place = p->goals[g].at != 0 ? code_run(&env, p->goals[g].at) : -1;
+        if (place >= s->w->counts[NVL_SORT_PLACE])
+            place = -1;
         out[n++] = (struct goal_view){ (uint8_t) g, (uint8_t) weight, (int8_t) place };
     }
     return n;
 }
 
-static void score_goal(struct nvl_sim *s, const int16_t *view, const struct goal_view *goals, unsigned count, struct candidate *c)
+static void score_goal(struct nvl_sim *s, const int16_t *view, const struct goal_view *goals,
+                       unsigned count, struct candidate *c)
 {
     const struct nvl_pack *p = s->w->pack;
     const struct pack_op *op = &p->ops[c->op];
@@ -144,7 +150,8 @@ static void score_goal(struct nvl_sim *s, const int16_t *view, const struct goal
     }
     c->terms[0] = (int16_t) clamp(best > 0 ? best : worst, -200, 400);
 }
-static int novelty(const struct nvl_sim *s, unsigned actor, const struct candidate *c, unsigned target)
+static int novelty(const struct nvl_sim *s, unsigned actor, const struct candidate *c,
+                   unsigned target)
 {
     static const uint8_t fade[4] = { 120, 90, 50, 20 };
     int v = 0;
@@ -172,15 +179,16 @@ static int director(const struct nvl_sim *s, unsigned actor, const struct candid
     for (unsigned i = 0; i < op->threads_count; i++) {
         const struct pack_op_thread *t = &op->threads[i];
         unsigned about = t->param == NVL_NONE ? SIM_CHARS : c->args[t->param];
-        if (t->change == NVL_THREAD_CLOSED && about <= SIM_CHARS && sim_phase(s) >= NVL_CRISIS && s->thread_open[t->thread][about] == 1)
+        if (t->change == NVL_THREAD_CLOSED && about <= SIM_CHARS && sim_phase(s) >= NVL_CRISIS &&
+            s->thread_open[t->thread][about] == 1)
             v += 40;
     }
     if (s->bias_op[actor] == c->op)
         v += 120;
     return clamp(v, 0, 120);
 }
-void choice_score(struct nvl_sim *s, unsigned actor, const int16_t *view, const struct goal_view *goals, unsigned goals_count,
-                  struct candidate *c)
+void choice_score(struct nvl_sim *s, unsigned actor, const int16_t *view,
+                  const struct goal_view *goals, unsigned goals_count, struct candidate *c)
 {
     const struct nvl_world *w = s->w;
     const struct pack_op *op = &w->pack->ops[c->op];

@@ -1,4 +1,5 @@
-/* sim_direct.c — the director: tension wanted, incidents, and a look ahead to an ending at the climax. */
+/* sim_direct.c — the director: tension wanted, incidents, and a look ahead to an ending at the
+ * climax. */
 #include "server/engine/sim.h"
 #include <string.h>
 
@@ -54,7 +55,8 @@ static void consider(void *ctx, const uint8_t args[NVL_ARGS_MAX])
     for (unsigned i = 0; i < op->params_count; i++)
         salt = (salt * 31 + args[i]) & 0xFFFFFF;
     int32_t w = op->weight != 0 ? code_run(&env, op->weight) : 10;
-    w = w * 16 + (int32_t) rng_below(s->w->request->seed, rng_key(RNG_DIRECTOR, s->pass, 0, 1, salt), 480);
+    w = w * 16 +
+        (int32_t) rng_below(s->w->request->seed, rng_key(RNG_DIRECTOR, s->pass, 0, 1, salt), 480);
     if (in->any && w <= in->weight)
         return;
     in->weight = w;
@@ -84,8 +86,8 @@ static int play_must(struct nvl_sim *s)
     }
     return NVL_OK;
 }
-/* At most one a pass and half the turns (rounded up) a story; only when the story lies too low, or has
- * gone long without one. */
+/* At most one a pass and half the turns (rounded up) a story; only when the story lies too low, or
+ * has gone long without one. */
 int direct_incidents(struct nvl_sim *s)
 {
     int rc = play_must(s);
@@ -114,7 +116,9 @@ int direct_incidents(struct nvl_sim *s)
     return judge_incident(s, chosen.op, chosen.args);
 }
 
-/* --- endings ------------------------------------------------------------------------------------------------ */
+/* --- endings
+ * ------------------------------------------------------------------------------------------------
+ */
 
 unsigned direct_ending(const struct nvl_sim *s, const int16_t *state)
 {
@@ -132,12 +136,14 @@ unsigned direct_ending(const struct nvl_sim *s, const int16_t *state)
     }
     return last;
 }
-/* How good an ending would be: the mood's leaning, and the seed's own taste, so that seeds part ways. */
+/* How good an ending would be: the mood's leaning, and the seed's own taste, so that seeds part
+ * ways. */
 static int32_t ending_score(const struct nvl_sim *s, unsigned ending)
 {
     const struct pack_ending *e = &s->w->pack->endings[ending];
     static const int8_t lean[NVL_MOODS] = { 1, -2, 4, 1 };
-    int32_t v = (int32_t) rng_below(s->w->request->seed, rng_key(RNG_DIRECTOR, 0, 0, 2, ending), 160);
+    int32_t v =
+        (int32_t) rng_below(s->w->request->seed, rng_key(RNG_DIRECTOR, 0, 0, 2, ending), 160);
     v += e->tone * lean[s->w->request->mood];
     return e->when != 0 ? v + ENDING_OPEN : v;
 }
@@ -167,10 +173,12 @@ static void look_ahead(void *ctx, const uint8_t args[NVL_ARGS_MAX])
     memcpy(s->scratch, l->from->state, s->w->cells * sizeof(*s->scratch));
     struct code_env env = judge_env(s, s->scratch, args);
     for (unsigned i = 0; i < op->effect_count[k]; i++)
-        if (effect_apply(&env, s->scratch, &s->w->pack->effects[op->effect_first[k] + i], 1u << l->actor, l->actor, touched, 96) < 0)
+        if (effect_apply(&env, s->scratch, &s->w->pack->effects[op->effect_first[k] + i],
+                         1u << l->actor, l->actor, touched, 96) < 0)
             return;
     int32_t score = ending_score(s, direct_ending(s, s->scratch)) * 8 - (int32_t) l->depth * 6 +
-                    (int32_t) rng_below(s->w->request->seed, rng_key(RNG_DIRECTOR, s->pass, l->actor, 3, l->op), 6);
+                    (int32_t) rng_below(s->w->request->seed,
+                                        rng_key(RNG_DIRECTOR, s->pass, l->actor, 3, l->op), 6);
     unsigned at = *l->count < SIM_SEARCH_BEAM ? (*l->count)++ : SIM_SEARCH_BEAM;
     if (at == SIM_SEARCH_BEAM) {
         if (l->beam[SIM_SEARCH_BEAM - 1].score >= score)
@@ -186,7 +194,8 @@ static void look_ahead(void *ctx, const uint8_t args[NVL_ARGS_MAX])
         l->beam[at].first[l->actor] = l->op;
     memcpy(keep, s->scratch, s->w->cells * sizeof(*keep));
 }
-static void expand(struct nvl_sim *s, const struct node *from, struct node *beam, unsigned *count, unsigned depth)
+static void expand(struct nvl_sim *s, const struct node *from, struct node *beam, unsigned *count,
+                   unsigned depth)
 {
     struct looking l = { .s = s, .from = from, .beam = beam, .count = count, .depth = depth };
     for (l.actor = 0; l.actor < s->w->request->cast_count; l.actor++) {

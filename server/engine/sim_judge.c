@@ -2,15 +2,24 @@
 #include "server/engine/sim.h"
 #include <string.h>
 
-enum { MOTIVE_DEFY = 150, MOTIVE_BETRAY = 300, TRUST_BETRAY = 60, PERSONA_LEAST = -120, PERSONA_PRESSURE = 150 };
+enum {
+    MOTIVE_DEFY = 150,
+    MOTIVE_BETRAY = 300,
+    TRUST_BETRAY = 60,
+    PERSONA_LEAST = -120,
+    PERSONA_PRESSURE = 150
+};
 
 struct code_env judge_env(const struct nvl_sim *s, const int16_t *state, const uint8_t *args)
 {
-    struct code_env env = { .world = s->w, .state = state, .each = NVL_NONE, .pass = s->pass, .phase = sim_phase(s) };
+    struct code_env env = {
+        .world = s->w, .state = state, .each = NVL_NONE, .pass = s->pass, .phase = sim_phase(s)
+    };
     memcpy(env.args, args, sizeof(env.args));
     return env;
 }
-static bool cond_holds(const struct nvl_sim *s, const struct pack_cond *c, const uint8_t *args, const int16_t *state, uint16_t *out_cell)
+static bool cond_holds(const struct nvl_sim *s, const struct pack_cond *c, const uint8_t *args,
+                       const int16_t *state, uint16_t *out_cell)
 {
     uint16_t reads[CODE_READS_MAX];
     struct code_env env = judge_env(s, state, args);
@@ -20,7 +29,8 @@ static bool cond_holds(const struct nvl_sim *s, const struct pack_cond *c, const
     *out_cell = env.reads_count > 0 ? reads[0] : NVL_NO_CELL;
     return false;
 }
-bool judge_needs(const struct nvl_sim *s, unsigned op, const uint8_t *args, const int16_t *state, bool wheres)
+bool judge_needs(const struct nvl_sim *s, unsigned op, const uint8_t *args, const int16_t *state,
+                 bool wheres)
 {
     const struct pack_op *p = &s->w->pack->ops[op];
     uint16_t cell;
@@ -29,12 +39,14 @@ bool judge_needs(const struct nvl_sim *s, unsigned op, const uint8_t *args, cons
             return false;
     return true;
 }
-unsigned judge_law(const struct nvl_sim *s, unsigned actor, const struct candidate *c, uint16_t *out_cell)
+unsigned judge_law(const struct nvl_sim *s, unsigned actor, const struct candidate *c,
+                   uint16_t *out_cell)
 {
     const struct pack_op *op = &s->w->pack->ops[c->op];
     *out_cell = NVL_NO_CELL;
     if (!sim_awake(s, s->state, actor)) {
-        *out_cell = (uint16_t) world_cell(s->w, (unsigned) s->w->pack->known[KNOWN_AWAKE], actor, 0);
+        *out_cell =
+            (uint16_t) world_cell(s->w, (unsigned) s->w->pack->known[KNOWN_AWAKE], actor, 0);
         return 0x32;
     }
     for (unsigned i = 0; i < op->conds_count; i++)
@@ -47,25 +59,29 @@ unsigned judge_law(const struct nvl_sim *s, unsigned actor, const struct candida
     if (target == NVL_NONE)
         return 0;
     if ((op->flags & OP_DEFIES) && pressed + c->terms[4] < MOTIVE_DEFY &&
-        world_get(s->w, s->state, KNOWN_STANDING, target, 0) > world_get(s->w, s->state, KNOWN_STANDING, actor, 0)) {
-        *out_cell = (uint16_t) world_cell(s->w, (unsigned) s->w->pack->known[KNOWN_STANDING], target, 0);
+        world_get(s->w, s->state, KNOWN_STANDING, target, 0) >
+            world_get(s->w, s->state, KNOWN_STANDING, actor, 0)) {
+        *out_cell =
+            (uint16_t) world_cell(s->w, (unsigned) s->w->pack->known[KNOWN_STANDING], target, 0);
         return 0x51;
     }
     if ((op->flags & OP_BETRAYS) && pressed + c->terms[4] < MOTIVE_BETRAY &&
         world_get(s->w, s->state, KNOWN_TRUST, actor, target) > TRUST_BETRAY) {
-        *out_cell = (uint16_t) world_cell(s->w, (unsigned) s->w->pack->known[KNOWN_TRUST], actor, target);
+        *out_cell =
+            (uint16_t) world_cell(s->w, (unsigned) s->w->pack->known[KNOWN_TRUST], actor, target);
         return 0x52;
     }
     return 0;
 }
 
-/* Hidden parameters: what the world, not the actor, supplies.  One of the fitting bindings, by the binding
- * stream; false when none fits. */
+/* Hidden parameters: what the world, not the actor, supplies.  One of the fitting bindings, by the
+ * binding stream; false when none fits. */
 struct hidden {
     uint8_t found[64][NVL_ARGS_MAX];
     unsigned count;
 };
-static void hidden_search(const struct nvl_sim *s, const struct pack_op *op, unsigned level, uint8_t *args, struct hidden *h)
+static void hidden_search(const struct nvl_sim *s, const struct pack_op *op, unsigned level,
+                          uint8_t *args, struct hidden *h)
 {
     uint16_t cell;
     while (level < op->params_count && !op->params[level].hidden)
@@ -90,7 +106,8 @@ static bool bind_hidden(const struct nvl_sim *s, struct nvl_event *e)
     hidden_search(s, &s->w->pack->ops[e->op], 0, e->args, &h);
     if (h.count == 0)
         return false;
-    uint32_t k = rng_below(s->w->request->seed, rng_key(RNG_BIND, s->pass, e->actor, 0, e->op), h.count);
+    uint32_t k =
+        rng_below(s->w->request->seed, rng_key(RNG_BIND, s->pass, e->actor, 0, e->op), h.count);
     memcpy(e->args, h.found[k], NVL_ARGS_MAX);
     return true;
 }
@@ -98,7 +115,8 @@ static bool bind_hidden(const struct nvl_sim *s, struct nvl_event *e)
 static unsigned nearest_outcome(const struct pack_op *op, unsigned want)
 {
     for (unsigned k = want; k <= NVL_FAIL; k++)
-        if (op->effect_count[k - 1] != PACK_NO_OUTCOME && !(k == NVL_CRITICAL && want != NVL_CRITICAL))
+        if (op->effect_count[k - 1] != PACK_NO_OUTCOME &&
+            !(k == NVL_CRITICAL && want != NVL_CRITICAL))
             return k;
     for (unsigned k = want; k >= NVL_CRITICAL; k--)
         if (op->effect_count[k - 1] != PACK_NO_OUTCOME)
@@ -125,7 +143,8 @@ static void decide_outcome(struct nvl_sim *s, struct nvl_event *e, bool bound)
     e->difficulty = (int16_t) keep_percent(code_run(&env, op->difficulty));
     int chance = e->skill + 50 - e->difficulty;
     chance = chance < 5 ? 5 : chance > 95 ? 95 : chance;
-    e->roll = (int16_t) (1 + rng_below(s->w->request->seed, rng_key(RNG_ROLL, s->pass, e->actor, 0, e->op), 100));
+    e->roll = (int16_t) (1 + rng_below(s->w->request->seed,
+                                       rng_key(RNG_ROLL, s->pass, e->actor, 0, e->op), 100));
     unsigned want = e->roll * 10 <= chance && op->effect_count[0] != PACK_NO_OUTCOME ? NVL_CRITICAL
                     : e->roll <= chance                                              ? NVL_DONE
                     : e->roll <= chance + 20                                         ? NVL_PARTIAL
@@ -151,13 +170,19 @@ static void collect(struct nvl_sim *s, struct nvl_event *e, const uint16_t *touc
         const struct cell_ref *r = &w->refs[next];
         if (!(w->pack->fluents[r->fluent].flags & FLUENT_BELIEF)) {
             if (e->deltas_count < NVL_DELTAS_MAX)
-                e->deltas[e->deltas_count++] = (struct nvl_delta){ (uint16_t) next, s->state[next], s->scratch[next] };
+                e->deltas[e->deltas_count++] =
+                    (struct nvl_delta){ (uint16_t) next, s->state[next], s->scratch[next] };
             else
                 s->scratch[next] = s->state[next];
         } else if (e->beliefs_count < NVL_BELIEFS_MAX) {
-            e->beliefs[e->beliefs_count++] = (struct nvl_belief){
-                r->a, r->b, (uint8_t) s->state[next], (uint8_t) s->scratch[next], w->pack->ops[e->op].source,
-                r->a == e->actor || e->actor >= SIM_CHARS ? NVL_NONE : e->actor };
+            e->beliefs[e->beliefs_count++] =
+                (struct nvl_belief){ r->a,
+                                     r->b,
+                                     (uint8_t) s->state[next],
+                                     (uint8_t) s->scratch[next],
+                                     w->pack->ops[e->op].source,
+                                     r->a == e->actor || e->actor >= SIM_CHARS ? NVL_NONE
+                                                                               : e->actor };
         } else {
             s->scratch[next] = s->state[next];
         }
@@ -174,7 +199,8 @@ static bool apply(struct nvl_sim *s, struct nvl_event *e)
     memcpy(s->scratch, s->state, s->w->cells * sizeof(*s->state));
     unsigned k = e->outcome - 1u;
     for (unsigned i = 0; i < op->effect_count[k]; i++) {
-        int r = effect_apply(&env, s->scratch, &s->w->pack->effects[op->effect_first[k] + i], present, e->actor, touched + n, 96 - n);
+        int r = effect_apply(&env, s->scratch, &s->w->pack->effects[op->effect_first[k] + i],
+                             present, e->actor, touched + n, 96 - n);
         if (r < 0)
             return false;
         n += r;
@@ -185,18 +211,23 @@ static bool apply(struct nvl_sim *s, struct nvl_event *e)
     for (unsigned c = 0; c < s->w->counts[NVL_SORT_CHAR]; c++) {
         if (!sim_awake(s, s->state, c))
             continue;
-        int was = world_get(s->w, s->state, KNOWN_AT, c, 0), is = world_get(s->w, s->scratch, KNOWN_AT, c, 0);
-        bool near = (e->place != NVL_NONE && is == e->place) || (after >= 0 && (was == after || is == after));
+        int was = world_get(s->w, s->state, KNOWN_AT, c, 0),
+            is = world_get(s->w, s->scratch, KNOWN_AT, c, 0);
+        bool near = (e->place != NVL_NONE && is == e->place) ||
+                    (after >= 0 && (was == after || is == after));
         e->witnesses |= (uint32_t) near << c;
     }
     memcpy(s->state, s->scratch, s->w->cells * sizeof(*s->state));
     return true;
 }
 
-static struct nvl_event begin(const struct nvl_sim *s, unsigned type, unsigned actor, const struct candidate *c)
+static struct nvl_event begin(const struct nvl_sim *s, unsigned type, unsigned actor,
+                              const struct candidate *c)
 {
     const struct pack_op *op = &s->w->pack->ops[c->op];
-    struct nvl_event e = { .turn = s->w->pass_turn[s->pass], .pass = (uint16_t) s->pass, .type = (uint8_t) type };
+    struct nvl_event e = { .turn = s->w->pass_turn[s->pass],
+                           .pass = (uint16_t) s->pass,
+                           .type = (uint8_t) type };
     e.minute = s->pass * WORLD_PASS_MINUTES + (actor < SIM_CHARS ? s->minutes[actor] : 0u);
     e.phase = (uint8_t) sim_phase(s);
     e.actor = (uint8_t) actor, e.op = c->op, e.args_count = op->params_count;
@@ -209,7 +240,8 @@ static struct nvl_event begin(const struct nvl_sim *s, unsigned type, unsigned a
     e.alternatives[0].op = e.alternatives[1].op = NVL_NO_OP;
     return e;
 }
-/* Why they wanted it: what woke the goal, else what stirred the feeling that spoke loudest, else the start. */
+/* Why they wanted it: what woke the goal, else what stirred the feeling that spoke loudest, else
+ * the start. */
 static void add_motive(const struct nvl_sim *s, struct nvl_event *e)
 {
     const struct nvl_pack *p = s->w->pack;
@@ -228,7 +260,8 @@ static void add_motive(const struct nvl_sim *s, struct nvl_event *e)
     if (cell == NVL_NO_CELL) {
         int top = 0;
         for (int k = 0; k < PACK_EMOTIONS; k++) {
-            int weight = p->ops[e->op].feels[k], f = weight != 0 ? nvl_pack_fluent_find(p, pack_emotion_names[k]) : -1;
+            int weight = p->ops[e->op].feels[k],
+                f = weight != 0 ? nvl_pack_fluent_find(p, pack_emotion_names[k]) : -1;
             int c = f < 0 ? -1 : world_cell(s->w, (unsigned) f, e->actor, 0);
             if (c >= 0 && weight * s->state[c] > top && s->writer[c] > 1)
                 top = weight * s->state[c], best = s->writer[c], cell = (unsigned) c;
@@ -243,12 +276,14 @@ static void remember(struct nvl_sim *s, unsigned actor, const struct candidate *
     s->memory[actor][s->memory_at[actor]++ % SIM_MEMORY] = m;
     s->last_by_any[actor] = m;
 }
-static void add_alternatives(const struct nvl_sim *s, struct nvl_event *e, unsigned actor, unsigned taken)
+static void add_alternatives(const struct nvl_sim *s, struct nvl_event *e, unsigned actor,
+                             unsigned taken)
 {
     const struct choices *all = &s->choices[actor];
     unsigned n = 0;
     for (unsigned i = 0; i < all->count && n < 2; i++) {
-        if (i == taken || all->best[i].op == e->op || (n == 1 && all->best[i].op == e->alternatives[0].op))
+        if (i == taken || all->best[i].op == e->op ||
+            (n == 1 && all->best[i].op == e->alternatives[0].op))
             continue;
         struct nvl_alternative *a = &e->alternatives[n++];
         a->op = all->best[i].op, a->utility = all->best[i].utility;
@@ -270,13 +305,15 @@ static void consider_reaction(struct reacting *r, unsigned op, const struct nvl_
     uint16_t cell;
     memset(c.args, NVL_NONE, sizeof(c.args));
     c.args[0] = (uint8_t) r->reactor;
-    for (unsigned i = 1, used = 0; i < p->params_count; i++) { /* the rest from the event, sort by sort */
+    for (unsigned i = 1, used = 0; i < p->params_count;
+         i++) { /* the rest from the event, sort by sort */
         if (i == 1 && p->params[1].sort == NVL_SORT_CHAR) {
             c.args[1] = cause->actor;
             continue;
         }
         for (unsigned k = used + 1; k < cause->args_count && c.args[i] == NVL_NONE; k++)
-            if (r->s->w->pack->ops[cause->op].params[k].sort == p->params[i].sort && cause->args[k] != r->reactor)
+            if (r->s->w->pack->ops[cause->op].params[k].sort == p->params[i].sort &&
+                cause->args[k] != r->reactor)
                 c.args[i] = cause->args[k], used = k;
         if (c.args[i] == NVL_NONE)
             return;
@@ -293,8 +330,8 @@ static int react(struct nvl_sim *s, const struct nvl_event *cause)
 {
     const struct pack_op *op = &s->w->pack->ops[cause->op];
     unsigned target = choice_target(op, cause->args);
-    if (op->react_count == 0 || target == NVL_NONE || target == cause->actor || !sim_awake(s, s->state, target) ||
-        !(cause->witnesses >> target & 1))
+    if (op->react_count == 0 || target == NVL_NONE || target == cause->actor ||
+        !sim_awake(s, s->state, target) || !(cause->witnesses >> target & 1))
         return NVL_OK;
     struct reacting r = { .s = s, .reactor = target };
     for (unsigned i = 0; i < op->react_count; i++)
@@ -311,7 +348,8 @@ static int react(struct nvl_sim *s, const struct nvl_event *cause)
     return record_event(s, &e);
 }
 
-static int reject(struct nvl_sim *s, unsigned actor, const struct candidate *c, unsigned code, unsigned cell)
+static int reject(struct nvl_sim *s, unsigned actor, const struct candidate *c, unsigned code,
+                  unsigned cell)
 {
     struct nvl_event e = begin(s, NVL_REJECTED, actor, c);
     e.verdict = NVL_LAW_REJECTED, e.codes[0] = (uint8_t) code, e.codes_count = 1;
@@ -321,14 +359,16 @@ static int reject(struct nvl_sim *s, unsigned actor, const struct candidate *c, 
     record_causes(s, &e);
     return record_event(s, &e);
 }
-static int perform(struct nvl_sim *s, unsigned actor, const struct candidate *c, unsigned index, unsigned code, unsigned repair)
+static int perform(struct nvl_sim *s, unsigned actor, const struct candidate *c, unsigned index,
+                   unsigned code, unsigned repair)
 {
     static const uint8_t types[] = { NVL_ACTION, NVL_REACTION, NVL_SPEECH, NVL_THOUGHT };
     const struct pack_op *op = &s->w->pack->ops[c->op];
     struct nvl_event e = begin(s, types[op->kind & 3], actor, c);
     bool bound = bind_hidden(s, &e);
     if (repair != NVL_NO_REPAIR)
-        e.verdict = NVL_REPAIRED, e.repair = (uint8_t) repair, e.codes[0] = (uint8_t) code, e.codes_count = 1;
+        e.verdict = NVL_REPAIRED, e.repair = (uint8_t) repair, e.codes[0] = (uint8_t) code,
+        e.codes_count = 1;
     add_motive(s, &e);
     record_causes(s, &e);
     add_alternatives(s, &e, actor, index);
@@ -340,7 +380,8 @@ static int perform(struct nvl_sim *s, unsigned actor, const struct candidate *c,
     s->minutes[actor] = (uint8_t) (s->minutes[actor] + op->minutes);
     return rc == NVL_OK ? react(s, &e) : rc;
 }
-/* The first lawful candidate, nearest to what was wanted: same operator, same family, anything, hesitation. */
+/* The first lawful candidate, nearest to what was wanted: same operator, same family, anything,
+ * hesitation. */
 static int repair(struct nvl_sim *s, unsigned actor, unsigned code)
 {
     const struct choices *all = &s->choices[actor];
@@ -351,17 +392,20 @@ static int repair(struct nvl_sim *s, unsigned actor, unsigned code)
             const struct candidate *c = &all->best[i];
             bool same = c->op == all->best[0].op;
             bool kin = strcmp(ops[c->op].family, ops[all->best[0].op].family) == 0;
-            bool fits = rung == NVL_REBIND    ? same
-                        : rung == NVL_LOWER   ? kin && !same && ops[c->op].cost < ops[all->best[0].op].cost
+            bool fits = rung == NVL_REBIND ? same
+                        : rung == NVL_LOWER
+                            ? kin && !same && ops[c->op].cost < ops[all->best[0].op].cost
                         : rung == NVL_SIBLING ? kin && !same
                                               : true;
             if (fits && judge_law(s, actor, c, &cell) == 0)
                 return perform(s, actor, c, i, code, rung);
         }
-    struct candidate c = { .op = (uint16_t) nvl_pack_op_find(s->w->pack, "hesitate"), .goal = NVL_NONE };
+    struct candidate c = { .op = (uint16_t) nvl_pack_op_find(s->w->pack, "hesitate"),
+                           .goal = NVL_NONE };
     memset(c.args, NVL_NONE, sizeof(c.args));
     c.args[0] = (uint8_t) actor;
-    return judge_law(s, actor, &c, &cell) == 0 ? perform(s, actor, &c, SIM_KEPT, code, NVL_HESITATE) : NVL_OK;
+    return judge_law(s, actor, &c, &cell) == 0 ? perform(s, actor, &c, SIM_KEPT, code, NVL_HESITATE)
+                                               : NVL_OK;
 }
 int judge_act(struct nvl_sim *s, unsigned actor)
 {
@@ -380,9 +424,12 @@ int judge_incident(struct nvl_sim *s, unsigned op, const uint8_t args[NVL_ARGS_M
     struct candidate c = { .op = (uint16_t) op, .goal = NVL_NONE };
     memcpy(c.args, args, sizeof(c.args));
     struct nvl_event e = begin(s, NVL_INCIDENT, NVL_ACTOR_WORLD, &c);
-    for (unsigned i = 0; i < e.args_count; i++) { /* it happens where its first place or person is */
+    for (unsigned i = 0; i < e.args_count;
+         i++) { /* it happens where its first place or person is */
         unsigned sort = s->w->pack->ops[op].params[i].sort;
-        int second, place = e.args[i] == NVL_NONE ? -1 : world_where(s->w, s->state, sort, e.args[i], &second);
+        int second, place = e.args[i] == NVL_NONE
+                                ? -1
+                                : world_where(s->w, s->state, sort, e.args[i], &second);
         if (place >= 0 && e.place == NVL_NONE)
             e.place = (uint8_t) place;
     }

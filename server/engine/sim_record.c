@@ -1,4 +1,5 @@
-/* sim_record.c — an event becomes bytes, a hash, and what others know (docs/log-format.md, section 8). */
+/* sim_record.c — an event becomes bytes, a hash, and what others know (docs/log-format.md, section
+ * 8). */
 #include "server/engine/sim.h"
 #include <string.h>
 
@@ -29,9 +30,11 @@ void record_cause(struct nvl_event *e, uint32_t sequence, unsigned kind, unsigne
         if (e->causes[i].sequence == sequence && e->causes[i].kind == kind)
             return;
     if (e->causes_count < NVL_CAUSES_MAX)
-        e->causes[e->causes_count++] = (struct nvl_cause){ sequence, (uint8_t) kind, (uint16_t) cell };
+        e->causes[e->causes_count++] =
+            (struct nvl_cause){ sequence, (uint8_t) kind, (uint16_t) cell };
 }
-/* Who wrote what the conditions read: latest first, eight at most; what was so from the start counts once. */
+/* Who wrote what the conditions read: latest first, eight at most; what was so from the start
+ * counts once. */
 void record_causes(const struct nvl_sim *s, struct nvl_event *e)
 {
     const struct pack_op *op = &s->w->pack->ops[e->op];
@@ -55,7 +58,9 @@ void record_causes(const struct nvl_sim *s, struct nvl_event *e)
         if (cell == NVL_NO_CELL || (best <= 1 && e->causes_count > 0))
             break;
         bool belief = (s->w->pack->fluents[s->w->refs[cell].fluent].flags & FLUENT_BELIEF) != 0;
-        unsigned kind = belief ? NVL_INFORMS : e->type == NVL_INCIDENT && best == 1 ? NVL_FORESHADOWS : NVL_ENABLES;
+        unsigned kind = belief                                 ? NVL_INFORMS
+                        : e->type == NVL_INCIDENT && best == 1 ? NVL_FORESHADOWS
+                                                               : NVL_ENABLES;
         record_cause(e, best, kind, cell);
         below = best;
     }
@@ -66,12 +71,13 @@ void record_causes(const struct nvl_sim *s, struct nvl_event *e)
 uint32_t record_present(const struct nvl_sim *s, const struct nvl_event *e)
 {
     uint32_t mask = 0;
-    bool radio = e->op != NVL_NO_OP && (s->w->pack->ops[e->op].flags & OP_RADIO) != 0 && e->actor < SIM_CHARS &&
-                 world_get(s->w, s->state, KNOWN_COMM, e->actor, 0) == 1;
+    bool radio = e->op != NVL_NO_OP && (s->w->pack->ops[e->op].flags & OP_RADIO) != 0 &&
+                 e->actor < SIM_CHARS && world_get(s->w, s->state, KNOWN_COMM, e->actor, 0) == 1;
     for (unsigned c = 0; c < s->w->counts[NVL_SORT_CHAR]; c++) {
         if (!sim_awake(s, s->state, c))
             continue;
-        bool here = e->place == NVL_NONE ? e->actor >= SIM_CHARS : world_get(s->w, s->state, KNOWN_AT, c, 0) == e->place;
+        bool here = e->place == NVL_NONE ? e->actor >= SIM_CHARS
+                                         : world_get(s->w, s->state, KNOWN_AT, c, 0) == e->place;
         if (here || c == e->actor || (radio && world_get(s->w, s->state, KNOWN_COMM, c, 0) == 1))
             mask |= 1u << c;
     }
@@ -92,7 +98,8 @@ static void learn(struct nvl_sim *s, uint32_t witnesses, unsigned cell)
     const struct cell_ref *r = &s->w->refs[cell];
     unsigned see = s->w->pack->fluents[r->fluent].see;
     for (unsigned c = 0; c < s->w->counts[NVL_SORT_CHAR]; c++)
-        if (see == SEE_ALL || ((witnesses >> c & 1) && see != SEE_NEVER && (see != SEE_OWN || r->a == c)))
+        if (see == SEE_ALL ||
+            ((witnesses >> c & 1) && see != SEE_NEVER && (see != SEE_OWN || r->a == c)))
             s->belief[c][cell] = s->state[cell];
 }
 static void note_threads(struct nvl_sim *s, struct nvl_event *e)
@@ -108,7 +115,8 @@ static void note_threads(struct nvl_sim *s, struct nvl_event *e)
         if (!(t->outcomes >> e->outcome & 1) || !fits || e->threads_count == NVL_THREADS_MAX)
             continue;
         *open = t->change == NVL_THREAD_CLOSED ? 2 : 1;
-        e->threads[e->threads_count++] = (struct nvl_thread_ref){ t->thread, t->change, (uint8_t) about };
+        e->threads[e->threads_count++] =
+            (struct nvl_thread_ref){ t->thread, t->change, (uint8_t) about };
     }
 }
 int record_event(struct nvl_sim *s, struct nvl_event *e)
@@ -120,7 +128,8 @@ int record_event(struct nvl_sim *s, struct nvl_event *e)
     for (unsigned i = 0; i < e->deltas_count; i++)
         s->writer[e->deltas[i].cell] = e->sequence;
     for (unsigned i = 0; i < e->beliefs_count; i++) {
-        int cell = world_cell(s->w, (unsigned) s->w->pack->known[KNOWN_KNOWS], e->beliefs[i].character, e->beliefs[i].fact);
+        int cell = world_cell(s->w, (unsigned) s->w->pack->known[KNOWN_KNOWS],
+                              e->beliefs[i].character, e->beliefs[i].fact);
         s->writer[cell] = e->sequence;
         learn(s, e->witnesses, (unsigned) cell);
     }

@@ -1,5 +1,5 @@
-/* tale.c — sources to image.  Names are declared before anything is read, so files may come in any order;
- * sources are sorted by path, so the image does not depend on who listed them. */
+/* tale.c — sources to image.  Names are declared before anything is read, so files may come in any
+ * order; sources are sorted by path, so the image does not depend on who listed them. */
 #include "server/engine/tale.h"
 #include <string.h>
 #include "rpc/base/alloc.h"
@@ -55,7 +55,8 @@ static bool keyword_is(const struct tale_statement *s, const char *keyword)
 }
 static bool read_declarations(struct tale *t)
 {
-    static const char *const order[] = { "frame", "goal", "thread", "operator", "genre", "fact", "truth", "clue", "ending" };
+    static const char *const order[] = { "frame", "goal",  "thread", "operator", "genre",
+                                         "fact",  "truth", "clue",   "ending" };
     for (size_t i = 0; i < t->statements_count; i++)
         if ((keyword_is(&t->statements[i], "pack") && !pack_read(t, &t->statements[i])) ||
             (keyword_is(&t->statements[i], "fluent") && !tale_fluent(t, &t->statements[i])) ||
@@ -63,10 +64,12 @@ static bool read_declarations(struct tale *t)
             return false;
     for (size_t k = 0; k < sizeof(order) / sizeof(order[0]); k++)
         for (size_t i = 0; i < t->statements_count; i++)
-            if (keyword_is(&t->statements[i], order[k]) && !tale_story_declare(t, &t->statements[i]))
+            if (keyword_is(&t->statements[i], order[k]) &&
+                !tale_story_declare(t, &t->statements[i]))
                 return false;
     for (size_t i = 0; i < t->threads.count; i++) {
-        put32(&t->sec[SEC_THRD], tale_string(t, t->threads.items[i].name, strlen(t->threads.items[i].name)));
+        put32(&t->sec[SEC_THRD],
+              tale_string(t, t->threads.items[i].name, strlen(t->threads.items[i].name)));
         t->counts[SEC_THRD]++;
     }
     return true;
@@ -81,7 +84,8 @@ static void read_prose(struct tale *t, const struct tale_statement *s)
     t->counts[SEC_PROS]++;
     for (size_t i = 0; i < s->body_count; i++) {
         struct buf *l = &t->sec[SEC_PRLN];
-        put32(l, tale_string(t, s->body[i].text, s->body[i].size)), put32(l, s->body[i].line), put32(l, s->body[i].column);
+        put32(l, tale_string(t, s->body[i].text, s->body[i].size)), put32(l, s->body[i].line),
+            put32(l, s->body[i].column);
         t->counts[SEC_PRLN]++;
     }
 }
@@ -105,7 +109,8 @@ static int words_compare(const struct tale *t, size_t a, size_t b)
     int c = strcmp(t->words[a].word, t->words[b].word);
     if (c != 0)
         return c;
-    int ka = t->words[a].kind * 256 + t->words[a].index, kb = t->words[b].kind * 256 + t->words[b].index;
+    int ka = t->words[a].kind * 256 + t->words[a].index,
+        kb = t->words[b].kind * 256 + t->words[b].index;
     return ka != kb ? ka - kb : (a > b) - (a < b);
 }
 static bool write_words(struct tale *t)
@@ -119,10 +124,12 @@ static bool write_words(struct tale *t)
         from[i] = (uint32_t) i;
     for (size_t width = 1; width < n; width *= 2) { /* merge sort: stable, no worst case */
         for (size_t lo = 0; lo < n; lo += 2 * width) {
-            size_t mid = lo + width < n ? lo + width : n, hi = lo + 2 * width < n ? lo + 2 * width : n;
+            size_t mid = lo + width < n ? lo + width : n,
+                   hi = lo + 2 * width < n ? lo + 2 * width : n;
             size_t i = lo, j = mid;
             for (size_t k = lo; k < hi; k++)
-                to[k] = i < mid && (j >= hi || words_compare(t, from[i], from[j]) <= 0) ? from[i++] : from[j++];
+                to[k] = i < mid && (j >= hi || words_compare(t, from[i], from[j]) <= 0) ? from[i++]
+                                                                                        : from[j++];
         }
         uint32_t *swap = from;
         from = to, to = swap;
@@ -130,11 +137,13 @@ static bool write_words(struct tale *t)
     for (size_t k = 0; k < n; k++) {
         size_t i = from[k];
         enum pack_section sec = t->words[i].sec;
-        if (sec != SEC_CUES && k > 0 && t->words[from[k - 1]].sec == sec && strcmp(t->words[from[k - 1]].word, t->words[i].word) == 0)
+        if (sec != SEC_CUES && k > 0 && t->words[from[k - 1]].sec == sec &&
+            strcmp(t->words[from[k - 1]].word, t->words[i].word) == 0)
             continue; /* the first meaning stands */
         put32(&t->sec[sec], tale_string(t, t->words[i].word, strlen(t->words[i].word)));
         if (sec == SEC_CUES)
-            put8(&t->sec[sec], (unsigned) t->words[i].kind), put8(&t->sec[sec], (unsigned) t->words[i].index),
+            put8(&t->sec[sec], (unsigned) t->words[i].kind),
+                put8(&t->sec[sec], (unsigned) t->words[i].index),
                 put16(&t->sec[sec], (uint16_t) t->words[i].value);
         else
             put32(&t->sec[sec], (uint32_t) t->words[i].value);
@@ -164,7 +173,8 @@ static bool write_image(struct tale *t, struct buf *out)
     }
     return !out->failed || tale_nomem(t);
 }
-static bool compile(struct tale *t, const struct nvl_source *sources, size_t count, struct buf *image)
+static bool compile(struct tale *t, const struct nvl_source *sources, size_t count,
+                    struct buf *image)
 {
     const struct nvl_source **sorted = arena_zero(&t->arena, count + 1, sizeof(*sorted));
     if (sorted == NULL)
@@ -187,7 +197,8 @@ static bool compile(struct tale *t, const struct nvl_source *sources, size_t cou
     return write_image(t, image);
 }
 /* The narrator's say about every prose statement, with the world part at hand. */
-static int check_prose(const struct nvl_pack *pack, nvl_prose_check check, void *ctx, struct nvl_error *err)
+static int check_prose(const struct nvl_pack *pack, nvl_prose_check check, void *ctx,
+                       struct nvl_error *err)
 {
     struct nvl_error local = { 0 };
     for (size_t i = 0; check != NULL && i < nvl_pack_prose_count(pack); i++) {
@@ -208,8 +219,8 @@ static int check_prose(const struct nvl_pack *pack, nvl_prose_check check, void 
     return NVL_OK;
 }
 
-int nvl_pack_compile(const struct nvl_source *sources, size_t count, nvl_prose_check check, void *ctx,
-                     struct nvl_error *err, struct nvl_pack **out)
+int nvl_pack_compile(const struct nvl_source *sources, size_t count, nvl_prose_check check,
+                     void *ctx, struct nvl_error *err, struct nvl_pack **out)
 {
     struct tale *t = alloc_zero(1, sizeof(*t));
     struct buf image = { 0 };

@@ -1,5 +1,5 @@
-/* tale.h — the .tale compiler's inside: lexer, expressions, statements, image.  One compile at a time per
- * object; nothing outlives nvl_pack_compile. */
+/* tale.h — the .tale compiler's inside: lexer, expressions, statements, image.  One compile at a
+ * time per object; nothing outlives nvl_pack_compile. */
 #ifndef NVL_TALE_H
 #define NVL_TALE_H
 #include "server/engine/pack.h"
@@ -52,7 +52,8 @@ struct tale {
     struct buf sec[SECTIONS];
     uint32_t counts[SECTIONS];
     struct map strings; /* text -> offset + 1 */
-    struct tale_names fluents, ops, goals, frames, places, facts, truths, genres, threads, clues, endings;
+    struct tale_names fluents, ops, goals, frames, places, facts, truths, genres, threads, clues,
+        endings;
     struct pack_fluent fluent_list[256];
     struct tale_define defines[64];
     size_t defines_count;
@@ -60,7 +61,7 @@ struct tale {
         enum pack_section sec;
         const char *word;
         int32_t value, kind, index;
-    } *words;
+    } * words;
     size_t words_count, words_capacity;
 };
 struct scope_param {
@@ -85,18 +86,22 @@ bool lex_is(const struct lex *lex, const char *text); /* a word or punctuation *
 bool lex_take(struct lex *lex, const char *text);     /* is it? then next */
 bool lex_want(struct lex *lex, const char *text);     /* take, or fail "expected" */
 bool lex_word(struct lex *lex, char *out, size_t size, const char *what);
-bool lex_int(struct lex *lex, int32_t *out, int32_t min, int32_t max, const char *what); /* with sign */
+bool lex_int(struct lex *lex, int32_t *out, int32_t min, int32_t max,
+             const char *what);                                      /* with sign */
 uint32_t tale_string(struct tale *t, const char *text, size_t size); /* interned offset */
 bool lex_string(struct lex *lex, uint32_t *out, const char *what);   /* "…" */
-bool lex_done(struct lex *lex); /* nothing may follow */
+bool lex_done(struct lex *lex);                                      /* nothing may follow */
 int names_find(const struct tale_names *n, const char *name);
-bool names_add(struct tale *t, struct lex *lex, struct tale_names *n, const char *name, unsigned extra, const char *what);
+bool names_add(struct tale *t, struct lex *lex, struct tale_names *n, const char *name,
+               unsigned extra, const char *what);
 bool lex_name(struct lex *lex, const struct tale_names *n, int *out, const char *what);
 bool tale_split(struct tale *t, const struct nvl_source *source); /* source -> statements */
 /* tale_expr.c */
 enum { TYPE_ANY = -1 };
-/* Compiles an expression into CODE; out_first is the first fluent it reads or -1.  Type: a sort, or number. */
-bool expr_compile(struct lex *lex, const struct scope *scope, int want_type, uint32_t *out_code, int *out_first);
+/* Compiles an expression into CODE; out_first is the first fluent it reads or -1.  Type: a sort, or
+ * number. */
+bool expr_compile(struct lex *lex, const struct scope *scope, int want_type, uint32_t *out_code,
+                  int *out_first);
 bool effect_compile(struct lex *lex, const struct scope *scope); /* appends one EFCT */
 /* tale_op.c, tale_story.c */
 bool tale_operator(struct tale *t, const struct tale_statement *s);
@@ -104,6 +109,7 @@ bool tale_params(struct lex *lex, struct scope *scope); /* "A char, P place" */
 bool tale_fluent(struct tale *t, const struct tale_statement *s);
 bool tale_story(struct tale *t, const struct tale_statement *s);
 bool tale_story_declare(struct tale *t, const struct tale_statement *s);
-bool tale_word_add(struct tale *t, enum pack_section sec, const char *word, int32_t value, int kind, int index);
+bool tale_word_add(struct tale *t, enum pack_section sec, const char *word, int32_t value, int kind,
+                   int index);
 bool tale_beats(struct lex *lex, uint8_t *out);
 #endif

@@ -3,7 +3,8 @@
 #include <string.h>
 
 enum { DEFINE_DEPTH = 8 };
-struct binding { /* what a define's parameter stands for: a piece of a line, read in its own scope */
+struct binding { /* what a define's parameter stands for: a piece of a line, read in its own scope
+                  */
     char name[16];
     struct lex lex;
     const struct env *env;
@@ -45,7 +46,8 @@ static bool emit_number(struct expr *x, struct lex *lex, int32_t v)
     put16(&x->t->sec[SEC_CODE], (unsigned) v & 0xFFFF);
     return push(x, lex, 0);
 }
-static bool expr_cell(struct expr *x, struct lex *lex, struct lex *at, struct env *env, int f, int *type)
+static bool expr_cell(struct expr *x, struct lex *lex, struct lex *at, struct env *env, int f,
+                      int *type)
 {
     const struct pack_fluent *fluent = &x->t->fluent_list[f];
     int args = (fluent->sorts[0] != 0) + (fluent->sorts[1] != 0);
@@ -81,7 +83,8 @@ static bool skip_argument(struct lex *lex)
     }
     return tale_fail(lex->tale, lex, "expected \")\"");
 }
-static bool expr_define(struct expr *x, struct lex *lex, struct env *env, const struct tale_define *d, int *type)
+static bool expr_define(struct expr *x, struct lex *lex, struct env *env,
+                        const struct tale_define *d, int *type)
 {
     struct env inner = { .scope = env->scope, .depth = env->depth + 1, .nesting = env->nesting };
     if (inner.depth > DEFINE_DEPTH)
@@ -103,14 +106,16 @@ static bool expr_define(struct expr *x, struct lex *lex, struct env *env, const 
     struct lex body = d->body;
     return expr_or(x, &body, &inner, type) && lex_done(&body);
 }
-static bool expr_builtin(struct expr *x, struct lex *lex, struct env *env, const char *name, int *type, bool *known)
+static bool expr_builtin(struct expr *x, struct lex *lex, struct env *env, const char *name,
+                         int *type, bool *known)
 {
     static const struct {
         const char *name;
         int value;
-    } numbers[] = { { "true", 1 },     { "false", 0 },      { "setup", 1 },      { "complication", 2 },
-                    { "crisis", 3 },   { "climax", 4 },     { "resolution", 5 }, { "unknown", 0 },
-                    { "suspects", 1 }, { "believes", 2 },   { "disbelieves", 3 } };
+    } numbers[] = { { "true", 1 },         { "false", 0 },      { "setup", 1 },
+                    { "complication", 2 }, { "crisis", 3 },     { "climax", 4 },
+                    { "resolution", 5 },   { "unknown", 0 },    { "suspects", 1 },
+                    { "believes", 2 },     { "disbelieves", 3 } };
     int got;
     *known = true;
     *type = NVL_SORT_NONE;
@@ -138,14 +143,16 @@ static bool expr_builtin(struct expr *x, struct lex *lex, struct env *env, const
             return push(x, lex, 0);
         }
     if (strcmp(name, "due") == 0) {
-        if (!lex_want(lex, "(") || !expr_or(x, lex, env, &got) || !expect(x, lex, got, 0) || !lex_want(lex, ")"))
+        if (!lex_want(lex, "(") || !expr_or(x, lex, env, &got) || !expect(x, lex, got, 0) ||
+            !lex_want(lex, ")"))
             return false;
         emit(x, CODE_SHARE);
         return push(x, lex, 1);
     }
     if (strcmp(name, "min") == 0 || strcmp(name, "max") == 0) {
-        if (!lex_want(lex, "(") || !expr_or(x, lex, env, &got) || !expect(x, lex, got, 0) || !lex_want(lex, ",") ||
-            !expr_or(x, lex, env, &got) || !expect(x, lex, got, 0) || !lex_want(lex, ")"))
+        if (!lex_want(lex, "(") || !expr_or(x, lex, env, &got) || !expect(x, lex, got, 0) ||
+            !lex_want(lex, ",") || !expr_or(x, lex, env, &got) || !expect(x, lex, got, 0) ||
+            !lex_want(lex, ")"))
             return false;
         emit(x, name[1] == 'i' ? CODE_MIN : CODE_MAX);
         return push(x, lex, 2);
@@ -234,7 +241,8 @@ static bool expr_level(struct expr *x, struct lex *lex, struct env *env, unsigne
         if (!expr_level(x, lex, env, level + 1, &got))
             return false;
         bool equality = operations[op].op == CODE_EQ || operations[op].op == CODE_NE;
-        if (!equality && (!expect(x, &left, *type, NVL_SORT_NONE) || !expect(x, &right, got, NVL_SORT_NONE)))
+        if (!equality &&
+            (!expect(x, &left, *type, NVL_SORT_NONE) || !expect(x, &right, got, NVL_SORT_NONE)))
             return false;
         if (equality && !expect(x, &right, got, *type))
             return false;
@@ -253,7 +261,8 @@ static bool expr_or(struct expr *x, struct lex *lex, struct env *env, int *type)
     return ok;
 }
 
-bool expr_compile(struct lex *lex, const struct scope *scope, int want_type, uint32_t *out_code, int *out_first)
+bool expr_compile(struct lex *lex, const struct scope *scope, int want_type, uint32_t *out_code,
+                  int *out_first)
 {
     struct expr x = { .t = lex->tale, .first = -1 };
     struct env env = { .scope = scope };
@@ -280,7 +289,8 @@ bool effect_compile(struct lex *lex, const struct scope *scope)
     /* "all" and "others" come after a guard that may speak of "each": look ahead for them. */
     for (struct lex probe = *lex; probe.kind != TOKEN_END && !lex_is(&probe, ";"); lex_next(&probe))
         inner.each |= lex_is(&probe, "all") || lex_is(&probe, "others");
-    if (lex_take(lex, "if") && (!expr_compile(lex, &inner, NVL_SORT_NONE, &guard, NULL) || !lex_want(lex, ":")))
+    if (lex_take(lex, "if") &&
+        (!expr_compile(lex, &inner, NVL_SORT_NONE, &guard, NULL) || !lex_want(lex, ":")))
         return false;
     struct lex at = *lex;
     if (!lex_name(lex, &t->fluents, &f, "fluent"))
@@ -291,7 +301,8 @@ bool effect_compile(struct lex *lex, const struct scope *scope)
     for (int i = 0; i < 2 && fluent->sorts[i] != 0; i++) {
         if (!lex_want(lex, i == 0 ? "(" : ","))
             return false;
-        if (i == 0 && fluent->sorts[0] == NVL_SORT_CHAR && (lex_is(lex, "all") || lex_is(lex, "others"))) {
+        if (i == 0 && fluent->sorts[0] == NVL_SORT_CHAR &&
+            (lex_is(lex, "all") || lex_is(lex, "others"))) {
             over = lex_is(lex, "all") ? 1 : 2;
             lex_next(lex);
         } else if (!expr_compile(lex, &inner, fluent->sorts[i], &args[i], NULL)) {
@@ -314,7 +325,8 @@ bool effect_compile(struct lex *lex, const struct scope *scope)
     if (!expr_compile(lex, &inner, fluent->value_sort, &value, NULL))
         return false;
     struct buf *b = &t->sec[SEC_EFCT];
-    put16(b, (unsigned) f), put8(b, operation), put8(b, over), put32(b, args[0]), put32(b, args[1]), put32(b, value);
+    put16(b, (unsigned) f), put8(b, operation), put8(b, over), put32(b, args[0]), put32(b, args[1]),
+        put32(b, value);
     put32(b, guard), put32(b, 0);
     t->counts[SEC_EFCT]++;
     return true;

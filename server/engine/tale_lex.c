@@ -42,8 +42,13 @@ static bool is_digit(char c)
 
 void lex_open(struct lex *lex, struct tale *t, const char *file, const struct tale_line *line)
 {
-    *lex = (struct lex){ .tale = t, .file = file, .start = line->text, .at = line->text,
-                         .end = line->text + line->size, .line = line->line, .column = line->column };
+    *lex = (struct lex){ .tale = t,
+                         .file = file,
+                         .start = line->text,
+                         .at = line->text,
+                         .end = line->text + line->size,
+                         .line = line->line,
+                         .column = line->column };
     lex_next(lex);
 }
 
@@ -172,8 +177,8 @@ int names_find(const struct tale_names *n, const char *name)
             return (int) i;
     return -1;
 }
-bool names_add(struct tale *t, struct lex *lex, struct tale_names *n, const char *name, unsigned extra,
-               const char *what)
+bool names_add(struct tale *t, struct lex *lex, struct tale_names *n, const char *name,
+               unsigned extra, const char *what)
 {
     if (names_find(n, name) >= 0)
         return tale_fail(t, lex, "%s \"%s\" is declared twice", what, name);
@@ -203,17 +208,19 @@ bool lex_name(struct lex *lex, const struct tale_names *n, int *out, const char 
     return true;
 }
 
-/* --- statements ------------------------------------------------------------------------------------------ */
+/* --- statements
+ * ------------------------------------------------------------------------------------------ */
 
 static const char *const world_keywords[] = {
-    "pack",  "fluent", "skill", "tag",  "define", "goal",    "thread", "operator", "frame",
-    "truth", "fact",   "clue",  "ending", "genre", "lexicon", "ranks",  "tension",
+    "pack",  "fluent", "skill", "tag",    "define", "goal",    "thread", "operator", "frame",
+    "truth", "fact",   "clue",  "ending", "genre",  "lexicon", "ranks",  "tension",
 };
 static bool path_is_prose(const char *path)
 {
     return strncmp(path, "prose/", 6) == 0 || strstr(path, "/prose/") != NULL;
 }
-static bool statement_begin(struct tale *t, struct tale_statement *s, const char *file, struct tale_line line)
+static bool statement_begin(struct tale *t, struct tale_statement *s, const char *file,
+                            struct tale_line line)
 {
     struct lex lex;
     lex_open(&lex, t, file, &line);
@@ -231,11 +238,13 @@ static bool statement_begin(struct tale *t, struct tale_statement *s, const char
     uint32_t skip = (uint32_t) strlen(s->keyword);
     while (skip < line.size && (line.text[skip] == ' ' || line.text[skip] == '\t'))
         skip++;
-    s->head = (struct tale_line){ line.text + skip, line.size - skip, line.line, line.column + skip };
+    s->head =
+        (struct tale_line){ line.text + skip, line.size - skip, line.line, line.column + skip };
     return true;
 }
 /* Cuts one line out; false at the end of the source. */
-static bool next_line(const struct nvl_source *source, size_t *at, uint32_t *number, struct tale_line *out, bool *indented)
+static bool next_line(const struct nvl_source *source, size_t *at, uint32_t *number,
+                      struct tale_line *out, bool *indented)
 {
     if (*at >= source->size)
         return false;
@@ -250,7 +259,8 @@ static bool next_line(const struct nvl_source *source, size_t *at, uint32_t *num
     while (end > first && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r'))
         end--;
     *indented = first > p;
-    *out = (struct tale_line){ first, (uint32_t) (end - first), *number, (uint32_t) (first - p) + 1 };
+    *out =
+        (struct tale_line){ first, (uint32_t) (end - first), *number, (uint32_t) (first - p) + 1 };
     return true;
 }
 static size_t count_lines(const struct nvl_source *source)
@@ -273,7 +283,8 @@ bool tale_split(struct tale *t, const struct nvl_source *source)
     if (t->statements_count > 0)
         memcpy(all, t->statements, t->statements_count * sizeof(*all));
     t->statements = all;
-    bool bad_utf8 = valid < source->size || (source->size > 0 && memchr(source->text, 0, source->size) != NULL);
+    bool bad_utf8 =
+        valid < source->size || (source->size > 0 && memchr(source->text, 0, source->size) != NULL);
     size_t at = 0;
     uint32_t number = 0;
     bool indented;

@@ -9,7 +9,8 @@ static int word_index(const char *const *list, size_t count, const char *word)
             return (int) i;
     return -1;
 }
-static bool lex_choice(struct lex *lex, const char *const *list, size_t count, int *out, const char *what)
+static bool lex_choice(struct lex *lex, const char *const *list, size_t count, int *out,
+                       const char *what)
 {
     char word[32];
     struct lex at = *lex;
@@ -34,7 +35,8 @@ static bool lex_law(struct lex *lex, uint8_t *out)
     return true;
 }
 
-/* fluent NAME [(sort[, sort])] (sort | MIN..MAX) {init N | assume N | see all | law E003.1 | static | resource | belief} */
+/* fluent NAME [(sort[, sort])] (sort | MIN..MAX) {init N | assume N | see all | law E003.1 | static
+ * | resource | belief} */
 static bool fluent_option(struct lex *lex, struct pack_fluent *f)
 {
     static const char *const sees[] = { "all", "own", "here", "never" };
@@ -110,8 +112,10 @@ bool tale_fluent(struct tale *t, const struct tale_statement *s)
     t->fluent_list[t->fluents.count - 1] = f;
     struct buf *b = &t->sec[SEC_FLUE];
     put32(b, tale_string(t, name, strlen(name)));
-    put8(b, f.sorts[0]), put8(b, f.sorts[1]), put8(b, f.value_sort), put8(b, f.see), put8(b, f.flags), put8(b, f.law);
-    put16(b, (uint16_t) f.min), put16(b, (uint16_t) f.max), put16(b, (uint16_t) f.init), put16(b, (uint16_t) f.assume);
+    put8(b, f.sorts[0]), put8(b, f.sorts[1]), put8(b, f.value_sort), put8(b, f.see),
+        put8(b, f.flags), put8(b, f.law);
+    put16(b, (uint16_t) f.min), put16(b, (uint16_t) f.max), put16(b, (uint16_t) f.init),
+        put16(b, (uint16_t) f.assume);
     for (int i = 0; i < 7; i++)
         put16(b, 0);
     t->counts[SEC_FLUE]++;
@@ -125,7 +129,13 @@ bool tale_params(struct lex *lex, struct scope *scope)
         if (scope->count == NVL_ARGS_MAX)
             return tale_fail(lex->tale, lex, "more than %d parameters", NVL_ARGS_MAX);
         struct scope_param *p = &scope->params[scope->count];
+        struct lex at = *lex;
         bool hidden = lex_take(lex, "hidden");
+        unsigned count = hidden;
+        for (unsigned i = 0; i < scope->count; i++)
+            count += scope->params[i].hidden;
+        if (count > 2)
+            return tale_fail(lex->tale, &at, "more than two hidden parameters");
         if (!lex_word(lex, p->name, sizeof(p->name), "a parameter") ||
             !lex_choice(lex, pack_sort_names + 1, NVL_SORTS - 1, &sort, "sort"))
             return false;
@@ -180,12 +190,14 @@ static bool op_conditions(struct lex *lex, struct op_build *o, bool where)
     return lex_done(lex);
 }
 /* name N[, name N …] into a table of int8 */
-static bool op_weights(struct lex *lex, const char *const *names, size_t count, int8_t *out, int limit)
+static bool op_weights(struct lex *lex, const char *const *names, size_t count, int8_t *out,
+                       int limit)
 {
     int i;
     int32_t v;
     do {
-        if (!lex_choice(lex, names, count, &i, "name") || !lex_int(lex, &v, -limit, limit, "a weight"))
+        if (!lex_choice(lex, names, count, &i, "name") ||
+            !lex_int(lex, &v, -limit, limit, "a weight"))
             return false;
         out[i] = (int8_t) v;
     } while (lex_take(lex, ","));
@@ -228,7 +240,8 @@ static bool op_thread(struct lex *lex, struct op_build *o)
     if (o->op.threads_count == 3)
         return tale_fail(lex->tale, lex, "more than 3 threads");
     struct pack_op_thread *th = &o->op.threads[o->op.threads_count++];
-    if (!lex_choice(lex, changes, 3, &change, "change") || !lex_name(lex, &lex->tale->threads, &thread, "thread"))
+    if (!lex_choice(lex, changes, 3, &change, "change") ||
+        !lex_name(lex, &lex->tale->threads, &thread, "thread"))
         return false;
     *th = (struct pack_op_thread){ (uint8_t) thread, (uint8_t) (change + 1), NVL_NONE, 0x1E };
     if (lex->kind == TOKEN_WORD && !lex_is(lex, "on")) {
@@ -237,7 +250,8 @@ static bool op_thread(struct lex *lex, struct op_build *o)
         if (!lex_word(lex, name, sizeof(name), "a parameter"))
             return false;
         for (unsigned i = 0; i < o->scope.count; i++)
-            if (strcmp(o->scope.params[i].name, name) == 0 && o->scope.params[i].sort == NVL_SORT_CHAR)
+            if (strcmp(o->scope.params[i].name, name) == 0 &&
+                o->scope.params[i].sort == NVL_SORT_CHAR)
                 th->param = (uint8_t) i;
         if (th->param == NVL_NONE)
             return tale_fail(lex->tale, &at, "no character parameter is named \"%s\"", name);
@@ -254,7 +268,8 @@ static bool op_thread(struct lex *lex, struct op_build *o)
 }
 static bool op_flags(struct lex *lex, struct op_build *o)
 {
-    static const char *const flags[] = { "radio", "defies", "betrays", "closing", "must", "once", "idle", "moves" };
+    static const char *const flags[] = { "radio", "defies", "betrays", "closing",
+                                         "must",  "once",   "idle",    "moves" };
     int i;
     do {
         if (!lex_choice(lex, flags, 8, &i, "flag"))
@@ -288,8 +303,8 @@ static bool op_kind(struct lex *lex, struct op_build *o)
 static bool op_plain(struct lex *lex, struct op_build *o)
 {
     int k;
-    return lex_choice(lex, outcome_words, 4, &k, "outcome") && lex_string(lex, &o->plain[k], "the plain line") &&
-           lex_done(lex);
+    return lex_choice(lex, outcome_words, 4, &k, "outcome") &&
+           lex_string(lex, &o->plain[k], "the plain line") && lex_done(lex);
 }
 static bool op_line(struct lex *lex, struct op_build *o)
 {
@@ -322,8 +337,10 @@ static bool op_line(struct lex *lex, struct op_build *o)
     if (strcmp(word, "beat") == 0)
         return tale_beats(lex, &o->op.beats);
     if (strcmp(word, "roll") == 0)
-        return expr_compile(lex, &o->scope, NVL_SORT_NONE, &o->op.skill, NULL) && lex_want(lex, "vs") &&
-               expr_compile(lex, &o->scope, NVL_SORT_NONE, &o->op.difficulty, NULL) && lex_done(lex);
+        return expr_compile(lex, &o->scope, NVL_SORT_NONE, &o->op.skill, NULL) &&
+               lex_want(lex, "vs") &&
+               expr_compile(lex, &o->scope, NVL_SORT_NONE, &o->op.difficulty, NULL) &&
+               lex_done(lex);
     if (strcmp(word, "norm") == 0)
         return expr_compile(lex, &o->scope, NVL_SORT_NONE, &o->op.norm, NULL) && lex_done(lex);
     if (strcmp(word, "weight") == 0)
@@ -347,10 +364,12 @@ static bool op_line(struct lex *lex, struct op_build *o)
     if (strcmp(word, "plain") == 0)
         return op_plain(lex, o);
     if (strcmp(word, "source") == 0)
-        return lex_choice(lex, sources, 5, &i, "source") && (o->op.source = (uint8_t) (i + 1), lex_done(lex));
+        return lex_choice(lex, sources, 5, &i, "source") &&
+               (o->op.source = (uint8_t) (i + 1), lex_done(lex));
     return tale_fail(lex->tale, &at, "unknown clause \"%s\"", word);
 }
-static bool op_effects(struct tale *t, const struct tale_statement *s, struct op_build *o, unsigned k)
+static bool op_effects(struct tale *t, const struct tale_statement *s, struct op_build *o,
+                       unsigned k)
 {
     o->op.effect_first[k] = (uint16_t) t->counts[SEC_EFCT];
     for (size_t i = 0; i < s->body_count; i++) {
@@ -390,11 +409,13 @@ static void op_emit(struct tale *t, const struct op_build *o)
     put16(b, p->toward_first), put8(b, p->toward_count), put8(b, p->react_count);
     put16(b, p->react_first), put8(b, p->threads_count), put8(b, 0);
     for (int i = 0; i < 3; i++)
-        put8(b, p->threads[i].thread), put8(b, p->threads[i].change), put8(b, p->threads[i].param), put8(b, p->threads[i].outcomes);
+        put8(b, p->threads[i].thread), put8(b, p->threads[i].change), put8(b, p->threads[i].param),
+            put8(b, p->threads[i].outcomes);
     put32(b, p->norm), put32(b, p->weight), put32(b, 0), put32(b, 0), put32(b, 0);
     t->counts[SEC_OPER]++;
 }
-/* who first, since every other clause may speak of its parameters; then conditions, clauses, effects. */
+/* who first, since every other clause may speak of its parameters; then conditions, clauses,
+ * effects. */
 bool tale_operator(struct tale *t, const struct tale_statement *s)
 {
     struct op_build o = { .op = { .source = NVL_SAW } };
@@ -412,8 +433,10 @@ bool tale_operator(struct tale *t, const struct tale_statement *s)
     }
     o.param_first = t->counts[SEC_PARM];
     for (unsigned i = 0; i < o.scope.count; i++) {
-        put32(&t->sec[SEC_PARM], tale_string(t, o.scope.params[i].name, strlen(o.scope.params[i].name)));
-        put8(&t->sec[SEC_PARM], o.scope.params[i].sort), put8(&t->sec[SEC_PARM], o.scope.params[i].hidden);
+        put32(&t->sec[SEC_PARM],
+              tale_string(t, o.scope.params[i].name, strlen(o.scope.params[i].name)));
+        put8(&t->sec[SEC_PARM], o.scope.params[i].sort),
+            put8(&t->sec[SEC_PARM], o.scope.params[i].hidden);
         put16(&t->sec[SEC_PARM], 0);
         t->counts[SEC_PARM]++;
     }
@@ -436,12 +459,15 @@ bool tale_operator(struct tale *t, const struct tale_statement *s)
         if (o.outcome[k] && !op_effects(t, s, &o, k))
             return false;
         if (o.outcome[k] && o.plain[k] == 0)
-            return tale_fail(t, &at, "operator \"%s\" has no plain line for %s", name, outcome_words[k]);
+            return tale_fail(t, &at, "operator \"%s\" has no plain line for %s", name,
+                             outcome_words[k]);
     }
     if (!any)
         return tale_fail(t, &at, "operator \"%s\" has no outcome", name);
-    if (!(o.op.flags & OP_ACTORLESS) && (o.scope.count == 0 || o.scope.params[0].sort != NVL_SORT_CHAR))
-        return tale_fail(t, &at, "the first parameter of \"%s\" must be a character: who acts", name);
+    if (!(o.op.flags & OP_ACTORLESS) &&
+        (o.scope.count == 0 || o.scope.params[0].sort != NVL_SORT_CHAR))
+        return tale_fail(t, &at, "the first parameter of \"%s\" must be a character: who acts",
+                         name);
     op_emit(t, &o);
     return t->rc == NVL_OK;
 }

@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-bool tale_word_add(struct tale *t, enum pack_section sec, const char *word, int32_t value, int kind, int index)
+bool tale_word_add(struct tale *t, enum pack_section sec, const char *word, int32_t value, int kind,
+                   int index)
 {
     if (t->words_count == t->words_capacity) {
         size_t capacity = t->words_capacity == 0 ? 1024 : 2 * t->words_capacity;
@@ -41,12 +42,14 @@ static bool lex_entry(struct lex *lex, char *out, size_t size)
     lex_next(lex);
     return true;
 }
-static bool word_list(struct lex *lex, enum pack_section sec, int kind, int index, bool weighted, int32_t value)
+static bool word_list(struct lex *lex, enum pack_section sec, int kind, int index, bool weighted,
+                      int32_t value)
 {
     char word[40];
     int32_t v = value;
     while (lex->kind != TOKEN_END) {
-        if (!lex_entry(lex, word, sizeof(word)) || (weighted && !lex_int(lex, &v, -99, 999, "a weight")) ||
+        if (!lex_entry(lex, word, sizeof(word)) ||
+            (weighted && !lex_int(lex, &v, -99, 999, "a weight")) ||
             !tale_word_add(lex->tale, sec, word, v, kind, index))
             return false;
         lex_take(lex, ",");
@@ -76,11 +79,12 @@ static bool lex_role(struct lex *lex, const char *frame, unsigned *out)
     return true;
 }
 /* NAME of FRAME; the name was declared before. */
-static bool head_of(struct tale *t, const struct tale_statement *s, struct lex *lex, char *name, int *frame)
+static bool head_of(struct tale *t, const struct tale_statement *s, struct lex *lex, char *name,
+                    int *frame)
 {
     lex_open(lex, t, s->file, &s->head);
-    return lex_word(lex, name, 40, "a name") && lex_want(lex, "of") && lex_name(lex, &t->frames, frame, "frame") &&
-           lex_done(lex);
+    return lex_word(lex, name, 40, "a name") && lex_want(lex, "of") &&
+           lex_name(lex, &t->frames, frame, "frame") && lex_done(lex);
 }
 static unsigned count_of_frame(const struct tale_names *n, unsigned frame)
 {
@@ -117,10 +121,14 @@ bool tale_story_declare(struct tale *t, const struct tale_statement *s)
         size_t names;
         bool of;
     } kinds[] = {
-        { "operator", offsetof(struct tale, ops), false },   { "goal", offsetof(struct tale, goals), false },
-        { "thread", offsetof(struct tale, threads), false }, { "frame", offsetof(struct tale, frames), false },
-        { "genre", offsetof(struct tale, genres), false },   { "fact", offsetof(struct tale, facts), true },
-        { "truth", offsetof(struct tale, truths), true },    { "clue", offsetof(struct tale, clues), true },
+        { "operator", offsetof(struct tale, ops), false },
+        { "goal", offsetof(struct tale, goals), false },
+        { "thread", offsetof(struct tale, threads), false },
+        { "frame", offsetof(struct tale, frames), false },
+        { "genre", offsetof(struct tale, genres), false },
+        { "fact", offsetof(struct tale, facts), true },
+        { "truth", offsetof(struct tale, truths), true },
+        { "clue", offsetof(struct tale, clues), true },
         { "ending", offsetof(struct tale, endings), true },
     };
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -198,7 +206,8 @@ static bool frame_thing(struct lex *lex, const char *frame, unsigned index, enum
     lex->tale->counts[sec]++;
     return lex_done(lex);
 }
-static bool frame_line(struct tale *t, struct lex *lex, const char *frame, unsigned index, uint32_t *question)
+static bool frame_line(struct tale *t, struct lex *lex, const char *frame, unsigned index,
+                       uint32_t *question)
 {
     if (lex_take(lex, "question"))
         return lex_string(lex, question, "the question") && lex_done(lex);
@@ -216,7 +225,8 @@ static bool frame_line(struct tale *t, struct lex *lex, const char *frame, unsig
         struct buf *b = &t->sec[SEC_LINK];
         unsigned a, c;
         char klass[40];
-        if (!lex_role(lex, frame, &a) || !lex_role(lex, frame, &c) || !lex_word(lex, klass, sizeof(klass), "a class"))
+        if (!lex_role(lex, frame, &a) || !lex_role(lex, frame, &c) ||
+            !lex_word(lex, klass, sizeof(klass), "a class"))
             return false;
         put32(b, tale_string(t, klass, strlen(klass)));
         put8(b, index), put8(b, a), put8(b, c), put8(b, lex_take(lex, "shut"));
@@ -246,13 +256,15 @@ static bool tale_frame(struct tale *t, const struct tale_statement *s)
     }
     if (question == 0)
         return tale_fail(t, &head, "frame \"%s\" has no question", name);
-    put32(&t->sec[SEC_FRAM], tale_string(t, name, strlen(name))), put32(&t->sec[SEC_FRAM], question);
+    put32(&t->sec[SEC_FRAM], tale_string(t, name, strlen(name))),
+        put32(&t->sec[SEC_FRAM], question);
     t->counts[SEC_FRAM]++;
     return true;
 }
 
 /* A list of names as a mask of their indices within the frame. */
-static bool lex_mask(struct lex *lex, const struct tale_names *n, int frame, uint32_t *out, const char *what)
+static bool lex_mask(struct lex *lex, const struct tale_names *n, int frame, uint32_t *out,
+                     const char *what)
 {
     do {
         int i;
@@ -286,7 +298,8 @@ static bool tale_fact(struct tale *t, const struct tale_statement *s)
         return false;
     for (size_t i = 0; i < s->body_count; i++) {
         lex_open(&lex, t, s->file, &s->body[i]);
-        bool ok = lex_take(&lex, "clause") ? lex_string(&lex, &clause, "the clause") && lex_done(&lex)
+        bool ok = lex_take(&lex, "clause")
+                      ? lex_string(&lex, &clause, "the clause") && lex_done(&lex)
                   : lex_take(&lex, "true") ? lex_mask(&lex, &t->truths, frame, &truths, "truth")
                                            : tale_fail(t, &lex, "a fact has clause and true");
         if (!ok)
@@ -325,7 +338,8 @@ static bool tale_truth(struct tale *t, const struct tale_statement *s)
             return false;
     }
     struct buf *b = &t->sec[SEC_TRUT];
-    put32(b, tale_string(t, name, strlen(name))), put16(b, first), put16(b, t->counts[SEC_EFCT] - first);
+    put32(b, tale_string(t, name, strlen(name))), put16(b, first),
+        put16(b, t->counts[SEC_EFCT] - first);
     put8(b, (unsigned) frame), put8(b, (unsigned) weight), put16(b, 0);
     t->counts[SEC_TRUT]++;
     return true;
@@ -342,19 +356,21 @@ static bool tale_clue(struct tale *t, const struct tale_statement *s)
     struct lex head = lex;
     for (size_t i = 0; i < s->body_count; i++) {
         lex_open(&lex, t, s->file, &s->body[i]);
-        bool ok = lex_take(&lex, "seen")      ? lex_string(&lex, &seen, "what is seen") && lex_done(&lex)
-                  : lex_take(&lex, "tells")   ? lex_name(&lex, &t->facts, &fact, "fact") && lex_done(&lex)
-                  : lex_take(&lex, "misread") ? lex_name(&lex, &t->facts, &alt, "fact") && lex_done(&lex)
-                  : lex_take(&lex, "when")    ? lex_mask(&lex, &t->truths, frame, &truths, "truth")
-                  : lex_take(&lex, "at")      ? lex_roles(&lex, frame_name, &places)
-                                              : tale_fail(t, &lex, "unknown clause of a clue");
+        bool ok =
+            lex_take(&lex, "seen")      ? lex_string(&lex, &seen, "what is seen") && lex_done(&lex)
+            : lex_take(&lex, "tells")   ? lex_name(&lex, &t->facts, &fact, "fact") && lex_done(&lex)
+            : lex_take(&lex, "misread") ? lex_name(&lex, &t->facts, &alt, "fact") && lex_done(&lex)
+            : lex_take(&lex, "when")    ? lex_mask(&lex, &t->truths, frame, &truths, "truth")
+            : lex_take(&lex, "at")      ? lex_roles(&lex, frame_name, &places)
+                                        : tale_fail(t, &lex, "unknown clause of a clue");
         if (!ok)
             return false;
     }
     if (seen == 0 || fact < 0 || truths == 0 || places == 0)
         return tale_fail(t, &head, "clue \"%s\" needs seen, tells, when and at", name);
     struct buf *b = &t->sec[SEC_CLUE];
-    put32(b, tale_string(t, name, strlen(name))), put32(b, seen), put32(b, truths), put32(b, places);
+    put32(b, tale_string(t, name, strlen(name))), put32(b, seen), put32(b, truths),
+        put32(b, places);
     put8(b, (unsigned) frame), put8(b, t->facts.items[fact].extra & 255);
     put8(b, t->facts.items[alt < 0 ? fact : alt].extra & 255), put8(b, 0);
     t->counts[SEC_CLUE]++;
@@ -372,10 +388,11 @@ static bool tale_ending(struct tale *t, const struct tale_statement *s)
         return false;
     for (size_t i = 0; i < s->body_count; i++) {
         lex_open(&lex, t, s->file, &s->body[i]);
-        bool ok = lex_take(&lex, "when")     ? expr_compile(&lex, &none, NVL_SORT_NONE, &when, NULL)
-                  : lex_take(&lex, "tone")   ? lex_int(&lex, &tone, -100, 100, "the tone")
-                  : lex_take(&lex, "clause") ? lex_string(&lex, &clause, "the clause")
-                                             : tale_fail(t, &lex, "an ending has when, tone and clause");
+        bool ok = lex_take(&lex, "when")   ? expr_compile(&lex, &none, NVL_SORT_NONE, &when, NULL)
+                  : lex_take(&lex, "tone") ? lex_int(&lex, &tone, -100, 100, "the tone")
+                  : lex_take(&lex, "clause")
+                      ? lex_string(&lex, &clause, "the clause")
+                      : tale_fail(t, &lex, "an ending has when, tone and clause");
         if (!ok || !lex_done(&lex))
             return false;
     }
@@ -419,7 +436,8 @@ static bool tale_genre(struct tale *t, const struct tale_statement *s)
 }
 static bool tale_words(struct tale *t, const struct tale_statement *s)
 {
-    static const char *const kinds[] = { "", "stop", "place", "item", "person", "trouble", "quality", "verb", "group" };
+    static const char *const kinds[] = { "",        "stop",    "place", "item", "person",
+                                         "trouble", "quality", "verb",  "group" };
     struct lex lex;
     lex_open(&lex, t, s->file, &s->head);
     enum pack_section sec = SEC_RANK;
@@ -457,13 +475,16 @@ static bool tale_tension(struct tale *t, const struct tale_statement *s)
     int32_t weight;
     uint32_t code;
     lex_open(&lex, t, s->file, &s->head);
-    if (!lex_word(&lex, part, sizeof(part), "the part") || !lex_int(&lex, &weight, 0, 100, "the weight"))
+    if (!lex_word(&lex, part, sizeof(part), "the part") ||
+        !lex_int(&lex, &weight, 0, 100, "the weight"))
         return false;
     bool mean = lex_take(&lex, "mean");
-    if ((!mean && !lex_want(&lex, "max")) || !expr_compile(&lex, &scope, NVL_SORT_NONE, &code, NULL) || !lex_done(&lex))
+    if ((!mean && !lex_want(&lex, "max")) ||
+        !expr_compile(&lex, &scope, NVL_SORT_NONE, &code, NULL) || !lex_done(&lex))
         return false;
     struct buf *b = &t->sec[SEC_TENS];
-    put32(b, code), put8(b, (unsigned) weight), put8(b, mean), put8(b, t->counts[SEC_TENS]), put8(b, 0);
+    put32(b, code), put8(b, (unsigned) weight), put8(b, mean), put8(b, t->counts[SEC_TENS]),
+        put8(b, 0);
     t->counts[SEC_TENS]++;
     return true;
 }
@@ -474,9 +495,10 @@ bool tale_story(struct tale *t, const struct tale_statement *s)
         const char *keyword;
         bool (*run)(struct tale *, const struct tale_statement *);
     } kinds[] = {
-        { "goal", tale_goal },     { "frame", tale_frame },   { "fact", tale_fact },     { "truth", tale_truth },
-        { "clue", tale_clue },     { "ending", tale_ending }, { "genre", tale_genre },   { "lexicon", tale_words },
-        { "skill", tale_words },   { "tag", tale_words },     { "ranks", tale_words },   { "tension", tale_tension },
+        { "goal", tale_goal },   { "frame", tale_frame },   { "fact", tale_fact },
+        { "truth", tale_truth }, { "clue", tale_clue },     { "ending", tale_ending },
+        { "genre", tale_genre }, { "lexicon", tale_words }, { "skill", tale_words },
+        { "tag", tale_words },   { "ranks", tale_words },   { "tension", tale_tension },
     };
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
         if (strcmp(kinds[i].keyword, s->keyword) == 0)

@@ -30,17 +30,25 @@ static const char *printed(struct building *b, const char *format, const char *x
     b->nomem |= s == NULL;
     return s != NULL ? s : "";
 }
-static struct nvl_entity *add(struct building *b, enum nvl_sort sort, const char *id, const char *name, const char *kind)
+static struct nvl_entity *add(struct building *b, enum nvl_sort sort, const char *id,
+                              const char *name, const char *kind)
 {
     struct nvl_world *w = b->w;
-    if (w->entities[sort] == NULL && (w->entities[sort] = arena_zero(&w->arena, 64, sizeof(struct nvl_entity))) == NULL)
+    if (w->entities[sort] == NULL &&
+        (w->entities[sort] = arena_zero(&w->arena, 64, sizeof(struct nvl_entity))) == NULL)
         b->nomem = true;
     if (b->nomem || w->counts[sort] >= 64) {
         b->nomem = true;
         return &b->nowhere;
     }
     struct nvl_entity *e = &w->entities[sort][w->counts[sort]++];
-    *e = (struct nvl_entity){ .id = id, .name = name, .brief = name, .kind = kind, .pronouns = "it", .detail = "", .owner = -1 };
+    *e = (struct nvl_entity){ .id = id,
+                              .name = name,
+                              .brief = name,
+                              .kind = kind,
+                              .pronouns = "it",
+                              .detail = "",
+                              .owner = -1 };
     return e;
 }
 /* A name of the class from the genre's table, else from the first genre's; each is given once. */
@@ -51,12 +59,14 @@ static const char *genre_name(struct building *b, const char *klass, unsigned sa
         unsigned genre = pass % 2 == 0 ? b->w->genre : 0, n = 0;
         bool fresh = pass < 2;
         for (uint32_t i = 0; i < p->counts[SEC_NAME]; i++)
-            n += p->names[i].genre == genre && strcmp(p->names[i].klass, klass) == 0 && !(fresh && i < 2048 && b->used[i]);
+            n += p->names[i].genre == genre && strcmp(p->names[i].klass, klass) == 0 &&
+                 !(fresh && i < 2048 && b->used[i]);
         if (n == 0)
             continue;
         uint32_t pick = draw(b, DRAW_NAME, salt, n);
         for (uint32_t i = 0; i < p->counts[SEC_NAME]; i++)
-            if (p->names[i].genre == genre && strcmp(p->names[i].klass, klass) == 0 && !(fresh && i < 2048 && b->used[i]) && pick-- == 0) {
+            if (p->names[i].genre == genre && strcmp(p->names[i].klass, klass) == 0 &&
+                !(fresh && i < 2048 && b->used[i]) && pick-- == 0) {
                 if (i < 2048)
                     b->used[i] = true;
                 return p->names[i].text;
@@ -91,7 +101,8 @@ static struct ground_noun *take_noun(struct building *b, unsigned kind, bool sce
     return NULL;
 }
 
-static unsigned best_of(const struct building *b, const int32_t *scores, uint32_t count, unsigned purpose)
+static unsigned best_of(const struct building *b, const int32_t *scores, uint32_t count,
+                        unsigned purpose)
 {
     int32_t best = 0;
     unsigned ties = 0;
@@ -141,7 +152,8 @@ static const char *pronoun_of(const char *s)
 {
     static const char *const known[] = { "he", "she", "it" };
     for (int i = 0; i < 3; i++)
-        if (strcmp(s, known[i]) == 0 || (strncmp(s, known[i], strlen(known[i])) == 0 && s[strlen(known[i])] == '/'))
+        if (strcmp(s, known[i]) == 0 ||
+            (strncmp(s, known[i], strlen(known[i])) == 0 && s[strlen(known[i])] == '/'))
             return known[i];
     return "they";
 }
@@ -157,7 +169,8 @@ static void name_cast(struct building *b, struct nvl_entity *e, const struct nvl
         snprintf(name, sizeof(name), "%s", p->id);
         start = 0;
         for (size_t i = 0; name[i] != 0; i++) {
-            if (name[i] == '_' || (unsigned char) name[i] < 0x20 || strchr("<>{}[]$`%\\", name[i]) != NULL)
+            if (name[i] == '_' || (unsigned char) name[i] < 0x20 ||
+                strchr("<>{}[]$`%\\", name[i]) != NULL)
                 name[i] = ' ';
             if ((i == 0 || name[i - 1] == ' ') && name[i] >= 'a' && name[i] <= 'z')
                 name[i] = (char) (name[i] - 'a' + 'A');
@@ -191,13 +204,14 @@ static void add_people(struct building *b)
     }
     for (uint32_t i = 0; i < w->pack->counts[SEC_PERS]; i++) {
         const struct pack_person *p = &w->pack->persons[i];
-        if (p->frame != w->frame)
+        if (p->frame != w->frame || w->counts[NVL_SORT_CHAR] == WORLD_CHARS_MAX)
             continue;
         unsigned c = w->counts[NVL_SORT_CHAR];
         struct nvl_entity *e = add(b, NVL_SORT_CHAR, p->role, p->role, p->klass);
         static const char *const pronouns[] = { "she", "he", "they" };
         set_name(e, genre_name(b, p->klass, 100 + i));
-        e->proper = true, e->brief = e->name, e->pronouns = pronouns[draw(b, DRAW_PERSON, 50 + i, 3)];
+        e->proper = true, e->brief = e->name,
+        e->pronouns = pronouns[draw(b, DRAW_PERSON, 50 + i, 3)];
         struct ground_noun *n = take_noun(b, WORD_PERSON, false);
         if (n != NULL) {
             e->kind = keep(b, n->text), e->from_user = true, n->used = true;
@@ -207,7 +221,8 @@ static void add_people(struct building *b)
         for (unsigned k = 0; k < NVL_TRAITS; k++)
             w->traits[c * NVL_TRAITS + k] = (uint8_t) (25 + draw(b, DRAW_PERSON, i * 32 + k, 51));
         for (unsigned k = 0; k < NVL_DRIVES; k++)
-            w->drives[c * NVL_DRIVES + k] = (uint8_t) (25 + draw(b, DRAW_PERSON, i * 32 + 16 + k, 51));
+            w->drives[c * NVL_DRIVES + k] =
+                (uint8_t) (25 + draw(b, DRAW_PERSON, i * 32 + 16 + k, 51));
     }
 }
 static int frame_place(const struct nvl_world *w, unsigned index)
@@ -232,10 +247,13 @@ static void add_places(struct building *b)
         set_user_name(b, &w->entities[NVL_SORT_PLACE][i], n);
     }
     for (uint32_t i = 0; i < p->counts[SEC_LINK]; i++) {
-        if (p->links[i].frame != w->frame || frame_place(w, p->links[i].a) < 0 || frame_place(w, p->links[i].b) < 0)
+        if (p->links[i].frame != w->frame || frame_place(w, p->links[i].a) < 0 ||
+            frame_place(w, p->links[i].b) < 0)
             continue;
-        const char *a = w->entities[NVL_SORT_PLACE][p->links[i].a].id, *c = w->entities[NVL_SORT_PLACE][p->links[i].b].id;
-        struct nvl_entity *e = add(b, NVL_SORT_LINK, printed(b, "%s_%s", a, c), "", p->links[i].klass);
+        const char *a = w->entities[NVL_SORT_PLACE][p->links[i].a].id,
+                   *c = w->entities[NVL_SORT_PLACE][p->links[i].b].id;
+        struct nvl_entity *e =
+            add(b, NVL_SORT_LINK, printed(b, "%s_%s", a, c), "", p->links[i].klass);
         set_name(e, genre_name(b, p->links[i].klass, 300 + i));
     }
 }
@@ -259,7 +277,8 @@ static void add_items(struct building *b)
             ground_clean(w->request->cast[c].items.items[k], name, sizeof(name));
             if (strspn(name, " ") == strlen(name))
                 continue;
-            for (size_t j = 0; name[j] != 0; j++) /* cards write "Plasma Cutter"; a thing is lower case */
+            for (size_t j = 0; name[j] != 0;
+                 j++) /* cards write "Plasma Cutter"; a thing is lower case */
                 if (name[j] >= 'A' && name[j] <= 'Z' && !(name[j + 1] >= 'A' && name[j + 1] <= 'Z'))
                     name[j] = (char) (name[j] - 'A' + 'a');
             snprintf(id, sizeof(id), "gear_%zu_%zu", c + 1, k + 1);
@@ -277,13 +296,16 @@ static void add_knowledge(struct building *b)
         truth += p->truths[i].frame == w->frame;
     for (uint32_t i = 0; i < p->counts[SEC_FACT]; i++)
         if (p->facts[i].frame == w->frame) {
-            struct nvl_entity *e = add(b, NVL_SORT_FACT, p->facts[i].name, p->facts[i].name, "truth");
+            struct nvl_entity *e =
+                add(b, NVL_SORT_FACT, p->facts[i].name, p->facts[i].name, "truth");
             e->detail = p->facts[i].clause;
-            e->owner = (p->facts[i].truths >> truth & 1) ? 1 : 0; /* read back below, then cleared */
+            e->owner =
+                (p->facts[i].truths >> truth & 1) ? 1 : 0; /* read back below, then cleared */
         }
     for (size_t c = 0; c < w->request->cast_count; c++) {
         const struct nvl_profile *q = &w->request->cast[c];
-        struct nvl_entity *e = add(b, NVL_SORT_FACT, printed(b, "secret_%s%s", q->id, ""), "secret", "secret");
+        struct nvl_entity *e =
+            add(b, NVL_SORT_FACT, printed(b, "secret_%s%s", q->id, ""), "secret", "secret");
         char clean[512];
         ground_clean(q->secrets.count > 0 ? q->secrets.items[0] : "", clean, sizeof(clean));
         e->detail = keep(b, clean + strspn(clean, " "));
@@ -314,7 +336,8 @@ static void add_motifs(struct building *b)
         set_name(add(b, NVL_SORT_MOTIF, "motif", "", "motif"), genre_name(b, "motif", 500));
 }
 
-/* --- initial state -------------------------------------------------------------------------------------- */
+/* --- initial state
+ * -------------------------------------------------------------------------------------- */
 
 static void set_cell(struct nvl_world *w, int fluent, unsigned a, unsigned c, int value)
 {
@@ -357,15 +380,19 @@ static void lay_cells(struct building *b)
         const uint8_t *s = p->fluents[f].sorts;
         unsigned na = s[0] != 0 ? w->counts[s[0]] : 1, nb = s[1] != 0 ? w->counts[s[1]] : 1;
         for (unsigned i = 0; i < na * nb; i++) {
-            w->refs[w->base[f] + i] = (struct cell_ref){ (uint16_t) f, (uint8_t) (i / nb), (uint8_t) (i % nb) };
+            w->refs[w->base[f] + i] =
+                (struct cell_ref){ (uint16_t) f, (uint8_t) (i / nb), (uint8_t) (i % nb) };
             w->initial[w->base[f] + i] = p->fluents[f].init;
         }
     }
 }
 /* Looks every word of a text up: "systems engineering" finds the skill of either. */
-static void words_to_cells(struct nvl_world *w, enum pack_section sec, const char *text, unsigned a, int value)
+static void words_to_cells(struct nvl_world *w, enum pack_section sec, const char *text, unsigned a,
+                           int value)
 {
-    const struct pack_word *table = sec == SEC_SKIL ? w->pack->skills : sec == SEC_TAGS ? w->pack->tags : w->pack->ranks;
+    const struct pack_word *table = sec == SEC_SKIL   ? w->pack->skills
+                                    : sec == SEC_TAGS ? w->pack->tags
+                                                      : w->pack->ranks;
     char word[40];
     for (const char *p = text; *p != 0;) {
         size_t n = 0;
@@ -376,7 +403,9 @@ static void words_to_cells(struct nvl_world *w, enum pack_section sec, const cha
                 word[i] = p[i] >= 'A' && p[i] <= 'Z' ? (char) (p[i] - 'A' + 'a') : p[i];
             word[n] = 0;
             const struct pack_word *found = pack_word_find(table, w->pack->counts[sec], word);
-            int fluent = found == NULL ? -1 : sec == SEC_RANK ? w->pack->known[KNOWN_STANDING] : found->value;
+            int fluent = found == NULL     ? -1
+                         : sec == SEC_RANK ? w->pack->known[KNOWN_STANDING]
+                                           : found->value;
             int v = found != NULL && sec == SEC_RANK ? found->value : value;
             int cell = fluent < 0 ? -1 : world_cell(w, (unsigned) fluent, a, 0);
             if (cell >= 0 && w->initial[cell] < v)
@@ -392,10 +421,12 @@ static void state_people(struct building *b)
     static const char *const axes[5] = { "trust", "affection", "respect", "dread", "debt" };
     for (unsigned c = 0; c < w->counts[NVL_SORT_CHAR]; c++) {
         for (int k = 0; k < NVL_TRAITS; k++)
-            set_cell(w, nvl_pack_fluent_find(p, pack_trait_names[k]), c, 0, w->traits[c * NVL_TRAITS + (unsigned) k]);
+            set_cell(w, nvl_pack_fluent_find(p, pack_trait_names[k]), c, 0,
+                     w->traits[c * NVL_TRAITS + (unsigned) k]);
         for (unsigned d = 0; d < w->counts[NVL_SORT_CHAR]; d++)
             if (c != d)
-                set_known(w, KNOWN_TRUST, c, d, 15 + (w->traits[c * NVL_TRAITS + NVL_AGREEABLENESS] - 50) / 3);
+                set_known(w, KNOWN_TRUST, c, d,
+                          15 + (w->traits[c * NVL_TRAITS + NVL_AGREEABLENESS] - 50) / 3);
         if (c >= w->request->cast_count)
             continue;
         const struct nvl_profile *q = &w->request->cast[c];
@@ -408,7 +439,8 @@ static void state_people(struct building *b)
             for (unsigned d = 0; d < w->request->cast_count; d++) {
                 const struct nvl_relation *r = &q->relations[i];
                 const int32_t v[5] = { r->trust, r->affection, r->respect, r->fear, r->debt };
-                for (int k = 0; d != c && strcmp(r->other, w->request->cast[d].id) == 0 && k < 5; k++)
+                for (int k = 0; d != c && strcmp(r->other, w->request->cast[d].id) == 0 && k < 5;
+                     k++)
                     set_cell(w, nvl_pack_fluent_find(p, axes[k]), c, d, v[k]);
             }
     }
@@ -420,7 +452,8 @@ static void state_things(struct building *b)
     unsigned n = 0;
     for (uint32_t i = 0; i < p->counts[SEC_LINK] && n < w->counts[NVL_SORT_LINK]; i++)
         if (p->links[i].frame == w->frame) {
-            set_known(w, KNOWN_END_A, n, 0, p->links[i].a), set_known(w, KNOWN_END_B, n, 0, p->links[i].b);
+            set_known(w, KNOWN_END_A, n, 0, p->links[i].a),
+                set_known(w, KNOWN_END_B, n, 0, p->links[i].b);
             set_known(w, KNOWN_OPEN, n++, 0, !p->links[i].shut);
         }
     n = 0;
@@ -463,12 +496,13 @@ static void state_knowledge(struct building *b)
         set_known(w, KNOWN_CLUE_FACT, i, 0, c->fact), set_known(w, KNOWN_CLUE_ALT, i, 0, c->alt);
     }
 }
-/* A fluent without arguments that bears the id of a place, an item or a person of the frame names it;
- * "culprit" is somebody of the cast. */
+/* A fluent without arguments that bears the id of a place, an item or a person of the frame names
+ * it; "culprit" is somebody of the cast. */
 static void state_roles(struct building *b)
 {
     struct nvl_world *w = b->w;
-    static const uint8_t sorts[] = { NVL_SORT_PLACE, NVL_SORT_ITEM, NVL_SORT_CHAR, NVL_SORT_LINK, NVL_SORT_FACT };
+    static const uint8_t sorts[] = { NVL_SORT_PLACE, NVL_SORT_ITEM, NVL_SORT_CHAR, NVL_SORT_LINK,
+                                     NVL_SORT_FACT };
     for (uint32_t f = 0; f < w->pack->counts[SEC_FLUE]; f++) {
         const struct pack_fluent *p = &w->pack->fluents[f];
         for (unsigned s = 0; s < 5 && p->sorts[0] == 0 && p->value_sort != 0; s++)
@@ -476,7 +510,8 @@ static void state_roles(struct building *b)
                 if (strcmp(w->entities[sorts[s]][i].id, p->name) == 0)
                     set_cell(w, (int) f, 0, 0, (int) i);
     }
-    set_cell(w, nvl_pack_fluent_find(w->pack, "culprit"), 0, 0, (int) draw(b, DRAW_ROLE, 0, (uint32_t) w->request->cast_count));
+    set_cell(w, nvl_pack_fluent_find(w->pack, "culprit"), 0, 0,
+             (int) draw(b, DRAW_ROLE, 0, (uint32_t) w->request->cast_count));
     set_cell(w, nvl_pack_fluent_find(w->pack, "cast_count"), 0, 0, (int) w->request->cast_count);
 }
 static void state_truth(struct building *b)
@@ -487,14 +522,15 @@ static void state_truth(struct building *b)
     memset(env.args, NVL_NONE, sizeof(env.args));
     uint16_t touched[8];
     for (unsigned i = 0; i < t->effect_count; i++)
-        effect_apply(&env, w->initial, &w->pack->effects[t->effect_first + i], 0, NVL_NONE, touched, 8);
+        effect_apply(&env, w->initial, &w->pack->effects[t->effect_first + i], 0, NVL_NONE, touched,
+                     8);
 }
 
 static int build(struct building *b)
 {
     struct nvl_world *w = b->w;
-    w->traits = arena_zero(&w->arena, 16 * NVL_TRAITS, 1);
-    w->drives = arena_zero(&w->arena, 16 * NVL_DRIVES, 1);
+    w->traits = arena_zero(&w->arena, WORLD_CHARS_MAX * NVL_TRAITS, 1);
+    w->drives = arena_zero(&w->arena, WORLD_CHARS_MAX * NVL_DRIVES, 1);
     if (w->traits == NULL || w->drives == NULL)
         return NVL_E_NOMEM;
     ground_read(w->pack, w->request->setting, w->request->scenario, &b->ground);
@@ -516,8 +552,8 @@ static int build(struct building *b)
     world_plan(w->request->turns, w);
     return NVL_OK;
 }
-int nvl_world_open(const struct nvl_pack *pack, const struct nvl_request *request, struct nvl_error *err,
-                   struct nvl_world **out)
+int nvl_world_open(const struct nvl_pack *pack, const struct nvl_request *request,
+                   struct nvl_error *err, struct nvl_world **out)
 {
     struct buf header = { 0 };
     uint8_t hash[SHA256_SIZE];

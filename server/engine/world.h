@@ -4,7 +4,13 @@
 #include "server/engine/pack.h"
 #include "server/engine/rng.h"
 
-enum { WORLD_PASSES_MAX = 64, WORLD_PASS_MINUTES = 30, WORLD_NOUNS_MAX = 48, CODE_READS_MAX = 24 };
+enum {
+    WORLD_CHARS_MAX = 16,
+    WORLD_PASSES_MAX = 64,
+    WORLD_PASS_MINUTES = 30,
+    WORLD_NOUNS_MAX = 48,
+    CODE_READS_MAX = 24
+};
 
 struct cell_ref {
     uint16_t fluent;
@@ -53,10 +59,12 @@ int32_t code_run(struct code_env *env, uint32_t code);
 static inline int world_cell(const struct nvl_world *w, unsigned fluent, unsigned a, unsigned b)
 {
     const struct pack_fluent *f = &w->pack->fluents[fluent];
-    unsigned na = f->sorts[0] != 0 ? w->counts[f->sorts[0]] : 1, nb = f->sorts[1] != 0 ? w->counts[f->sorts[1]] : 1;
+    unsigned na = f->sorts[0] != 0 ? w->counts[f->sorts[0]] : 1,
+             nb = f->sorts[1] != 0 ? w->counts[f->sorts[1]] : 1;
     return a < na && b < nb ? (int) (w->base[fluent] + a * nb + b) : -1;
 }
-static inline int16_t world_get(const struct nvl_world *w, const int16_t *state, enum known_fluent f, unsigned a, unsigned b)
+static inline int16_t world_get(const struct nvl_world *w, const int16_t *state,
+                                enum known_fluent f, unsigned a, unsigned b)
 {
     int cell = world_cell(w, (unsigned) w->pack->known[f], a, b);
     return cell < 0 ? -1 : state[cell];
@@ -66,21 +74,22 @@ static inline int16_t world_max(const struct nvl_world *w, const struct pack_flu
 {
     return f->value_sort != 0 ? (int16_t) (w->counts[f->value_sort] - 1) : f->max;
 }
-/* Applies one effect to state.  present: who "all" means.  Every cell set is appended to touched (which
- * has room for `room`).  Returns how many, or -1 when a resource would leave its range. */
-int effect_apply(struct code_env *env, int16_t *state, const struct pack_effect *e, uint32_t present, unsigned actor,
-                 uint16_t *touched, int room);
+/* Applies one effect to state.  present: who "all" means.  Every cell set is appended to touched
+ * (which has room for `room`).  Returns how many, or -1 when a resource would leave its range. */
+int effect_apply(struct code_env *env, int16_t *state, const struct pack_effect *e,
+                 uint32_t present, unsigned actor, uint16_t *touched, int room);
 /* world_plan.c: phases of the passes for a number of turns. */
 void world_plan(unsigned turns, struct nvl_world *w);
 /* Where an entity is, or -1; links have a second place. */
-int world_where(const struct nvl_world *w, const int16_t *state, unsigned sort, unsigned i, int *second);
+int world_where(const struct nvl_world *w, const int16_t *state, unsigned sort, unsigned i,
+                int *second);
 bool world_perceives(const struct nvl_world *w, const int16_t *state, unsigned c, unsigned cell);
 
 /* ground.c: the user's text, cleaned and cut into words. */
 struct ground_noun {
-    char text[64];   /* as told: "abandoned mining station" -> "mining station" */
-    char head[32];   /* lower case, singular: "station" */
-    uint8_t kind;    /* enum word_kind, or 0 */
+    char text[64]; /* as told: "abandoned mining station" -> "mining station" */
+    char head[32]; /* lower case, singular: "station" */
+    uint8_t kind;  /* enum word_kind, or 0 */
     bool proper, negated, plural, used;
     int16_t position;
 };
@@ -91,7 +100,8 @@ struct ground {
     char words[64][24]; /* qualities met, in order */
     size_t words_count;
 };
-void ground_read(const struct nvl_pack *pack, const char *setting, const char *scenario, struct ground *out);
+void ground_read(const struct nvl_pack *pack, const char *setting, const char *scenario,
+                 struct ground *out);
 /* The text without markup, templates, URLs and control tokens; at most size - 1 bytes. */
 void ground_clean(const char *text, char *out, size_t size);
 #endif

@@ -84,9 +84,12 @@ int nvl_world_cell_info(const struct nvl_world *w, size_t cell, struct nvl_cell 
         return NVL_E_INVALID;
     const struct cell_ref *r = &w->refs[cell];
     const struct pack_fluent *f = &w->pack->fluents[r->fluent];
-    *out = (struct nvl_cell){ .fluent = r->fluent, .args_count = (uint8_t) ((f->sorts[0] != 0) + (f->sorts[1] != 0)),
-                              .sorts = { f->sorts[0], f->sorts[1] }, .args = { r->a, r->b },
-                              .value_sort = f->value_sort, .hidden = f->see == SEE_NEVER };
+    *out = (struct nvl_cell){ .fluent = r->fluent,
+                              .args_count = (uint8_t) ((f->sorts[0] != 0) + (f->sorts[1] != 0)),
+                              .sorts = { f->sorts[0], f->sorts[1] },
+                              .args = { r->a, r->b },
+                              .value_sort = f->value_sort,
+                              .hidden = f->see == SEE_NEVER };
     return NVL_OK;
 }
 
@@ -98,15 +101,18 @@ static void put_str(struct buf *b, const char *s)
 }
 int nvl_world_encode(const struct nvl_world *w, struct buf *out)
 {
-    put_str(out, nvl_world_frame(w)), put_str(out, nvl_world_truth(w)), put_str(out, nvl_world_genre(w));
+    put_str(out, nvl_world_frame(w)), put_str(out, nvl_world_truth(w)),
+        put_str(out, nvl_world_genre(w));
     put_str(out, w->locale);
     for (unsigned sort = 1; sort < NVL_SORTS; sort++) {
         put8(out, w->counts[sort]);
         for (unsigned i = 0; i < w->counts[sort]; i++) {
             const struct nvl_entity *e = &w->entities[sort][i];
-            put_str(out, e->id), put_str(out, e->name), put_str(out, e->brief), put_str(out, e->kind);
+            put_str(out, e->id), put_str(out, e->name), put_str(out, e->brief),
+                put_str(out, e->kind);
             put_str(out, e->pronouns), put_str(out, e->detail);
-            put8(out, (unsigned) (e->proper | e->plural << 1 | e->from_user << 2)), put16(out, (uint16_t) e->owner);
+            put8(out, (unsigned) (e->proper | e->plural << 1 | e->from_user << 2)),
+                put16(out, (uint16_t) e->owner);
         }
     }
     put8(out, (unsigned) w->request->cast_count), put16(out, w->cells);
@@ -115,7 +121,9 @@ int nvl_world_encode(const struct nvl_world *w, struct buf *out)
     return out->failed ? NVL_E_NOMEM : NVL_OK;
 }
 
-/* --- names ------------------------------------------------------------------------------------------------ */
+/* --- names
+ * ------------------------------------------------------------------------------------------------
+ */
 
 const char *nvl_entity_id(const struct nvl_world *w, enum nvl_sort sort, unsigned i)
 {
@@ -162,7 +170,8 @@ static const char *pick(const char *const *list, size_t count, unsigned i)
 #define PICK(list, i) pick(list, sizeof(list) / sizeof((list)[0]), i)
 const char *nvl_term_name(unsigned term)
 {
-    static const char *const names[] = { "goal", "drive", "trait", "emotion", "relation", "norm", "director", "cost", "novelty", "luck" };
+    static const char *const names[] = { "goal", "drive",    "trait", "emotion", "relation",
+                                         "norm", "director", "cost",  "novelty", "luck" };
     return PICK(names, term);
 }
 const char *nvl_phase_name(unsigned phase)
@@ -176,7 +185,8 @@ const char *nvl_outcome_name(unsigned outcome)
 }
 const char *nvl_cause_kind_name(unsigned kind)
 {
-    static const char *const names[] = { "", "enables", "motivates", "informs", "reacts", "prevents", "foreshadows", "intervention" };
+    static const char *const names[] = { "",       "enables",  "motivates",   "informs",
+                                         "reacts", "prevents", "foreshadows", "intervention" };
     return PICK(names, kind);
 }
 const char *nvl_repair_name(unsigned repair)
@@ -208,9 +218,11 @@ void nvl_cell_text(const struct nvl_world *w, unsigned cell, struct buf *out)
         buf_putc(out, ')');
 }
 
-/* --- plain lines ------------------------------------------------------------------------------------------ */
+/* --- plain lines
+ * ------------------------------------------------------------------------------------------ */
 
-static void put_entity(const struct nvl_world *w, enum nvl_sort sort, unsigned i, bool spoilers, struct buf *out)
+static void put_entity(const struct nvl_world *w, enum nvl_sort sort, unsigned i, bool spoilers,
+                       struct buf *out)
 {
     const struct nvl_entity *e = nvl_world_entity(w, sort, i);
     if (e == NULL) {
@@ -221,7 +233,9 @@ static void put_entity(const struct nvl_world *w, enum nvl_sort sort, unsigned i
         buf_puts(out, e->name);
     } else if (sort == NVL_SORT_FACT) {
         bool secret = strcmp(e->kind, "secret") == 0;
-        buf_puts(out, !secret ? e->detail : spoilers && e->detail[0] != 0 ? e->detail : "something best not said here");
+        buf_puts(out, !secret                         ? e->detail
+                      : spoilers && e->detail[0] != 0 ? e->detail
+                                                      : "something best not said here");
     } else if (sort == NVL_SORT_CLUE) {
         buf_puts(out, e->name);
     } else {
@@ -233,8 +247,10 @@ static const char *pronoun(const struct nvl_entity *e, const char *form)
 {
     static const struct {
         const char *subject, *object, *possessive, *self;
-    } table[] = { { "he", "him", "his", "himself" }, { "she", "her", "her", "herself" },
-                  { "they", "them", "their", "themself" }, { "it", "it", "its", "itself" } };
+    } table[] = { { "he", "him", "his", "himself" },
+                  { "she", "her", "her", "herself" },
+                  { "they", "them", "their", "themself" },
+                  { "it", "it", "its", "itself" } };
     size_t k = 3;
     for (size_t i = 0; e != NULL && i < 4; i++)
         if (strcmp(table[i].subject, e->pronouns) == 0)
@@ -244,8 +260,10 @@ static const char *pronoun(const struct nvl_entity *e, const char *form)
            : strcmp(form, "self") == 0 ? table[k].self
                                        : table[k].subject;
 }
-/* {A} names argument A; {A.pron}, {A.obj}, {A.poss}, {A.self} its pronouns.  Unknown slots are left out. */
-static void put_slot(const struct nvl_world *w, const struct nvl_event *e, const char *slot, size_t size, bool spoilers, struct buf *out)
+/* {A} names argument A; {A.pron}, {A.obj}, {A.poss}, {A.self} its pronouns.  Unknown slots are left
+ * out. */
+static void put_slot(const struct nvl_world *w, const struct nvl_event *e, const char *slot,
+                     size_t size, bool spoilers, struct buf *out)
 {
     const struct pack_op *op = &w->pack->ops[e->op];
     const char *dot = memchr(slot, '.', size);
@@ -258,11 +276,14 @@ static void put_slot(const struct nvl_world *w, const struct nvl_event *e, const
             put_entity(w, (enum nvl_sort) op->params[i].sort, e->args[i], spoilers, out);
         } else if (size - n - 1 < sizeof(form)) {
             memcpy(form, dot + 1, size - n - 1);
-            buf_puts(out, pronoun(nvl_world_entity(w, (enum nvl_sort) op->params[i].sort, e->args[i]), form));
+            buf_puts(
+                out,
+                pronoun(nvl_world_entity(w, (enum nvl_sort) op->params[i].sort, e->args[i]), form));
         }
     }
 }
-static void put_plain(const struct nvl_world *w, const struct nvl_event *e, const char *plain, bool spoilers, struct buf *out)
+static void put_plain(const struct nvl_world *w, const struct nvl_event *e, const char *plain,
+                      bool spoilers, struct buf *out)
 {
     size_t start = out->size;
     for (const char *p = plain; *p != 0; p++) {
@@ -279,8 +300,11 @@ static void put_plain(const struct nvl_world *w, const struct nvl_event *e, cons
 }
 void nvl_law_text(const struct nvl_world *w, const struct nvl_event *e, struct buf *out)
 {
-    static const char *const laws[6] = { "", "nothing leads to it", "what it takes is not there",
-                                         "place or body do not allow it", "it breaks what was laid down",
+    static const char *const laws[6] = { "",
+                                         "nothing leads to it",
+                                         "what it takes is not there",
+                                         "place or body do not allow it",
+                                         "it breaks what was laid down",
                                          "rank, trust or occasion forbid it" };
     if (e->codes_count == 0)
         return;
@@ -290,14 +314,16 @@ void nvl_law_text(const struct nvl_world *w, const struct nvl_event *e, struct b
         nvl_cell_text(w, e->reason, out);
     }
 }
-void nvl_event_text(const struct nvl_world *w, const struct nvl_event *e, bool spoilers, struct buf *out)
+void nvl_event_text(const struct nvl_world *w, const struct nvl_event *e, bool spoilers,
+                    struct buf *out)
 {
     if (e->type == NVL_STARTED) {
         buf_puts(out, "The story begins near ");
         buf_puts(out, w->locale);
         buf_putc(out, '.');
     } else if (e->type == NVL_COMPLETED) {
-        const char *clause = e->ending < w->pack->counts[SEC_ENDI] ? w->pack->endings[e->ending].clause : "";
+        const char *clause =
+            e->ending < w->pack->counts[SEC_ENDI] ? w->pack->endings[e->ending].clause : "";
         buf_puts(out, clause[0] != 0 ? clause : "The story ends.");
     } else if (e->type == NVL_CANCELLED) {
         buf_puts(out, "The story is broken off.");

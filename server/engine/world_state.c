@@ -1,4 +1,5 @@
-/* world_state.c — byte code, effects and perception on a state vector (docs/log-format.md, sections 5, 8). */
+/* world_state.c — byte code, effects and perception on a state vector (docs/log-format.md, sections
+ * 5, 8). */
 #include "server/engine/world.h"
 #include <string.h>
 
@@ -96,7 +97,8 @@ int32_t code_run(struct code_env *env, uint32_t at)
     }
 }
 
-static bool effect_one(struct code_env *env, int16_t *state, const struct pack_effect *e, uint16_t *out_cell)
+static bool effect_one(struct code_env *env, int16_t *state, const struct pack_effect *e,
+                       uint16_t *out_cell)
 {
     const struct pack_fluent *f = &env->world->pack->fluents[e->fluent];
     *out_cell = NVL_NO_CELL;
@@ -107,7 +109,8 @@ static bool effect_one(struct code_env *env, int16_t *state, const struct pack_e
     int cell = a < 0 || b < 0 ? -1 : world_cell(env->world, e->fluent, (unsigned) a, (unsigned) b);
     if (cell < 0)
         return true;
-    int32_t v = code_run(env, e->value), min = f->value_sort != 0 ? -1 : f->min, max = world_max(env->world, f);
+    int32_t v = code_run(env, e->value), min = f->value_sort != 0 ? -1 : f->min,
+            max = world_max(env->world, f);
     v = e->operation == 1 ? state[cell] + v : e->operation == 2 ? state[cell] - v : v;
     if (v < min || v > max) {
         if (f->flags & FLUENT_RESOURCE)
@@ -118,8 +121,8 @@ static bool effect_one(struct code_env *env, int16_t *state, const struct pack_e
     *out_cell = (uint16_t) cell;
     return true;
 }
-int effect_apply(struct code_env *env, int16_t *state, const struct pack_effect *e, uint32_t present, unsigned actor,
-                 uint16_t *touched, int room)
+int effect_apply(struct code_env *env, int16_t *state, const struct pack_effect *e,
+                 uint32_t present, unsigned actor, uint16_t *touched, int room)
 {
     int n = 0;
     uint16_t cell;
@@ -145,7 +148,8 @@ int effect_apply(struct code_env *env, int16_t *state, const struct pack_effect 
     return n;
 }
 
-int world_where(const struct nvl_world *w, const int16_t *state, unsigned sort, unsigned i, int *second)
+int world_where(const struct nvl_world *w, const int16_t *state, unsigned sort, unsigned i,
+                int *second)
 {
     *second = -1;
     switch (sort) {
@@ -156,7 +160,9 @@ int world_where(const struct nvl_world *w, const int16_t *state, unsigned sort, 
     case NVL_SORT_ITEM: {
         int place = world_get(w, state, KNOWN_LIES, i, 0);
         int holder = world_get(w, state, KNOWN_HOLDER, i, 0);
-        return place >= 0 ? place : holder >= 0 ? world_get(w, state, KNOWN_AT, (unsigned) holder, 0) : -1;
+        return place >= 0    ? place
+               : holder >= 0 ? world_get(w, state, KNOWN_AT, (unsigned) holder, 0)
+                             : -1;
     }
     case NVL_SORT_LINK:
         *second = world_get(w, state, KNOWN_END_B, i, 0);
@@ -189,10 +195,15 @@ bool world_perceives(const struct nvl_world *w, const int16_t *state, unsigned c
 }
 
 /* Phases by largest remainder; short stories by the table of docs/log-format.md, section 8. */
-static void plan_beats(unsigned n, uint8_t beats[NVL_TURNS_MAX + 4], uint16_t turns[NVL_TURNS_MAX + 4], unsigned *out)
+static void plan_beats(unsigned n, uint8_t beats[NVL_TURNS_MAX + 4],
+                       uint16_t turns[NVL_TURNS_MAX + 4], unsigned *out)
 {
-    static const uint8_t small_beats[4][5] = { { 1, 2, 3, 4, 5 }, { 1, 2, 4, 5 }, { 1, 3, 4, 5 }, { 1, 2, 3, 4, 5 } };
-    static const uint8_t small_turns[4][5] = { { 1, 1, 1, 1, 1 }, { 1, 1, 2, 2 }, { 1, 2, 3, 3 }, { 1, 2, 3, 4, 4 } };
+    static const uint8_t small_beats[4][5] = {
+        { 1, 2, 3, 4, 5 }, { 1, 2, 4, 5 }, { 1, 3, 4, 5 }, { 1, 2, 3, 4, 5 }
+    };
+    static const uint8_t small_turns[4][5] = {
+        { 1, 1, 1, 1, 1 }, { 1, 1, 2, 2 }, { 1, 2, 3, 3 }, { 1, 2, 3, 4, 4 }
+    };
     static const uint8_t small_count[4] = { 5, 4, 4, 5 };
     static const uint8_t share[5] = { 18, 37, 20, 13, 12 };
     if (n <= 4) {

@@ -1,5 +1,5 @@
-/* novel-tale — packs for writers: build an image, lint the sources, look at what an image holds, or play
- * one story and print its log.  Exit: 0 fine, 1 the sources are wrong, 2 the call is wrong. */
+/* novel-tale — packs for writers: build an image, lint the sources, look at what an image holds, or
+ * play one story and print its log.  Exit: 0 fine, 1 the sources are wrong, 2 the call is wrong. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -18,16 +18,18 @@ struct sources {
     size_t count;
 };
 
-static const char usage[] = "usage: novel-tale build DIR IMAGE     compile DIR's .tale files into an image\n"
-                            "       novel-tale lint DIR            report every problem of the sources\n"
-                            "       novel-tale show DIR            list operators, endings and truths\n"
-                            "       novel-tale play DIR SEED TURNS [SCENARIO [SETTING]]   print a log, a line an event\n";
+static const char usage[] =
+    "usage: novel-tale build DIR IMAGE     compile DIR's .tale files into an image\n"
+    "       novel-tale lint DIR            report every problem of the sources\n"
+    "       novel-tale show DIR            list operators, endings and truths\n"
+    "       novel-tale play DIR SEED TURNS [SCENARIO [SETTING]]   print a log, a line an event\n";
 
 static bool read_file(struct sources *s, const char *path, const char *name)
 {
     FILE *f = fopen(path, "rb");
     if (f == NULL || s->count == FILES_MAX) {
-        fprintf(stderr, "novel-tale: cannot read %s: %s\n", path, f == NULL ? strerror(errno) : "too many files");
+        fprintf(stderr, "novel-tale: cannot read %s: %s\n", path,
+                f == NULL ? strerror(errno) : "too many files");
         if (f != NULL)
             fclose(f);
         return false;
@@ -39,7 +41,9 @@ static bool read_file(struct sources *s, const char *path, const char *name)
     bool ok = !ferror(f) && !bytes.failed && bytes.size < FILE_BYTES;
     fclose(f);
     char *copy_name = arena_strndup(&s->arena, name, strlen(name));
-    char *text = ok ? arena_strndup(&s->arena, bytes.size > 0 ? (const char *) bytes.data : "", bytes.size) : NULL;
+    char *text =
+        ok ? arena_strndup(&s->arena, bytes.size > 0 ? (const char *) bytes.data : "", bytes.size)
+           : NULL;
     if (text == NULL || copy_name == NULL)
         fprintf(stderr, "novel-tale: cannot read %s\n", path);
     else
@@ -81,7 +85,8 @@ static int compile(const char *root, struct nvl_pack **out)
         return 1;
     arena_init(&s->arena, 64 * 1024);
     int rc = read_folder(s, root, "", 0) ? NVL_OK : NVL_E_PACK;
-    if (rc == NVL_OK && (rc = nvl_pack_compile(s->files, s->count, nvl_prose_check_statement, NULL, &err, out)) != NVL_OK) {
+    if (rc == NVL_OK && (rc = nvl_pack_compile(s->files, s->count, nvl_prose_check_statement, NULL,
+                                               &err, out)) != NVL_OK) {
         if (err.line != 0)
             fprintf(stderr, "%s/%s:%u:%u: %s\n", root, err.file, err.line, err.column, err.message);
         else
@@ -137,7 +142,8 @@ struct playing {
     FILE *log;
     struct buf bytes;
 };
-static int print_event(void *ctx, const struct nvl_event *e, const uint8_t *canonical, size_t size, const uint8_t hash[SHA256_SIZE])
+static int print_event(void *ctx, const struct nvl_event *e, const uint8_t *canonical, size_t size,
+                       const uint8_t hash[SHA256_SIZE])
 {
     struct playing *p = ctx;
     struct buf text = { 0 };
@@ -145,8 +151,9 @@ static int print_event(void *ctx, const struct nvl_event *e, const uint8_t *cano
     nvl_log_event(&p->bytes, canonical, size);
     if (p->world != NULL) {
         nvl_event_text(p->world, e, true, &text);
-        printf("%4u t%-2u p%-2u %-12s T%3d/%-3d %-18s ", e->sequence, e->turn, e->pass, nvl_phase_name(e->phase), e->tension,
-               e->tension_target, nvl_event_op_name(p->world, e));
+        printf("%4u t%-2u p%-2u %-12s T%3d/%-3d %-18s ", e->sequence, e->turn, e->pass,
+               nvl_phase_name(e->phase), e->tension, e->tension_target,
+               nvl_event_op_name(p->world, e));
         for (unsigned i = 0; i < e->causes_count; i++)
             printf("<%u%c", e->causes[i].sequence, "?EMIRPFX"[e->causes[i].kind & 7]);
         printf("  %s\n", buf_str(&text));
@@ -156,20 +163,50 @@ static int print_event(void *ctx, const struct nvl_event *e, const uint8_t *cano
 }
 static int play(const struct nvl_pack *pack, int argc, char **argv)
 {
-    static const char *const items_a[] = { "Survival Knife" }, *const items_b[] = { "Bio-Scanner", "Medkit" }, *const items_c[] = { "Plasma Cutter" };
+    static const char *const items_a[] = { "Survival Knife" },
+                             *const items_b[] = { "Bio-Scanner", "Medkit" },
+                             *const items_c[] = { "Plasma Cutter" };
     static const struct nvl_skill skills_a[] = { { "piloting", 95 }, { "leadership", 80 } },
                                   skills_b[] = { { "research", 95 }, { "medicine", 60 } },
                                   skills_c[] = { { "engineering", 90 }, { "systems", 85 } };
     const struct nvl_profile cast[] = {
-        { .id = "pilot", .name = "Alex Chen", .pronouns = "he", .role = "pilot", .rank = "Squadron Leader", .traits = { 50, 60, 75, 50, 35, 65 },
-          .drives = { 40, 60, 85, 45, 65, 55, 60, 30 }, .skills = skills_a, .skills_count = 2, .items = { items_a, 1 } },
-        { .id = "scientist", .name = "Dr. Maya Patel", .pronouns = "she", .role = "scientist", .rank = "Senior", .traits = { 90, 75, 40, 65, 45, 85 },
-          .drives = { 50, 40, 60, 95, 45, 80, 50, 20 }, .skills = skills_b, .skills_count = 2, .items = { items_b, 2 } },
-        { .id = "engineer", .name = "Jordan Kim", .pronouns = "they", .role = "engineer", .rank = "Specialist", .traits = { 55, 90, 35, 45, 50, 75 },
-          .drives = { 75, 50, 70, 55, 45, 50, 65, 40 }, .skills = skills_c, .skills_count = 2, .items = { items_c, 1 } },
+        { .id = "pilot",
+          .name = "Alex Chen",
+          .pronouns = "he",
+          .role = "pilot",
+          .rank = "Squadron Leader",
+          .traits = { 50, 60, 75, 50, 35, 65 },
+          .drives = { 40, 60, 85, 45, 65, 55, 60, 30 },
+          .skills = skills_a,
+          .skills_count = 2,
+          .items = { items_a, 1 } },
+        { .id = "scientist",
+          .name = "Dr. Maya Patel",
+          .pronouns = "she",
+          .role = "scientist",
+          .rank = "Senior",
+          .traits = { 90, 75, 40, 65, 45, 85 },
+          .drives = { 50, 40, 60, 95, 45, 80, 50, 20 },
+          .skills = skills_b,
+          .skills_count = 2,
+          .items = { items_b, 2 } },
+        { .id = "engineer",
+          .name = "Jordan Kim",
+          .pronouns = "they",
+          .role = "engineer",
+          .rank = "Specialist",
+          .traits = { 55, 90, 35, 45, 50, 75 },
+          .drives = { 75, 50, 70, 55, 45, 50, 65, 40 },
+          .skills = skills_c,
+          .skills_count = 2,
+          .items = { items_c, 1 } },
     };
-    struct nvl_request request = { .seed = strtoull(argv[3], NULL, 10), .turns = (uint32_t) strtoul(argv[4], NULL, 10),
-                                   .scenario = argc > 5 ? argv[5] : "", .setting = argc > 6 ? argv[6] : "", .cast = cast, .cast_count = 3 };
+    struct nvl_request request = { .seed = strtoull(argv[3], NULL, 10),
+                                   .turns = (uint32_t) strtoul(argv[4], NULL, 10),
+                                   .scenario = argc > 5 ? argv[5] : "",
+                                   .setting = argc > 6 ? argv[6] : "",
+                                   .cast = cast,
+                                   .cast_count = 3 };
     struct playing p = { 0 };
     struct nvl_error err = { 0 };
     struct nvl_sim *sim;
@@ -179,7 +216,8 @@ static int play(const struct nvl_pack *pack, int argc, char **argv)
         return 1;
     }
     p.world = nvl_sim_world(sim);
-    printf("%s at %s, truth %s, genre %s\n", nvl_world_frame(p.world), nvl_world_locale(p.world), nvl_world_truth(p.world), nvl_world_genre(p.world));
+    printf("%s at %s, truth %s, genre %s\n", nvl_world_frame(p.world), nvl_world_locale(p.world),
+           nvl_world_truth(p.world), nvl_world_genre(p.world));
     while (rc == NVL_OK && !nvl_ended(sim))
         rc = nvl_turn(sim, print_event, &p);
     const char *path = getenv("NOVEL_TALE_LOG"); /* where to leave the .nvlog, for novel-verify */
@@ -202,8 +240,10 @@ static int play(const struct nvl_pack *pack, int argc, char **argv)
 int main(int argc, char **argv)
 {
     const char *verb = argc > 2 ? argv[1] : "";
-    bool known = (strcmp(verb, "build") == 0 && argc == 4) || (strcmp(verb, "lint") == 0 && argc == 3) ||
-                 (strcmp(verb, "show") == 0 && argc == 3) || (strcmp(verb, "play") == 0 && argc >= 5 && argc <= 7);
+    bool known = (strcmp(verb, "build") == 0 && argc == 4) ||
+                 (strcmp(verb, "lint") == 0 && argc == 3) ||
+                 (strcmp(verb, "show") == 0 && argc == 3) ||
+                 (strcmp(verb, "play") == 0 && argc >= 5 && argc <= 7);
     if (!known) {
         bool help = argc == 2 && strcmp(argv[1], "--help") == 0;
         fputs(usage, help ? stdout : stderr);
@@ -212,7 +252,10 @@ int main(int argc, char **argv)
     struct nvl_pack *pack = NULL;
     int rc = compile(argv[2], &pack);
     if (rc == 0)
-        rc = verb[0] == 'b' ? build(pack, argv[3]) : verb[0] == 'l' ? lint(pack) : verb[0] == 's' ? show(pack) : play(pack, argc, argv);
+        rc = verb[0] == 'b'   ? build(pack, argv[3])
+             : verb[0] == 'l' ? lint(pack)
+             : verb[0] == 's' ? show(pack)
+                              : play(pack, argc, argv);
     nvl_pack_free(pack);
     return rc;
 }

@@ -25,21 +25,8 @@ static bool args_fit(const struct verify_run *run, const struct verify_op *op, c
     return true;
 }
 
-/* Whether some binding of the hidden parameters from `at` on makes every where true. */
-static bool where_fits(struct verify_run *run, uint8_t *args, unsigned at)
+static bool wheres_hold(struct verify_run *run, const uint8_t *args)
 {
-    for (; at < run->op.parms; at++) {
-        struct verify_parm parm = verify_pack_parm(&run->pack, run->op.parm_first + at);
-        if (parm.hidden == 0)
-            continue;
-        bool found = false;
-        for (unsigned v = 0; v < run->world.counts[parm.sort] && !found; v++) {
-            args[at] = (uint8_t) v;
-            found = where_fits(run, args, at + 1);
-        }
-        args[at] = NONE_U8;
-        return found;
-    }
     struct verify_frame frame = verify_run_frame(run, run->cells);
     frame.args = args;
     for (unsigned i = 0; i < run->op.conds; i++) {
@@ -48,6 +35,32 @@ static bool where_fits(struct verify_run *run, uint8_t *args, unsigned at)
             return false;
     }
     return true;
+}
+
+/* Whether some binding of the hidden parameters makes every where true.  A pack has at most two of them
+ * to an operator; more is taken for a fit, so that the event is judged as any other. */
+static bool where_fits(struct verify_run *run, uint8_t *args)
+{
+    unsigned at[2] = { 0, 0 }, n = 0, limit[2] = { 1, 1 };
+    for (unsigned i = 0; i < run->op.parms; i++) {
+        struct verify_parm parm = verify_pack_parm(&run->pack, run->op.parm_first + i);
+        if (parm.hidden == 0)
+            continue;
+        if (n == 2)
+            return true;
+        at[n] = i;
+        limit[n++] = run->world.counts[parm.sort];
+    }
+    for (unsigned a = 0; a < limit[0] && run->fuel > 0; a++)
+        for (unsigned b = 0; b < limit[1] && run->fuel > 0; b++) {
+            if (n > 0)
+                args[at[0]] = (uint8_t) a;
+            if (n > 1)
+                args[at[1]] = (uint8_t) b;
+            if (wheres_hold(run, args))
+                return true;
+        }
+    return false;
 }
 
 /* An act in vain: its hidden parameters are unbound, and nothing there is would have fitted. */
@@ -62,7 +75,7 @@ static bool in_vain(struct verify_run *run)
         if (verify_pack_parm(&run->pack, run->op.parm_first + i).hidden != 0 && args[i] != NONE_U8)
             return false;
     }
-    return !where_fits(run, args, 0);
+    return !where_fits(run, args);
 }
 
 static void check_actor(struct verify_run *run)
