@@ -37,6 +37,7 @@ static const struct {
     { "CLOCK", NVL_SORT_NONE },  { "SITE", NVL_SORT_PLACE }, { "WORDS", NVL_SORT_NONE },
     { "BROKEN", NVL_SORT_NONE }, { "VOW", NVL_SORT_NONE },   { "FEAR", NVL_SORT_NONE },
     { "GOAL", NVL_SORT_NONE },   { "DO", NVL_SORT_NONE },    { "ALT", NVL_SORT_NONE },
+    { "CALLER", NVL_SORT_CHAR },
 };
 static const struct bind *slot_find(struct checking *c, const char *p, size_t n,
                                     struct bind *buffer)

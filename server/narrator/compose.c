@@ -68,7 +68,7 @@ static bool put_part(struct composing *c, struct env *env, enum prose_kind kind,
                      bool fresh)
 {
     struct draft d;
-    fresh = fresh || c->paragraph_words > PARAGRAPH_WORDS;
+    fresh = fresh || c->paragraph_words > PARAGRAPH_WORDS || c->last_speaker >= 0;
     struct discourse before = c->t->discourse;
     paragraph_here(c, fresh);
     if (expand_chunk(c->t, env, kind, key, &d))
@@ -317,7 +317,7 @@ static void put_unit(struct composing *c, const struct unit *u)
         if (e->place != NVL_NONE && e->actor == (uint8_t) t->focaliser)
             t->place = (int16_t) e->place;
         event_chunk(c, e, begins_paragraph(c, speaks, actor));
-        if (c->tick == 1 && i == u->first)
+        if (i == u->first && actor == t->focaliser && c->tick >= 1)
             put_intro(c, t->focaliser, false);
     }
     c->tick++;

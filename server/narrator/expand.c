@@ -59,7 +59,9 @@ static void put_char(struct draft *d, char c)
     }
     if (c == ' ' && (d->size == 0 || d->text[d->size - 1] == ' ' || d->text[d->size - 1] == '\n'))
         return;
-    if (c == ' ' && ends_sentence(d)) {
+    if (c == ' ' && d->tagged) {
+        d->tagged = false;
+    } else if (c == ' ' && ends_sentence(d)) {
         d->after_quote = d->text[d->size - 1] == '"' && d->text[d->size - 2] != '.';
         if (!d->in_quote && !d->after_quote)
             refer_sentence(d);
@@ -128,6 +130,8 @@ void env_story(const struct teller *t, struct env *env)
             nvl_world_entity(t->world, NVL_SORT_PLACE, (unsigned) t->place);
         v[TAG_PLACE] = e != NULL ? e->kind : NULL;
     }
+    if (t->people > t->cast)
+        env_add(env, "CALLER", NVL_SORT_CHAR, (unsigned) t->cast);
     if (t->focaliser >= 0)
         env_add(env, "F", NVL_SORT_CHAR, (unsigned) t->focaliser);
 }
@@ -345,6 +349,7 @@ static bool expand_said(struct cursor *c, const char **p, const char *end)
             d->text[d->size - 1] = ',';
         ++*p;
         draft_puts(d, "\"", 1, false);
+        d->tagged = true;
         d->discourse.people[s->index].last = d->discourse.sentence;
     } else {
         draft_puts(d, "\"", 1, false);

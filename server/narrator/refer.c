@@ -112,16 +112,39 @@ static void put_said(struct teller *t, struct draft *d, unsigned x, enum morph_c
     else
         put_noun(d, e->brief, form == MORPH_POSSESSIVE);
 }
+/* Roles come from cards: only what reads as a plain phrase is said. */
+static bool role_fits(const char *s)
+{
+    size_t n = strlen(s);
+    if (n < 3 || n > 48)
+        return false;
+    for (; *s != 0; s++)
+        if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || *s == ' ' || *s == '-'))
+            return false;
+    return true;
+}
 /* Full name, and who that is when a comma can follow. */
 static void put_introduction(struct draft *d, const struct nvl_entity *e, enum morph_case form,
                              bool with_role)
 {
     put_noun(d, e->name, form == MORPH_POSSESSIVE);
-    if (!with_role || form != MORPH_SUBJECT || e->kind[0] == 0 || strlen(e->kind) > 48)
+    if (!with_role || form != MORPH_SUBJECT || !role_fits(e->kind))
         return;
     draft_puts(d, ", the ", 6, false);
     draft_puts(d, e->kind, strlen(e->kind), false);
     draft_puts(d, ",", 1, false);
+}
+
+/* "…" said Alex: behind the verb a pronoun sounds old. */
+static bool after_said(const struct draft *d)
+{
+    static const char *const tags[] = { "\" said ", "\" asked ", "\" answered " };
+    for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++) {
+        size_t n = strlen(tags[i]);
+        if (d->size >= n && memcmp(d->text + d->size - n, tags[i], n) == 0)
+            return true;
+    }
+    return false;
 }
 
 static void put_person(struct teller *t, struct draft *d, unsigned x, enum morph_case form,
@@ -130,7 +153,7 @@ static void put_person(struct teller *t, struct draft *d, unsigned x, enum morph
     struct person_state *p = &d->discourse.people[x];
     const struct nvl_entity *e = person(t, x);
     bool is_cast = x < t->cast;
-    if (how[0] == 0 && pronoun_fits(t, d, x, form)) {
+    if (how[0] == 0 && !after_said(d) && pronoun_fits(t, d, x, form)) {
         const char *word = morph_pronoun(t->gender[x], form, false);
         draft_puts(d, word, strlen(word), true);
         p->run++;
@@ -175,7 +198,7 @@ static bool refer_person(struct teller *t, struct draft *d, unsigned x, const ch
         return true;
     }
     if (strcmp(form, "kind") == 0) {
-        const char *kind = e->kind[0] != 0 ? e->kind : "stranger";
+        const char *kind = role_fits(e->kind) ? e->kind : "stranger";
         draft_puts(d, kind, strlen(kind), true);
         return true;
     }
@@ -191,9 +214,9 @@ static bool refer_person(struct teller *t, struct draft *d, unsigned x, const ch
     return false;
 }
 
-static void put_thing(struct draft *d, const struct nvl_entity *e, const char *form, bool seen)
+static void put_thing(struct draft *d, const struct nvl_entity *e, const char *form, bool brief)
 {
-    const char *noun = seen && e->brief[0] != 0 && !e->from_user ? e->brief : e->name;
+    const char *noun = brief && e->brief[0] != 0 && !e->from_user ? e->brief : e->name;
     bool bare = strcmp(form, "bare") == 0 || strcmp(form, "poss_bare") == 0;
     if (strcmp(form, "a") == 0 && !e->proper && !e->plural) {
         const char *article = morph_article(e->name);
@@ -230,7 +253,9 @@ static bool refer_thing(struct teller *t, struct draft *d, unsigned sort, unsign
         draft_puts(d, word, strlen(word), true);
         return true;
     }
-    put_thing(d, e, form, (d->discourse.things_seen[sort] >> index & 1) != 0);
+    /* "the room" could be any; doors and tools are clear from what is done with them */
+    bool seen = (d->discourse.things_seen[sort] >> index & 1) != 0;
+    put_thing(d, e, form, seen && sort != NVL_SORT_PLACE && sort != NVL_SORT_MOTIF);
     d->discourse.things_seen[sort] |= UINT64_C(1) << index;
     if (e->plural)
         d->discourse.plural_last = d->discourse.sentence;
