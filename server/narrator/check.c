@@ -59,7 +59,7 @@ static bool check_slot(struct checking *c, const char *p, const char *end)
     size_t n = (size_t) ((dot != NULL ? dot : end) - p);
     const struct bind *b = slot_find(c, p, n, &buffer);
     bool loose = c->statement->keyword[0] == 'c' && strcmp(c->statement->keyword, "class") == 0;
-    if (b == NULL && (loose || c->quoted) && n == 1 && *p >= 'A' && *p <= 'Z')
+    if ((loose || (c->quoted && *p != 'S' && *p != 'T')) && n == 1 && *p >= 'A' && *p <= 'Z')
         return true; /* a class is filled where it is used */
     if (b == NULL)
         return fail_at(c, p, "no slot \"%.*s\" here", (int) n, p);
@@ -159,8 +159,8 @@ static bool check_line(struct checking *c)
         return fail_at(c, text, "a line is put between quotation marks where it is said");
     enum prose_kind kind = (enum prose_kind) prose_kind_of(c->statement->keyword);
     bool whole = kind != PROSE_CLASS && kind != PROSE_DO && kind != PROSE_TITLE;
-    if (whole && end > text && strchr(".!?\")", end[-1]) == NULL && end[-1] != ']' &&
-        end[-1] != '>')
+    bool own = end - text > 5 && memcmp(end - 5, ".own}", 5) == 0; /* brings its own full stop */
+    if (whole && !own && end > text && strchr(".!?\")]>", end[-1]) == NULL)
         return fail_at(c, end - 1, "the sentence has no end");
     return check_text(c, text, end, 0);
 }

@@ -141,8 +141,14 @@ void env_event(const struct teller *t, const struct nvl_event *e, struct env *en
     if (e->op == NVL_NO_OP || e->op >= nvl_pack_op_count(t->pack))
         return;
     nvl_pack_op(t->pack, e->op, &info);
-    for (unsigned i = 0; i < info.params_count && i < e->args_count; i++)
+    for (unsigned i = 0; i < info.params_count && i < e->args_count; i++) {
+        const struct nvl_entity *link = info.params[i].sort == NVL_SORT_LINK
+                                            ? nvl_world_entity(t->world, NVL_SORT_LINK, e->args[i])
+                                            : NULL;
+        if (link != NULL)
+            env->facts.values[TAG_PLACE] = link->kind;
         env_add(env, info.params[i].name, info.params[i].sort, e->args[i]);
+    }
     env->facts.values[TAG_PHASE] = nvl_phase_name(e->phase);
     env->facts.values[TAG_FOCAL] = e->actor == (uint8_t) t->focaliser ? "yes" : "no";
 }
@@ -332,6 +338,7 @@ static bool expand_said(struct cursor *c, const char **p, const char *end)
     if (d->after_quote)
         settle(d, true, 0);
     draft_puts(d, "\"", 1, false);
+    d->spoke |= 1u << s->index;
     size_t start = d->size;
     d->in_quote = d->at_start = true;
     d->speaker = (int16_t) s->index;
@@ -357,6 +364,19 @@ static bool expand_said(struct cursor *c, const char **p, const char *end)
     return !d->failed;
 }
 
+/* A quotation whose speaker is neither named with it nor was heard of just before. */
+static int32_t attribution_cost(const struct teller *t, const struct draft *d)
+{
+    int32_t cost = 0;
+    for (size_t i = 0; i < t->people; i++) {
+        bool named =
+            !(d->spoke >> i & 1) || t->discourse.people[i].last >= t->discourse.sentence - 2;
+        for (size_t k = 0; k < d->named_count && !named; k++)
+            named = d->named[k].sort == NVL_SORT_CHAR && d->named[k].index == i;
+        cost += named ? 0 : 400;
+    }
+    return cost;
+}
 static bool expand_bracket(struct cursor *c, const char **p, const char *end)
 {
     const char *close = prose_bracket_end(*p, end);
@@ -429,7 +449,7 @@ bool expand_chunk(struct teller *t, const struct env *env, enum prose_kind kind,
         if (!expand(&c, a[i].text, a[i].text + a[i].size) || d.size == 0)
             continue;
         made++;
-        cost += usage_cost(t, &d);
+        cost += usage_cost(t, &d) + attribution_cost(t, &d);
         if (cost < best) {
             best = cost;
             *out = d;

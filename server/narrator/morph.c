@@ -203,3 +203,82 @@ uint64_t morph_hash(const void *data, size_t size)
         h = (h ^ p[i]) * UINT64_C(0x100000001b3);
     return h;
 }
+
+/* "keeps" -> "keep", "has" -> "have"; "was" and the past stay. */
+static void put_first_verb(struct buf *out, const char *w, size_t n)
+{
+    static const struct contraction odd[] = {
+        { "has", "have" }, { "is", "am" },   { "are", "am" },  { "were", "was" },
+        { "does", "do" },  { "goes", "go" }, { "was", "was" },
+    };
+    for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)
+        if (strlen(odd[i].from) == n && begins(w, odd[i].from)) {
+            buf_puts(out, odd[i].to);
+            return;
+        }
+    bool es = n > 4 && memcmp(w + n - 2, "es", 2) == 0 &&
+              (w[n - 3] == 'h' || w[n - 3] == 's' || w[n - 3] == 'x');
+    if (n > 4 && memcmp(w + n - 3, "ies", 3) == 0) {
+        buf_put(out, w, n - 3);
+        buf_putc(out, 'y');
+    } else if (n > 2 && w[n - 1] == 's' && w[n - 2] != 's') {
+        buf_put(out, w, n - (es ? 2 : 1));
+    } else {
+        buf_put(out, w, n);
+    }
+}
+static bool is_any(const char *w, size_t n, const char *const *list)
+{
+    for (; *list != NULL; list++)
+        if (strlen(*list) == n && begins(w, *list))
+            return true;
+    return false;
+}
+
+void morph_first_person(struct buf *out, const char *text, enum morph_gender gender)
+{
+    static const char *const adverbs[] = {
+        "still", "never", "always", "often", "once", "now", NULL
+    };
+    const char *subject = morph_pronoun(gender, MORPH_SUBJECT, false),
+               *own = morph_pronoun(gender, MORPH_POSSESSIVE, false);
+    const char *object = morph_pronoun(gender, MORPH_OBJECT, false),
+               *self = morph_pronoun(gender, MORPH_REFLEXIVE, false);
+    bool verb_next = false;
+    for (size_t i = 0; text[i] != 0;) {
+        size_t n = 0;
+        while (is_word(text[i + n]) || (text[i + n] == '\'' && is_letter(text[i + n + 1])))
+            n++;
+        if (n == 0) {
+            buf_putc(out, text[i++]);
+            continue;
+        }
+        const char *w = text + i;
+        const char *const is_subject[] = { subject, NULL }, *const is_own[] = { own, NULL },
+                          *const is_self[] = { self, NULL };
+        const char *const is_object[] = { object, NULL };
+        bool last = text[i + n] != ' ';
+        /* what "it" or "them" points to cannot be told from its form: only a subject is turned */
+        bool plain = gender == MORPH_HE || gender == MORPH_SHE;
+        if (is_any(w, n, is_subject) && !last && (gender != MORPH_IT || !verb_next)) {
+            buf_putc(out, 'I');
+            verb_next = true;
+        } else if (is_any(w, n, is_self)) {
+            put_like(out, w, "myself");
+        } else if (is_any(w, n, is_own) && !(gender == MORPH_SHE && last)) {
+            put_like(out, w, "my");
+        } else if (plain && is_any(w, n, is_object)) {
+            put_like(out, w, "me");
+        } else if (is_any(w, n, adverbs)) {
+            buf_put(out, w, n);
+            verb_next = true;
+        } else {
+            if (verb_next)
+                put_first_verb(out, w, n);
+            else
+                buf_put(out, w, n);
+            verb_next = false;
+        }
+        i += n;
+    }
+}

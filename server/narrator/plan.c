@@ -69,6 +69,9 @@ static int32_t event_score(const struct teller *t, const struct nvl_event *e, un
     s -= e->repair == NVL_HESITATE ? 30 : 0;
     struct nvl_op_info info;
     nvl_pack_op(t->pack, e->op, &info);
+    s += strcmp(info.family, "ending") != 0 ? 0 : e->outcome == NVL_FAIL ? -15 : 260;
+    s += e->type == NVL_INCIDENT && e->threads_count > 0 ? 60 : 0;
+    s -= strcmp(info.family, "movement") == 0 ? 25 : 0;
     s -= strcmp(info.name, "hesitate") == 0 || strcmp(info.name, "wait") == 0 ? 30 : 0;
     s -= e->deltas_count + e->beliefs_count == 0 && e->type != NVL_SPEECH ? 20 : 0;
     return s;

@@ -48,7 +48,7 @@ static bool pronoun_fits(const struct teller *t, const struct draft *dr, unsigne
     const struct discourse *d = &dr->discourse;
     const struct person_state *p = &d->people[x];
     enum morph_gender g = t->gender[x];
-    if (!p->introduced || p->last < d->sentence - 1)
+    if ((!p->introduced && x < t->cast) || p->last < d->sentence - 1)
         return false;
     if (form == MORPH_REFLEXIVE)
         return true;
@@ -152,7 +152,7 @@ static void put_person(struct teller *t, struct draft *d, unsigned x, enum morph
 {
     struct person_state *p = &d->discourse.people[x];
     const struct nvl_entity *e = person(t, x);
-    bool is_cast = x < t->cast;
+    bool is_cast = x < t->cast, stranger = false;
     if (how[0] == 0 && !after_said(d) && pronoun_fits(t, d, x, form)) {
         const char *word = morph_pronoun(t->gender[x], form, false);
         draft_puts(d, word, strlen(word), true);
@@ -160,13 +160,17 @@ static void put_person(struct teller *t, struct draft *d, unsigned x, enum morph
     } else {
         bool again = p->last_noun >= d->discourse.sentence - 1 && p->last_noun > -100;
         bool role = strcmp(how, "role") == 0 || (how[0] == 0 && again && p->introduced);
-        if (strcmp(how, "full") == 0 || (!p->introduced && strcmp(how, "name") != 0))
+        bool named = strcmp(how, "full") == 0;
+        if (!is_cast && !p->introduced && !named) {
+            put_noun(d, "the stranger", form == MORPH_POSSESSIVE); /* nobody has said who that is */
+            stranger = true;
+        } else if (strcmp(how, "full") == 0 || (!p->introduced && strcmp(how, "name") != 0))
             put_introduction(d, e, form, !p->introduced && is_cast && how[0] == 0);
         else if (role && t->epithet[x] != NULL)
             put_noun(d, t->epithet[x], form == MORPH_POSSESSIVE);
         else
             put_noun(d, e->brief, form == MORPH_POSSESSIVE);
-        p->introduced = true;
+        p->introduced |= !stranger;
         p->run = 0;
         p->last_noun = d->discourse.sentence;
     }
@@ -185,11 +189,14 @@ static bool refer_person(struct teller *t, struct draft *d, unsigned x, const ch
         { "", MORPH_SUBJECT, "" },         { "obj", MORPH_OBJECT, "" },
         { "poss", MORPH_POSSESSIVE, "" },  { "refl", MORPH_REFLEXIVE, "" },
         { "name", MORPH_SUBJECT, "name" }, { "full", MORPH_SUBJECT, "full" },
-        { "role", MORPH_SUBJECT, "role" }, { "name's", MORPH_POSSESSIVE, "name" },
+        { "role", MORPH_SUBJECT, "role" }, { "pron", MORPH_SUBJECT, "" },
+        { "self", MORPH_REFLEXIVE, "" },   { "name's", MORPH_POSSESSIVE, "name" },
     };
     const struct nvl_entity *e = person(t, x);
     if (strcmp(form, "call") == 0) {
         put_call(d, e);
+        if (d->speaker == (int16_t) x) /* gives a name */
+            d->discourse.people[x].introduced = true;
         return true;
     }
     if (strcmp(form, "was") == 0) {
@@ -230,6 +237,24 @@ static void put_thing(struct draft *d, const struct nvl_entity *e, const char *f
     if (strcmp(form, "poss") == 0)
         draft_puts(d, e->plural ? "'" : "'s", e->plural ? 1 : 2, false);
 }
+/* A secret as its owner tells it: "I turned back", from the card's "He turned back". */
+static bool put_own(struct teller *t, struct draft *d, const struct nvl_entity *e, unsigned index)
+{
+    if (e->owner < 0 || (size_t) e->owner >= t->cast || strlen(e->detail) > 220 ||
+        strpbrk(e->detail, "\"<>{}[]()|@\\") != NULL)
+        return false;
+    struct buf b = { 0 };
+    size_t n = strlen(e->detail);
+    morph_first_person(&b, e->detail, t->gender[e->owner]);
+    note(d, NVL_SORT_FACT, index);
+    bool ok = !b.failed && n > 0;
+    if (ok)
+        draft_puts(d, buf_str(&b), b.size, true);
+    if (ok && strchr(".!?", e->detail[n - 1]) == NULL)
+        draft_puts(d, ".", 1, false);
+    buf_done(&b);
+    return ok;
+}
 static bool refer_thing(struct teller *t, struct draft *d, unsigned sort, unsigned index,
                         const char *form)
 {
@@ -244,8 +269,12 @@ static bool refer_thing(struct teller *t, struct draft *d, unsigned sort, unsign
         word = morph_pronoun(MORPH_IT, MORPH_OBJECT, e->plural);
     else if (strcmp(form, "was") == 0)
         word = morph_was(MORPH_IT, e->plural, false);
-    else if (strcmp(form, "detail") == 0)
+    else if (strcmp(form, "detail") == 0 || (sort == NVL_SORT_CLUE && form[0] == 0))
         word = e->detail;
+    else if (strcmp(form, "own") == 0 && sort == NVL_SORT_FACT)
+        return put_own(t, d, e, index);
+    else if (sort == NVL_SORT_FACT) /* a secret is a sentence of its own, not a clause */
+        word = strcmp(e->kind, "secret") == 0 ? "" : e->detail;
     note(d, sort, index);
     if (word != NULL) {
         if (word[0] == 0)
@@ -264,10 +293,10 @@ static bool refer_thing(struct teller *t, struct draft *d, unsigned sort, unsign
 
 bool refer_form_known(unsigned sort, const char *form)
 {
-    static const char *const people[] = { "",     "obj",    "poss", "refl", "name", "full",
-                                          "role", "name's", "call", "was",  "kind", NULL };
-    static const char *const things[] = { "",     "a",   "bare", "it",     "its",
-                                          "them", "was", "poss", "detail", NULL };
+    static const char *const people[] = { "",       "obj",  "poss", "refl", "name", "full", "role",
+                                          "name's", "call", "was",  "kind", "pron", "self", NULL };
+    static const char *const things[] = { "",    "a",    "bare",   "it",  "its", "them",
+                                          "was", "poss", "detail", "own", NULL };
     static const char *const texts[] = { "", NULL };
     const char *const *known = sort == NVL_SORT_CHAR   ? people
                                : sort == NVL_SORT_NONE ? texts

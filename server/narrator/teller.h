@@ -58,6 +58,7 @@ struct draft {
     struct discourse discourse;
     /* while it is written */
     bool at_start, after_quote, in_quote;
+    uint32_t spoke; /* bit per person who says something in it */
     bool tagged; /* a comma followed the quote: the sentence goes on whatever its mark */
     int16_t speaker, listener;
     const char *address;
