@@ -181,7 +181,7 @@ struct word_list {
 static void list_add(const struct teller *t, struct word_list *l, const char *name)
 {
     for (size_t i = 0; i < l->count; i++)
-        if (strcmp(l->words[i], name) == 0)
+        if (strstr(l->words[i], name) != NULL)
             return;
     if (l->count < GROUND_WORDS && name[0] != 0 && strlen(name) < 60 &&
         strpbrk(name, "\"<>{}@\\|") == NULL && !head_told(t, name))
@@ -301,6 +301,13 @@ static void put_weigh(struct composing *c, const struct nvl_event *e)
     if (put_part(c, &env, PROSE_WEIGH, "any", true))
         c->weighed = true;
 }
+/* The scene's place is the focaliser's. */
+static void stand_here(struct teller *t, uint32_t event)
+{
+    plan_follow(t, event);
+    if (t->focaliser >= 0 && t->at[t->focaliser] >= 0)
+        t->place = t->at[t->focaliser];
+}
 static void put_unit(struct composing *c, const struct unit *u)
 {
     struct teller *t = c->t;
@@ -314,8 +321,7 @@ static void put_unit(struct composing *c, const struct unit *u)
         int16_t actor = e->actor < PEOPLE_MAX ? (int16_t) e->actor : -1;
         if (!c->weighed && i == u->first)
             put_weigh(c, e);
-        if (e->place != NVL_NONE && e->actor == (uint8_t) t->focaliser)
-            t->place = (int16_t) e->place;
+        stand_here(t, i);
         event_chunk(c, e, begins_paragraph(c, speaks, actor));
         if (i == u->first && actor == t->focaliser && c->tick >= 1)
             put_intro(c, t->focaliser, false);
@@ -383,7 +389,7 @@ static void scene_begin(struct composing *c, const struct nvl_event *e)
     struct teller *t = c->t;
     bool first = t->scenes_count == 0;
     t->scenes[t->scenes_count++] = (struct scene){ t->chunks_count, 0, t->focaliser };
-    t->place = e->place != NVL_NONE ? (int16_t) e->place : t->place;
+    stand_here(t, (uint32_t) (e - t->events));
     c->event = e, c->sequence = first ? 1 : e->sequence;
     c->paragraph_words = 0, c->last_speaker = c->last_actor = -1;
     struct env env;

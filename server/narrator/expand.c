@@ -59,6 +59,11 @@ static void put_char(struct draft *d, char c)
     }
     if (c == ' ' && (d->size == 0 || d->text[d->size - 1] == ' ' || d->text[d->size - 1] == '\n'))
         return;
+    if (d->comma_due) {
+        d->comma_due = false;
+        if (c == ' ')
+            d->text[d->size++] = ',';
+    }
     if (c == ' ' && d->tagged) {
         d->tagged = false;
     } else if (c == ' ' && ends_sentence(d)) {
@@ -142,13 +147,18 @@ void env_event(const struct teller *t, const struct nvl_event *e, struct env *en
         return;
     nvl_pack_op(t->pack, e->op, &info);
     for (unsigned i = 0; i < info.params_count && i < e->args_count; i++) {
-        const struct nvl_entity *link = info.params[i].sort == NVL_SORT_LINK
-                                            ? nvl_world_entity(t->world, NVL_SORT_LINK, e->args[i])
-                                            : NULL;
-        if (link != NULL)
-            env->facts.values[TAG_PLACE] = link->kind;
+        unsigned sort = info.params[i].sort;
+        const struct nvl_entity *thing =
+            sort == NVL_SORT_LINK || sort == NVL_SORT_ITEM || sort == NVL_SORT_CLUE
+                ? nvl_world_entity(t->world, (enum nvl_sort) sort, e->args[i])
+                : NULL;
+        if (thing != NULL) /* what it is done to, or what is found */
+            env->facts.values[TAG_PLACE] = sort == NVL_SORT_CLUE ? thing->id : thing->kind;
         env_add(env, info.params[i].name, info.params[i].sort, e->args[i]);
     }
+    if (e->args_count > 1 && info.params_count > 1 && info.params[1].sort == NVL_SORT_CHAR &&
+        e->args[1] == e->args[0] && info.params[0].sort == NVL_SORT_CHAR)
+        env->facts.values[TAG_VOICE] = "self"; /* done to oneself: another sentence altogether */
     env->facts.values[TAG_PHASE] = nvl_phase_name(e->phase);
     env->facts.values[TAG_FOCAL] = e->actor == (uint8_t) t->focaliser ? "yes" : "no";
 }
@@ -180,7 +190,8 @@ static size_t collect(const struct cursor *c, enum prose_kind kind, const char *
     for (size_t i = first; i < end; i++) {
         const struct prose_rule *r = &c->t->index.rules[i];
         int match = prose_rule_match(r, facts);
-        if (match < 0)
+        bool to_self = kind == PROSE_SAY && facts->values[TAG_VOICE] != NULL;
+        if (match < 0 || (to_self && !prose_rule_tagged(r, TAG_VOICE)))
             continue;
         size_t line = 0, offset = 0, size;
         const char *text;
@@ -189,7 +200,9 @@ static size_t collect(const struct cursor *c, enum prose_kind kind, const char *
             unsigned n = used(c, id);
             if (r->once && n > 0)
                 continue;
-            int32_t cost = (int32_t) n * 160 - match * 45 + luck(c->t, id, c->nonce * 977, 60);
+            int32_t cost = (int32_t) n * 160 - match * 45 -
+                           (kind == PROSE_SAY && prose_rule_tagged(r, TAG_PLACE) ? 120 : 0) +
+                           luck(c->t, id, c->nonce * 977, 140);
             out[count++] = (struct alternative){ text, size, id, cost };
         }
     }
@@ -375,6 +388,11 @@ static int32_t attribution_cost(const struct teller *t, const struct draft *d)
             named = d->named[k].sort == NVL_SORT_CHAR && d->named[k].index == i;
         cost += named ? 0 : 400;
     }
+    /* two quotations side by side read as two people */
+    cost +=
+        t->quote_last && d->text[0] == '"' && t->discourse.paragraph_start < t->discourse.sentence
+            ? 300
+            : 0;
     return cost;
 }
 static bool expand_bracket(struct cursor *c, const char **p, const char *end)

@@ -8,6 +8,29 @@ bool plan_sees(const struct teller *t, const struct nvl_event *e, int16_t who)
 {
     return t->omniscient || who < 0 || e->actor == (uint8_t) who || (e->witnesses >> who & 1) != 0;
 }
+static void follow_cell(struct teller *t, int fluent, unsigned who, const struct nvl_event *e)
+{
+    int cell = nvl_world_cell(t->world, (size_t) fluent, who, 0);
+    if (cell < 0)
+        return;
+    if (e == NULL)
+        t->at[who] = nvl_world_initial(t->world)[cell];
+    for (unsigned k = 0; e != NULL && k < e->deltas_count && k < NVL_DELTAS_MAX; k++)
+        if (e->deltas[k].cell == cell)
+            t->at[who] = e->deltas[k].after;
+}
+void plan_follow(struct teller *t, uint32_t count)
+{
+    int fluent = nvl_pack_fluent_find(t->pack, "at");
+    if (fluent < 0)
+        return;
+    for (unsigned who = 0; who < t->people && (t->applied == 0 || count < t->applied); who++)
+        follow_cell(t, fluent, who, NULL);
+    t->applied = count < t->applied ? 0 : t->applied;
+    for (; t->applied < count; t->applied++)
+        for (unsigned who = 0; who < t->people; who++)
+            follow_cell(t, fluent, who, &t->events[t->applied]);
+}
 static bool tellable(const struct nvl_event *e)
 {
     return e->op != NVL_NO_OP &&

@@ -151,6 +151,14 @@ int prose_rule_match(const struct prose_rule *rule, const struct prose_facts *fa
     return asked == met ? __builtin_popcount(met) : -1;
 }
 
+bool prose_rule_tagged(const struct prose_rule *rule, enum prose_tag tag)
+{
+    for (unsigned i = 0; i < rule->tags_count; i++)
+        if (rule->tags[i].tag == tag)
+            return true;
+    return false;
+}
+
 void prose_voice_find(const struct prose_index *x, const char *name, struct prose_voice *out)
 {
     *out = (struct prose_voice){ .address = "name" };

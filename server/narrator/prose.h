@@ -91,6 +91,7 @@ size_t prose_index_find(const struct prose_index *index, enum prose_kind kind, c
                         size_t key_size, size_t *out_first);
 /* -1: a tag forbids it; else the number of tag kinds that matched. */
 int prose_rule_match(const struct prose_rule *rule, const struct prose_facts *facts);
+bool prose_rule_tagged(const struct prose_rule *rule, enum prose_tag tag);
 void prose_voice_find(const struct prose_index *index, const char *name, struct prose_voice *out);
 /* Cuts alternative i out of a rule: for classes pieces divided by |, else lines. false past the
  * end. */

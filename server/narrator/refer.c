@@ -132,19 +132,18 @@ static void put_introduction(struct draft *d, const struct nvl_entity *e, enum m
         return;
     draft_puts(d, ", the ", 6, false);
     draft_puts(d, e->kind, strlen(e->kind), false);
-    draft_puts(d, ",", 1, false);
+    d->comma_due = true;
 }
 
 /* "…" said Alex: behind the verb a pronoun sounds old. */
 static bool after_said(const struct draft *d)
 {
-    static const char *const tags[] = { "\" said ", "\" asked ", "\" answered " };
-    for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++) {
-        size_t n = strlen(tags[i]);
-        if (d->size >= n && memcmp(d->text + d->size - n, tags[i], n) == 0)
-            return true;
-    }
-    return false;
+    size_t n = d->size;
+    if (n < 4 || d->text[n - 1] != ' ')
+        return false;
+    for (n--; n > 0 && d->text[n - 1] >= 'a' && d->text[n - 1] <= 'z';)
+        n--;
+    return n > 1 && n + 1 < d->size && d->text[n - 1] == ' ' && d->text[n - 2] == '"';
 }
 
 static void put_person(struct teller *t, struct draft *d, unsigned x, enum morph_case form,
@@ -153,7 +152,13 @@ static void put_person(struct teller *t, struct draft *d, unsigned x, enum morph
     struct person_state *p = &d->discourse.people[x];
     const struct nvl_entity *e = person(t, x);
     bool is_cast = x < t->cast, stranger = false;
-    if (how[0] == 0 && !after_said(d) && pronoun_fits(t, d, x, form)) {
+    bool close = strcmp(how, "pron") ==
+                 0; /* the writer sees that nobody else can be meant in this sentence */
+    if (close)
+        how = "";
+    bool alone =
+        close && p->last == d->discourse.sentence && !others_in_sentence(t, &d->discourse, x);
+    if (how[0] == 0 && !after_said(d) && (alone || pronoun_fits(t, d, x, form))) {
         const char *word = morph_pronoun(t->gender[x], form, false);
         draft_puts(d, word, strlen(word), true);
         p->run++;
@@ -189,7 +194,7 @@ static bool refer_person(struct teller *t, struct draft *d, unsigned x, const ch
         { "", MORPH_SUBJECT, "" },         { "obj", MORPH_OBJECT, "" },
         { "poss", MORPH_POSSESSIVE, "" },  { "refl", MORPH_REFLEXIVE, "" },
         { "name", MORPH_SUBJECT, "name" }, { "full", MORPH_SUBJECT, "full" },
-        { "role", MORPH_SUBJECT, "role" }, { "pron", MORPH_SUBJECT, "" },
+        { "role", MORPH_SUBJECT, "role" }, { "pron", MORPH_SUBJECT, "pron" },
         { "self", MORPH_REFLEXIVE, "" },   { "name's", MORPH_POSSESSIVE, "name" },
     };
     const struct nvl_entity *e = person(t, x);

@@ -130,6 +130,10 @@ static void begin_again(struct teller *t)
     t->chunks_count = t->scenes_count = 0;
     t->words_told = t->rewritten = 0;
     t->place = t->focaliser = -1;
+    t->applied = 0;
+    t->quote_last = false;
+    for (size_t i = 0; i < PEOPLE_MAX; i++)
+        t->at[i] = -1;
     refer_reset(t);
 }
 static size_t chars_told(const struct teller *t)

@@ -58,8 +58,9 @@ struct draft {
     struct discourse discourse;
     /* while it is written */
     bool at_start, after_quote, in_quote;
+    bool comma_due; /* an apposition is open */
     uint32_t spoke; /* bit per person who says something in it */
-    bool tagged; /* a comma followed the quote: the sentence goes on whatever its mark */
+    bool tagged;    /* a comma followed the quote: the sentence goes on whatever its mark */
     int16_t speaker, listener;
     const char *address;
 };
@@ -119,6 +120,9 @@ struct teller {
     uint32_t words_told, rewritten;
     int32_t last_openers[6][2]; /* hashes of the first two words of the last sentences */
     uint8_t profile_used[PEOPLE_MAX];
+    bool quote_last;        /* the last chunk ended with a quotation */
+    int16_t at[PEOPLE_MAX]; /* where everybody is, as far as the story has got */
+    uint32_t applied;       /* events that at[] knows of */
     bool nomem;
 };
 
@@ -150,6 +154,7 @@ int32_t usage_cost(const struct teller *t, const struct draft *d);
 bool plan_units(struct teller *t);
 void plan_choose(struct teller *t, uint32_t budget);
 int16_t plan_focaliser(const struct teller *t, unsigned phase, int16_t before);
+void plan_follow(struct teller *t, uint32_t count); /* at[] as it is before event count */
 bool plan_sees(const struct teller *t, const struct nvl_event *e, int16_t who);
 /* compose.c */
 bool compose(struct teller *t);

@@ -144,6 +144,7 @@ void usage_commit(struct teller *t, const struct draft *d)
         memmove(t->last_openers[0], t->last_openers[1], sizeof(t->last_openers[0]) * 5);
         t->last_openers[5][0] = now[i].one, t->last_openers[5][1] = now[i].two;
     }
+    t->quote_last = d->size > 0 && d->text[d->size - 1] == '"';
     t->discourse = d->discourse;
     t->discourse.sentence++;
     t->discourse.subject_before = t->discourse.subject;
