@@ -112,6 +112,7 @@ bool builtin_serve(struct exchange *x)
     bool live = path_is(x, "/livez");
     if (!live && !path_is(x, "/readyz"))
         return false;
+    x->builtin = live ? "/livez" : "/readyz";
     if (strcmp(x->method, "GET") != 0 && !x->head_only) {
         exchange_fail(x, 405, NRPC_UNIMPLEMENTED, "METHOD_NOT_ALLOWED", "%s is not allowed here",
                       x->method);

@@ -7,6 +7,7 @@
 #include "rpc/base/alloc.h"
 
 static void feed(struct conn *c, const uint8_t *data, size_t size);
+static void resume(struct conn *c);
 
 /* ---- the life of a connection ---------------------------------------------------------- */
 
@@ -69,7 +70,11 @@ static void on_timer(struct timer *t)
         exchange_on_bad(c->exchange, 408, "the request did not come in time");
         return;
     }
-    if (sock_pending(c->sock) > 0 && !is_stalled(c))
+    if (c->pending.size > 0 && sock_pending(c->sock) <= GATEWAY_OUTPUT_MAX / 2)
+        resume(c);
+    else if (c->pending.size > 0 && !is_stalled(c))
+        timer_start(&c->timer, GATEWAY_THROTTLE_MS);
+    else if (sock_pending(c->sock) > 0 && !is_stalled(c))
         timer_start(&c->timer, GATEWAY_STALL_MS);
     else
         close_after_flush(c);
@@ -141,9 +146,14 @@ static bool feed_once(struct conn *c, const uint8_t **data, size_t *size)
 static void feed(struct conn *c, const uint8_t *data, size_t size)
 {
     c->feeding = true;
-    while (!c->closing && !c->serving && feed_once(c, &data, &size))
-        if (c->exchange == NULL && sock_pending(c->sock) > GATEWAY_OUTPUT_MAX)
+    while (!c->closing && !c->serving) {
+        if (c->exchange == NULL && sock_pending(c->sock) > GATEWAY_OUTPUT_MAX) {
+            timer_start(&c->timer, GATEWAY_THROTTLE_MS);
             break;
+        }
+        if (!feed_once(c, &data, &size))
+            break;
+    }
     c->feeding = false;
     if (!c->closing && size > 0)
         keep_pending(c, data, size);

@@ -100,11 +100,18 @@ void exchange_release(struct exchange *x)
     gl->n_spare++;
 }
 
+static const char *route_label(const struct exchange *x)
+{
+    if (x->builtin != NULL)
+        return x->builtin;
+    return x->route == NULL ? "" : x->route->template_text;
+}
+
 static void write_log(const struct exchange *x)
 {
     struct access_entry e = {
         .method = x->method,
-        .route = x->route == NULL ? "" : x->route->template_text,
+        .route = route_label(x),
         .request_id = x->request_id,
         .peer = x->conn == NULL ? "" : sock_peer(x->conn->sock),
         .status = x->status,

@@ -25,9 +25,9 @@ struct stream {
     bool any;     /* a message was written */
     bool resumed; /* Last-Event-ID came */
     uint64_t resume_id;
-    uint32_t owed;   /* credits to give back once the client reads again */
-    uint32_t ticks;  /* of the timer since anything was written */
-    struct buf held; /* of a resumed watch, before anything new came */
+    uint32_t owed;       /* credits to give back once the client reads again */
+    uint64_t written_ns; /* when anything was last written */
+    struct buf held;     /* of a resumed watch, before anything new came */
     const struct desc_field *id, *type;
     struct timer timer;
 };
@@ -40,6 +40,7 @@ struct exchange {
     struct arena arena;
     struct route_match match;
     const struct route *route; /* NULL: none */
+    const char *builtin;       /* the path that the gateway answers itself; NULL: none */
     enum exchange_body body_kind;
     struct to_wire *body; /* BODY_JSON */
     uint64_t body_bytes;

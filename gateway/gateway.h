@@ -22,6 +22,7 @@ enum {
     GATEWAY_STALL_MS = 30000,      /* output that the client does not take */
     GATEWAY_HALF_CLOSED_MS = 3000, /* an answer to a client that sends no more */
     GATEWAY_OUTPUT_MAX = 262144,   /* unsent bytes of a connection: no further request is begun */
+    GATEWAY_THROTTLE_MS = 10,      /* until that is looked at again */
     GATEWAY_PENDING_MAX = 65536,   /* pipelined bytes kept while a request is served */
     GATEWAY_SPARE_EXCHANGES = 64,  /* kept for reuse by a loop */
 };

@@ -182,7 +182,7 @@ static int make_loops(void)
 
 static int open_listeners(void)
 {
-    nrpc_loop *loops[LOOPS_MAX];
+    static nrpc_loop *loops[LOOPS_MAX]; /* the listeners borrow it */
     const struct option_list *list = &gateway.settings.listen;
     if (list->count == 0 || list->count > LISTENERS_MAX)
         return fail("listen", "between 1 and 16 addresses are needed");

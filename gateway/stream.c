@@ -11,8 +11,9 @@
 
 enum {
     TICK_MS = 5000,
-    HEARTBEAT_TICKS = 3, /* 15 s */
-    HOLD_MS = 500,       /* a resumed watch that shows nothing new is open after this */
+    HEARTBEAT_MS = 15000,
+    OWED_MS = 10,  /* until credits that were held back are looked at again */
+    HOLD_MS = 500, /* a resumed watch that shows nothing new is open after this */
     CHUNK_DIGITS = 8,
 };
 
@@ -46,7 +47,7 @@ static void set_resume(struct exchange *x, const Nrpc__RouteOptions__Stream *o)
         exchange_fail_field(x, "Last-Event-ID", "must be the id of an event", "");
         return;
     }
-    x->stream.resumed = true;
+    x->stream.resumed = x->stream.form == STREAM_SSE;
     x->stream.resume_id = id;
     if (bind_set(&x->binder, f, last.data, last.size) < 0)
         exchange_fail(x, 503, NRPC_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY",
@@ -78,8 +79,7 @@ bool stream_choose(struct exchange *x)
         return true;
     s->id = field_of(x->route->method->output, o->id_field);
     s->type = field_of(x->route->method->output, o->type_field);
-    if (s->form == STREAM_SSE)
-        set_resume(x, o);
+    set_resume(x, o);
     return !x->failed;
 }
 
@@ -100,7 +100,7 @@ static void chunk_close(struct exchange *x, struct buf *out, size_t at)
     if (out->failed)
         return;
     x->response_bytes += out->size - at;
-    x->stream.ticks = 0;
+    x->stream.written_ns = loop_now_ns(x->gl->loop);
     if (x->stream.chunked) {
         x->response_bytes -= CHUNK_DIGITS + 2;
         snprintf(text, sizeof text, "%08zx", out->size - at - CHUNK_DIGITS - 2);
@@ -172,10 +172,16 @@ void stream_on_headers(struct exchange *x)
         open_stream(x, content_types[s->form]);
 }
 
+static bool keeps_up(const struct exchange *x)
+{
+    return sock_pending(x->conn->sock) < GATEWAY_OUTPUT_MAX / 4;
+}
+
 static void on_tick(struct timer *t)
 {
     struct stream *s = LIST_ENTRY(t, struct stream, timer);
     struct exchange *x = LIST_ENTRY(s, struct exchange, stream);
+    uint64_t now = loop_now_ns(x->gl->loop);
     if (x->conn == NULL || x->conn->closing)
         return;
     if (!s->open) {
@@ -183,14 +189,16 @@ static void on_tick(struct timer *t)
         return;
     }
     struct sock *sock = x->conn->sock;
-    if (sock_pending(sock) > 0 && loop_now_ns(x->gl->loop) - sock_last_progress_ns(sock) >=
-                                      (uint64_t) GATEWAY_STALL_MS * 1000000) {
+    if (sock_pending(sock) > 0 &&
+        now - sock_last_progress_ns(sock) >= (uint64_t) GATEWAY_STALL_MS * 1000000) {
         conn_abort(x->conn);
         return;
     }
-    if (++s->ticks >= HEARTBEAT_TICKS && s->form == STREAM_SSE)
+    if (keeps_up(x))
+        stream_on_drained(x);
+    if (s->form == STREAM_SSE && now - s->written_ns >= (uint64_t) HEARTBEAT_MS * 1000000)
         put_text(x, ": hb\n\n");
-    timer_start(&s->timer, TICK_MS);
+    timer_start(&s->timer, s->owed > 0 ? OWED_MS : TICK_MS);
 }
 
 /* ---- messages -------------------------------------------------------------------------- */
@@ -332,10 +340,11 @@ void stream_on_message(struct exchange *x, nrpc_msg *m)
         return;
     }
     /* A credit goes back when the client keeps up; else the server waits with us. */
-    if (sock_pending(x->conn->sock) < GATEWAY_OUTPUT_MAX / 4)
+    if (keeps_up(x)) {
         nrpc_call_want(x->call, 1);
-    else
-        s->owed++;
+    } else if (s->owed++ == 0 && s->open) {
+        timer_start(&s->timer, OWED_MS);
+    }
 }
 
 void stream_on_drained(struct exchange *x)

@@ -93,13 +93,14 @@ static void lock(nrpc_call *c, void *ctx, nrpc_msg *m)
 
 struct tail {
     uint64_t at, last, fail_at, pause_at;
+    size_t size; /* of the padding behind each text */
+    char *text;
 };
 
 static void tail_on(nrpc_call *c, void *state)
 {
     struct tail *t = state;
     while (t->at < t->last && t->at + 1 != t->pause_at) {
-        char text[32];
         Foreign__V1__Tick tick = FOREIGN__V1__TICK__INIT;
         if (t->at + 1 == t->fail_at) {
             nrpc_call_fail(c, NRPC_DATA_LOSS, "the secret inside");
@@ -107,8 +108,10 @@ static void tail_on(nrpc_call *c, void *state)
         }
         tick.number = ++t->at;
         tick.kind = FOREIGN__V1__TICK__KIND__KIND_FIRST_TICK;
-        snprintf(text, sizeof text, "tick\n%d", (int) t->at);
-        tick.text = text;
+        int n = snprintf(t->text, 32, "tick\n%d", (int) t->at);
+        memset(t->text + n, '.', t->size);
+        t->text[(size_t) n + t->size] = '\0';
+        tick.text = t->text;
         if (nrpc_call_send(c, &tick.base) == NRPC_PAUSE)
             return;
     }
@@ -121,7 +124,9 @@ static void tail(nrpc_call *c, void *ctx, nrpc_msg *m)
     (void) ctx;
     const Foreign__V1__TailRequest *request = (const void *) nrpc_msg_body(m);
     struct tail *t = nrpc_call_alloc(c, sizeof *t);
-    *t = (struct tail){ request->after, request->count, request->fail_at, request->pause_at };
+    *t = (struct tail){ request->after, request->count, request->fail_at, request->pause_at,
+                        request->size };
+    t->text = nrpc_call_alloc(c, t->size + 32);
     nrpc_call_set_state(c, t);
     nrpc_msg_free(m);
     if (t->fail_at == 1) {

@@ -503,6 +503,43 @@ static void keep_alive_and_pipelining(void **state)
     buf_done(&out);
 }
 
+/* A client that asks without end and reads nothing for long: all answers come, none is buffered
+ * without bound (the gateway stops reading, so does our send). */
+static void pipelining_without_reading(void **state)
+{
+    (void) state;
+    enum { COUNT = 20000 };
+    struct buf request = { 0 };
+    char chunk[65536];
+    size_t sent = 0, answers = 0, matched = 0;
+    static const char mark[] = "\r\n\r\n{";
+    for (int i = 0; i < COUNT; i++)
+        buf_puts(&request, i % 2 ? "GET /v1/shelves/x HTTP/1.1\r\nHost: x\r\n\r\n"
+                                 : "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
+    int fd = dial();
+    while (answers < COUNT) {
+        struct pollfd p = { .fd = fd, .events = POLLIN };
+        p.events |= sent < request.size ? POLLOUT : 0;
+        assert_true(poll(&p, 1, 30000) > 0);
+        ssize_t n = sent < request.size
+                        ? send(fd, request.data + sent, request.size - sent, MSG_DONTWAIT)
+                        : 0;
+        if (n > 0) {
+            sent += (size_t) n;
+            continue; /* writes as long as it can */
+        }
+        n = recv(fd, chunk, sizeof chunk, 0);
+        assert_true(n > 0);
+        for (ssize_t i = 0; i < n; i++) {
+            matched = chunk[i] == mark[matched] ? matched + 1 : chunk[i] == '\r';
+            answers += matched == sizeof mark - 1;
+            matched = matched == sizeof mark - 1 ? 0 : matched;
+        }
+    }
+    close(fd);
+    buf_done(&request);
+}
+
 static void answers_a_half_closed_client(void **state)
 {
     (void) state;
@@ -635,6 +672,17 @@ static void the_head_comes_before_the_first_event(void **state)
     buf_done(&out);
 }
 
+static void large_messages_at_full_speed(void **state)
+{
+    (void) state;
+    struct buf out = { 0 };
+    ask("GET", "/v1/tail?count=400&size=30000", "", NULL, &out);
+    assert_true(out.size > 400 * 30000);
+    assert_holds(&out, "tick\\n400.");
+    assert_string_equal(buf_str(&out) + out.size - 7, "\r\n0\r\n\r\n");
+    buf_done(&out);
+}
+
 static void a_slow_reader_holds_the_server_back(void **state)
 {
     (void) state;
@@ -695,10 +743,12 @@ int main(void)
         cmocka_unit_test(bodies_in_pieces),
         cmocka_unit_test(expect_continue),
         cmocka_unit_test(keep_alive_and_pipelining),
+        cmocka_unit_test(pipelining_without_reading),
         cmocka_unit_test(answers_a_half_closed_client),
         cmocka_unit_test(malformed_requests_close),
         cmocka_unit_test(stream_forms),
         cmocka_unit_test(the_head_comes_before_the_first_event),
+        cmocka_unit_test(large_messages_at_full_speed),
         cmocka_unit_test(a_slow_reader_holds_the_server_back),
         cmocka_unit_test(the_server_goes_and_comes_back),
     };
