@@ -221,6 +221,8 @@ static void open_op_codes(struct opening *o, struct pack_op *op)
     for (unsigned i = 0; i < op->conds_count && !o->bad; i++) {
         struct pack_cond *c = (struct pack_cond *) &op->conds[i];
         c->level = code_check(o, c->code, op->params_count);
+        o->bad |= c->kind == 1 && op->kind != NVL_OP_REACTION && op->kind != NVL_OP_INCIDENT &&
+                  op->effect_count[3] == PACK_NO_OUTCOME; /* it may be tried in vain */
     }
     for (unsigned i = 0; i < op->threads_count; i++)
         o->bad |= op->threads[i].thread >= o->pack->counts[SEC_THRD] ||

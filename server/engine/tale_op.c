@@ -161,6 +161,7 @@ struct op_build {
     struct scope scope;
     uint32_t name, family, plain[4], param_first, cond_first;
     bool outcome[4];
+    unsigned wheres;
 };
 static const char *const outcome_words[] = { "critical", "ok", "partial", "fail" };
 
@@ -186,6 +187,7 @@ static bool op_conditions(struct lex *lex, struct op_build *o, bool where)
         put32(b, code), put8(b, where), put8(b, law), put16(b, 0);
         t->counts[SEC_COND]++;
         o->op.conds_count++;
+        o->wheres += where;
     } while (lex_take(lex, ";"));
     return lex_done(lex);
 }
@@ -464,6 +466,11 @@ bool tale_operator(struct tale *t, const struct tale_statement *s)
     }
     if (!any)
         return tale_fail(t, &at, "operator \"%s\" has no outcome", name);
+    bool chosen =
+        o.op.kind == NVL_OP_ACTION || o.op.kind == NVL_OP_SPEECH || o.op.kind == NVL_OP_THOUGHT;
+    if (chosen && o.wheres > 0 && !o.outcome[3])
+        return tale_fail(
+            t, &at, "operator \"%s\" may be tried in vain (it has a where): it needs fail", name);
     if (!(o.op.flags & OP_ACTORLESS) &&
         (o.scope.count == 0 || o.scope.params[0].sort != NVL_SORT_CHAR))
         return tale_fail(t, &at, "the first parameter of \"%s\" must be a character: who acts",

@@ -68,7 +68,8 @@ static bool in_vain(struct verify_run *run)
 {
     const struct verify_event *e = run->e;
     uint8_t args[sizeof(e->args)] = { 0 };
-    if (!run->has_op || !verify_is_choice(e->type) || e->arg_count != run->op.parms)
+    if (!run->has_op || !verify_is_choice(e->type) || e->arg_count != run->op.parms ||
+        !run->op.outcomes[OUTCOME_FAIL].possible)
         return false;
     for (unsigned i = 0; i < e->arg_count; i++) {
         args[i] = e->args[i];

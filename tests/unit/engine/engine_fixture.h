@@ -14,7 +14,7 @@ struct fixture_request { /* a request with room for what it points to */
     struct nvl_skill skills[NVL_CAST_MAX][2];
     struct nvl_relation relations[NVL_CAST_MAX][2];
     const char *lists[NVL_CAST_MAX][2];
-    char ids[NVL_CAST_MAX][16];
+    char ids[NVL_CAST_MAX][32];
 };
 /* Pilot, scientist and engineer, three turns. */
 void fixture_crew(struct fixture_request *r);

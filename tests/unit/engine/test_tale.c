@@ -51,6 +51,9 @@ static const struct bad_case bad_cases[] = {
     { "frame f\n  place home home\n", 1, 7, "no question" },
     { "frame f\n  question \"q\"\n  link home gate way\n", 3, 8, "no place" },
     { "truth t of f\n", 1, 12, "no frame" },
+    { "fluent f 0..1 law E001.1\noperator o\n  who A char\n  where f = 1\n  ok nothing\n  plain ok "
+      "\"x\"\n",
+      2, 10, "needs fail" },
     { "lexicon colour\n  red\n", 1, 9, "unknown word class" },
     { "lexicon place\n  Castle\n", 2, 3, "lower case" },
     { "pack p\n\xff\n", 2, 1, "not UTF-8" },
