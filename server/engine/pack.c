@@ -496,6 +496,8 @@ static bool open_known(struct opening *o, struct nvl_error *err)
         }
         p->known[k] = f;
     }
+    for (unsigned k = 0; k < PACK_EMOTIONS; k++)
+        p->emotions[k] = nvl_pack_fluent_find(p, pack_emotion_names[k]);
     for (uint32_t f = 0; f < p->counts[SEC_FLUE]; f++)
         if (((p->fluents[f].flags & FLUENT_BELIEF) != 0) != ((int) f == p->known[KNOWN_KNOWS])) {
             nvl_error_set(err, "", "only \"knows\" is a belief, and it must be one");

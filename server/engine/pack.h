@@ -221,7 +221,8 @@ struct nvl_pack {
     struct pack_word *words, *skills, *tags, *ranks; /* by word */
     struct nvl_prose *prose;
     struct nvl_prose_line *prose_lines;
-    int known[16]; /* enum known_fluent */
+    int known[16];               /* enum known_fluent */
+    int emotions[PACK_EMOTIONS]; /* fluent of each, or -1 */
 };
 /* Fluents the engine reads by name; a pack without them does not open. */
 enum known_fluent {

@@ -203,7 +203,7 @@ void choice_score(struct nvl_sim *s, unsigned actor, const int16_t *view,
     for (int k = 0; k < NVL_TRAITS; k++)
         trait += op->likes[k] * ((int) w->traits[actor * NVL_TRAITS + (unsigned) k] - 50) * 2 / 3;
     for (int k = 0; k < PACK_EMOTIONS; k++) {
-        int f = op->feels[k] != 0 ? nvl_pack_fluent_find(w->pack, pack_emotion_names[k]) : -1;
+        int f = op->feels[k] != 0 ? w->pack->emotions[k] : -1;
         int cell = f < 0 ? -1 : world_cell(w, (unsigned) f, actor, 0);
         emotion += cell < 0 ? 0 : op->feels[k] * view[cell] / 3;
     }

@@ -260,8 +260,7 @@ static void add_motive(const struct nvl_sim *s, struct nvl_event *e)
     if (cell == NVL_NO_CELL) {
         int top = 0;
         for (int k = 0; k < PACK_EMOTIONS; k++) {
-            int weight = p->ops[e->op].feels[k],
-                f = weight != 0 ? nvl_pack_fluent_find(p, pack_emotion_names[k]) : -1;
+            int weight = p->ops[e->op].feels[k], f = weight != 0 ? p->emotions[k] : -1;
             int c = f < 0 ? -1 : world_cell(s->w, (unsigned) f, e->actor, 0);
             if (c >= 0 && weight * s->state[c] > top && s->writer[c] > 1)
                 top = weight * s->state[c], best = s->writer[c], cell = (unsigned) c;
