@@ -23,8 +23,15 @@ static void check_cause(struct verify_run *run, const struct verify_cause *cause
         cause->sequence != run->previous.sequence)
         verify_say(run, VERIFY_CAUSE, "it reacts to event %u and not to the one before it",
                    cause->sequence);
-    if (cause->cell == NONE_U16)
+    if ((cause->kind == CAUSE_REACTS && e->type != EVENT_REACTION) ||
+        (cause->kind == CAUSE_PREVENTS && e->type != EVENT_REJECTED))
+        verify_say(run, VERIFY_CAUSE, "a kind of cause that %s can't have",
+                   verify_event_type_name(e->type));
+    if (cause->cell == NONE_U16) {
+        if (cause->kind == CAUSE_ENABLES || cause->kind == CAUSE_INFORMS)
+            verify_say(run, VERIFY_CAUSE, "a cause that names no cell, and must");
         return;
+    }
     if (cause->cell >= run->world.cells) {
         verify_say(run, VERIFY_CAUSE, "a cause names cell %u, there are %u", cause->cell,
                    run->world.cells);
@@ -34,6 +41,11 @@ static void check_cause(struct verify_run *run, const struct verify_cause *cause
     if (run->writer[cause->cell] != cause->sequence)
         verify_say(run, VERIFY_CAUSE, "%s was last changed by event %u, not by event %u", what,
                    run->writer[cause->cell], cause->sequence);
+    bool belief =
+        (run->pack.fluents[run->world.cell_fluent[cause->cell]].flags & FLUENT_BELIEF) != 0;
+    if (belief ? cause->kind == CAUSE_ENABLES : cause->kind == CAUSE_INFORMS)
+        verify_say(run, VERIFY_CAUSE, "%s %s, it does not %s", what, belief ? "informs" : "enables",
+                   belief ? "enable" : "inform");
     bool of_condition = cause->kind == CAUSE_ENABLES || cause->kind == CAUSE_INFORMS ||
                         cause->kind == CAUSE_PREVENTS;
     if (of_condition && run->reads.stamps[cause->cell] != run->reads.stamp)
@@ -57,6 +69,15 @@ static void check_latest(struct verify_run *run)
                run->reads.latest);
 }
 
+/* What prevented it is what the false need read first. */
+static void check_prevents(struct verify_run *run)
+{
+    const struct verify_event *e = run->e;
+    for (unsigned i = 0; i < e->cause_count; i++)
+        if (e->causes[i].kind == CAUSE_PREVENTS && e->causes[i].cell != e->reason)
+            verify_say(run, VERIFY_CAUSE, "what prevents it is not its reason");
+}
+
 void verify_causes_check(struct verify_run *run)
 {
     const struct verify_event *e = run->e;
@@ -72,6 +93,8 @@ void verify_causes_check(struct verify_run *run)
     }
     for (unsigned i = 0; i < e->cause_count; i++)
         check_cause(run, &e->causes[i]);
+    if (e->type == EVENT_REJECTED)
+        check_prevents(run);
     if (run->has_op)
         check_latest(run);
 }

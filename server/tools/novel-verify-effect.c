@@ -83,13 +83,13 @@ static uint64_t mix64(uint64_t x)
     return z ^ z >> 31;
 }
 
-static int d100(const struct verify_run *run)
+unsigned verify_run_below(const struct verify_run *run, unsigned stream, unsigned n)
 {
     const struct verify_event *e = run->e;
     uint64_t key =
-        (uint64_t) 3 << 56 | (uint64_t) e->pass << 40 | (uint64_t) e->actor << 32 | e->op;
+        (uint64_t) stream << 56 | (uint64_t) e->pass << 40 | (uint64_t) e->actor << 32 | e->op;
     uint64_t random = mix64(run->header.seed ^ mix64(key));
-    return 1 + (int) ((random >> 32) * 100 >> 32);
+    return (unsigned) ((random >> 32) * n >> 32);
 }
 
 static unsigned outcome_it_has(const struct verify_op *op, unsigned outcome)
@@ -114,11 +114,11 @@ void verify_roll_check(struct verify_run *run)
     int roll = 0, skill = 0, difficulty = 0;
     unsigned outcome = OUTCOME_NONE;
     bool plays = run->has_op && !verify_is_frame(e->type) && e->type != EVENT_REJECTED;
-    if (plays && run->vain) {
+    if (plays && run->in_vain) {
         outcome = OUTCOME_FAIL;
     } else if (plays && run->op.skill != 0) {
         struct verify_frame frame = verify_run_frame(run, run->cells);
-        roll = d100(run);
+        roll = 1 + (int) verify_run_below(run, STREAM_ROLL, 100);
         skill = clamp(verify_code_run(&frame, run->op.skill), 0, 100);
         difficulty = clamp(verify_code_run(&frame, run->op.difficulty), 0, 100);
         int chance = clamp(skill + 50 - difficulty, 5, 95);

@@ -9,74 +9,21 @@ static const uint8_t type_of_kind[] = {
     [KIND_THOUGHT] = EVENT_THOUGHT, [KIND_INCIDENT] = EVENT_INCIDENT,
 };
 
-/* open: hidden parameters may be unbound, as they are in what was not done, and in what found nothing. */
+/* `judged`: the world was asked for the hidden parameter, check_hidden knows what it has to be;
+ * before that it is unbound. */
 static bool args_fit(const struct verify_run *run, const struct verify_op *op, const uint8_t *args,
-                     unsigned count, bool open)
+                     unsigned count, bool judged)
 {
     if (count != op->parms)
         return false;
     for (unsigned i = 0; i < count; i++) {
         struct verify_parm parm = verify_pack_parm(&run->pack, op->parm_first + i);
-        if (open && parm.hidden != 0 && args[i] == NONE_U8)
-            continue;
-        if (args[i] == NONE_U8 || args[i] >= run->world.counts[parm.sort])
+        bool unbound = args[i] == NONE_U8;
+        bool fits = !unbound && args[i] < run->world.counts[parm.sort];
+        if (parm.hidden == 0 ? !fits : judged ? !fits && !unbound : !unbound)
             return false;
     }
     return true;
-}
-
-static bool wheres_hold(struct verify_run *run, const uint8_t *args)
-{
-    struct verify_frame frame = verify_run_frame(run, run->cells);
-    frame.args = args;
-    for (unsigned i = 0; i < run->op.conds; i++) {
-        struct verify_cond cond = verify_pack_cond(&run->pack, run->op.cond_first + i);
-        if (cond.kind == 1 && verify_code_run(&frame, cond.code) == 0)
-            return false;
-    }
-    return true;
-}
-
-/* Whether some binding of the hidden parameters makes every where true.  A pack has at most two of them
- * to an operator; more is taken for a fit, so that the event is judged as any other. */
-static bool where_fits(struct verify_run *run, uint8_t *args)
-{
-    unsigned at[2] = { 0, 0 }, n = 0, limit[2] = { 1, 1 };
-    for (unsigned i = 0; i < run->op.parms; i++) {
-        struct verify_parm parm = verify_pack_parm(&run->pack, run->op.parm_first + i);
-        if (parm.hidden == 0)
-            continue;
-        if (n == 2)
-            return true;
-        at[n] = i;
-        limit[n++] = run->world.counts[parm.sort];
-    }
-    for (unsigned a = 0; a < limit[0] && run->fuel > 0; a++)
-        for (unsigned b = 0; b < limit[1] && run->fuel > 0; b++) {
-            if (n > 0)
-                args[at[0]] = (uint8_t) a;
-            if (n > 1)
-                args[at[1]] = (uint8_t) b;
-            if (wheres_hold(run, args))
-                return true;
-        }
-    return false;
-}
-
-/* An act in vain: its hidden parameters are unbound, and nothing there is would have fitted. */
-static bool in_vain(struct verify_run *run)
-{
-    const struct verify_event *e = run->e;
-    uint8_t args[sizeof(e->args)] = { 0 };
-    if (!run->has_op || !verify_is_choice(e->type) || e->arg_count != run->op.parms ||
-        !run->op.outcomes[OUTCOME_FAIL].possible)
-        return false;
-    for (unsigned i = 0; i < e->arg_count; i++) {
-        args[i] = e->args[i];
-        if (verify_pack_parm(&run->pack, run->op.parm_first + i).hidden != 0 && args[i] != NONE_U8)
-            return false;
-    }
-    return !where_fits(run, args);
 }
 
 static void check_actor(struct verify_run *run)
@@ -87,6 +34,10 @@ static void check_actor(struct verify_run *run)
         verify_say(run, VERIFY_UNKNOWABLE, "there is no character %u to act", e->actor);
         return;
     }
+    if (verify_is_frame(e->type) && e->actor != ACTOR_DIRECTOR)
+        verify_say(run, VERIFY_ORDER, "%s is not the director's", verify_event_type_name(e->type));
+    if (e->type == EVENT_INCIDENT && e->actor != ACTOR_WORLD)
+        verify_say(run, VERIFY_ORDER, "an incident is not the world's");
     bool wanted = run->has_op && (run->op.flags & OP_NO_ACTOR) == 0;
     if (somebody != wanted)
         verify_say(run, VERIFY_UNKNOWABLE,
@@ -113,7 +64,7 @@ static void check_alternatives(struct verify_run *run)
             continue;
         }
         struct verify_op op = verify_pack_op(&run->pack, a->op);
-        if (!args_fit(run, &op, a->args, a->count, true) || (op.flags & OP_NO_ACTOR) != 0 ||
+        if (!args_fit(run, &op, a->args, a->count, false) || (op.flags & OP_NO_ACTOR) != 0 ||
             a->args[0] != e->actor)
             verify_say(run, VERIFY_UTILITY, "alternative %u is nothing that its actor could do",
                        i + 1);
@@ -148,7 +99,6 @@ static void check_utility(struct verify_run *run)
 void verify_shape_check(struct verify_run *run)
 {
     const struct verify_event *e = run->e;
-    run->vain = in_vain(run);
     if (verify_is_frame(e->type)) {
         if (e->op != NONE_U16 || e->arg_count != 0)
             verify_say(run, VERIFY_EFFECT, "%s has an operator", verify_event_type_name(e->type));
@@ -160,8 +110,7 @@ void verify_shape_check(struct verify_run *run)
         if (e->type == EVENT_REJECTED ? !verify_is_choice(type) : type != e->type)
             verify_say(run, VERIFY_FORMAT, "its operator is of another kind than %s",
                        verify_event_type_name(e->type));
-        if (!args_fit(run, &run->op, e->args, e->arg_count,
-                      run->vain || e->type == EVENT_REJECTED))
+        if (!args_fit(run, &run->op, e->args, e->arg_count, e->type != EVENT_REJECTED))
             verify_say(run, VERIFY_UNKNOWABLE, "an argument is not an entity of its sort");
     }
     check_actor(run);
@@ -201,21 +150,86 @@ static void say_condition(struct verify_run *run, unsigned code, unsigned index,
                where);
 }
 
+/* Whether the world would say yes to these arguments; what is only tried is not read. */
+static bool wheres_hold(struct verify_run *run, const uint8_t *args)
+{
+    struct verify_frame frame = verify_run_frame(run, run->cells);
+    frame.args = args;
+    for (unsigned i = 0; i < run->op.conds; i++) {
+        struct verify_cond cond = verify_pack_cond(&run->pack, run->op.cond_first + i);
+        if (cond.kind != 0 && verify_code_run(&frame, cond.code) == 0)
+            return false;
+    }
+    return true;
+}
+
+/* Index of the operator's hidden parameter, of which there is at most one; -1 without one. */
+static int hidden_parm(const struct verify_run *run)
+{
+    for (unsigned i = 0; i < run->op.parms; i++)
+        if (verify_pack_parm(&run->pack, run->op.parm_first + i).hidden != 0)
+            return (int) i;
+    return -1;
+}
+
+/* What the world had for the hidden parameter: one of the entities for which every where holds,
+ * drawn by stream 5; nothing only if there is none. */
+static void check_hidden(struct verify_run *run, unsigned parm)
+{
+    const struct verify_event *e = run->e;
+    unsigned sort = verify_pack_parm(&run->pack, run->op.parm_first + parm).sort, count = 0;
+    uint8_t args[sizeof(e->args)], fits[256];
+    memcpy(args, e->args, sizeof(args));
+    for (unsigned entity = 0; entity < run->world.counts[sort]; entity++) {
+        args[parm] = (uint8_t) entity;
+        if (wheres_hold(run, args))
+            fits[count++] = (uint8_t) entity;
+    }
+    unsigned due = count == 0 ? NONE_U8 : fits[verify_run_below(run, STREAM_HIDDEN, count)];
+    run->in_vain = count == 0;
+    if (e->args[parm] != due)
+        verify_say(run, VERIFY_EFFECT,
+                   "what the world gives it as argument %u is %u, the event says %u", parm + 1, due,
+                   e->args[parm]);
+}
+
+/* A where is the world's answer: if it is no, the act fails, and if it can't fail, it was not
+ * possible. */
+static void check_wheres(struct verify_run *run)
+{
+    const struct verify_event *e = run->e;
+    bool can_fail = run->op.outcomes[OUTCOME_FAIL].possible;
+    int hidden = hidden_parm(run);
+    for (unsigned i = 0; i < run->op.conds; i++) {
+        struct verify_cond cond = verify_pack_cond(&run->pack, run->op.cond_first + i);
+        uint16_t first;
+        if (cond.kind == 0 || holds(run, run->cells, &cond, &first))
+            continue;
+        run->in_vain = true;
+        if (!can_fail)
+            say_condition(run, law_of(run, &cond, first), i, first, "before the event");
+    }
+    if (hidden >= 0 && e->arg_count == run->op.parms)
+        check_hidden(run, (unsigned) hidden);
+}
+
 void verify_conditions_check(struct verify_run *run)
 {
     const struct verify_event *e = run->e;
     run->reads.stamp++;
     run->reads.latest = 0;
+    run->in_vain = false;
     if (!run->has_op)
         return;
     bool believing = e->type == EVENT_ACTION || e->type == EVENT_SPEECH || e->type == EVENT_THOUGHT;
     for (unsigned i = 0; i < run->op.conds; i++) {
         struct verify_cond cond = verify_pack_cond(&run->pack, run->op.cond_first + i);
         uint16_t first;
-        bool vain = run->vain && cond.kind == 1;
-        if (!holds(run, run->cells, &cond, &first) && e->type != EVENT_REJECTED && !vain)
+        if (believing && cond.kind != 0)
+            continue;
+        if (!holds(run, run->cells, &cond, &first) && e->type != EVENT_REJECTED)
             say_condition(run, law_of(run, &cond, first), i, first, "before the event");
-        if (!believing || cond.kind != 0 || !verify_is_character(run, e->actor))
+        if (!believing || !verify_is_character(run, e->actor))
             continue;
         /* What a belief reads may be named as a cause; what must be named is what the state reads.
          */
@@ -224,6 +238,8 @@ void verify_conditions_check(struct verify_run *run)
             say_condition(run, VERIFY_UNKNOWABLE, i, first, "in what its actor believes");
         run->reads.latest = latest;
     }
+    if (believing)
+        check_wheres(run);
 }
 
 /* ---- social and narrative rules -------------------------------------------------------------- */
@@ -323,8 +339,8 @@ static void check_repaired(struct verify_run *run)
         verify_say(run, VERIFY_VERDICT, "repaired, and nothing was rejected before it");
         return;
     }
-    if (e->code_count != run->tried_count || memcmp(e->codes, run->tried, e->code_count) != 0)
-        verify_say(run, VERIFY_VERDICT, "its codes are not those of what was tried first");
+    if (e->code_count != tried->code_count || memcmp(e->codes, tried->codes, e->code_count) != 0)
+        verify_say(run, VERIFY_VERDICT, "its codes are not those of what was tried");
     if (!run->has_op || tried->op >= run->pack.oper.count)
         return;
     struct verify_op first = verify_pack_op(&run->pack, tried->op);

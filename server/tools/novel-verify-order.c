@@ -70,11 +70,11 @@ void verify_plan_init(struct verify_run *run)
 
 /* ---- order ----------------------------------------------------------------------------------- */
 
-/* "Each chooses": nobody of the cast who looked and is still awake may have been left out. */
+/* "Each chooses": nobody who looked and is still awake may have been left out. */
 static void finish_pass(struct verify_run *run)
 {
     char name[64];
-    for (unsigned c = 0; c < run->world.cast; c++) {
+    for (unsigned c = 0; verify_is_character(run, c); c++) {
         bool awake = verify_run_named(run, NAMED_AWAKE, (int) c, 0, 0) == 1;
         if (!awake || (run->acted >> c & 1) != 0 || (run->looked && (run->watched >> c & 1) == 0))
             continue;
@@ -88,7 +88,7 @@ static void finish_pass(struct verify_run *run)
 static void begin_pass(struct verify_run *run, uint16_t pass)
 {
     bool awake = false;
-    for (unsigned c = 0; c < run->world.cast; c++)
+    for (unsigned c = 0; verify_is_character(run, c); c++)
         awake = awake || verify_run_named(run, NAMED_AWAKE, (int) c, 0, 0) == 1;
     if (pass > run->pass + 1 && awake)
         verify_say(run, VERIFY_ORDER, "pass %u follows pass %u", pass, run->pass);
@@ -105,7 +105,15 @@ static void check_beat(struct verify_run *run)
         verify_say(run, VERIFY_ORDER, "pass %u is not one of the story's %u", e->pass, run->passes);
         return;
     }
-    unsigned turn = e->type == EVENT_STARTED ? 0 : run->plan[e->pass].turn;
+    unsigned turn = run->plan[e->pass].turn,
+             before = e->pass == 0 ? 0 : run->plan[e->pass - 1].turn;
+    if (e->type == EVENT_STARTED)
+        turn = 0;
+    if (e->type == EVENT_CANCELLED) { /* stands where the next turn would have begun */
+        if (turn == before)
+            verify_say(run, VERIFY_ORDER, "cancelled in the middle of turn %u", turn);
+        turn = before;
+    }
     if (e->turn != turn)
         verify_say(run, VERIFY_ORDER, "pass %u belongs to turn %u", e->pass, turn);
     if (e->phase != run->plan[e->pass].phase)
@@ -114,8 +122,7 @@ static void check_beat(struct verify_run *run)
     if (e->pass < run->pass)
         verify_say(run, VERIFY_ORDER, "pass %u comes after pass %u", e->pass, run->pass);
     else if (e->pass > run->pass) {
-        if (e->type != EVENT_CANCELLED)
-            finish_pass(run);
+        finish_pass(run);
         begin_pass(run, e->pass);
     }
 }
@@ -137,13 +144,13 @@ static void check_place_in_pass(struct verify_run *run)
         else if (verify_is_character(run, e->actor) && (last->witnesses >> e->actor & 1) == 0)
             verify_say(run, VERIFY_ORDER, "a reaction by somebody who did not witness the act");
     }
-    if (last->type == EVENT_REJECTED &&
-        !(verify_is_choice(e->type) && e->actor == last->actor && same_pass))
+    bool repairs = verify_is_choice(e->type) && e->type != EVENT_REJECTED &&
+                   e->actor == last->actor && same_pass;
+    if (last->type == EVENT_REJECTED && !repairs)
         verify_say(run, VERIFY_ORDER,
                    "event %u was rejected, and its actor's repair does not follow", last->sequence);
     if (verify_is_choice(e->type) && verify_is_character(run, e->actor)) {
-        bool going_on = last->type == EVENT_REJECTED && last->actor == e->actor && same_pass;
-        if ((run->acted >> e->actor & 1) != 0 && !going_on)
+        if ((run->acted >> e->actor & 1) != 0 && !(last->type == EVENT_REJECTED && repairs))
             verify_say(run, VERIFY_ORDER, "its actor has already had a turn in pass %u", e->pass);
         run->acted |= 1u << e->actor;
     }

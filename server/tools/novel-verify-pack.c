@@ -254,11 +254,15 @@ static int check_op_parms(struct opening *o, const struct verify_op *op, uint32_
     if (op->parms > 6 || op->parm_first > pack->parm.count ||
         op->parms > pack->parm.count - op->parm_first)
         return unsound(o, "operator %u: its parameters lie outside PARM", index);
+    unsigned hidden = 0;
     for (unsigned i = 0; i < op->parms; i++) {
         struct verify_parm parm = verify_pack_parm(pack, op->parm_first + i);
+        hidden += parm.hidden;
         if (parm.sort == SORT_NONE || parm.sort >= SORT_COUNT || parm.hidden > 1)
             return unsound(o, "operator %u: parameter %u has no such sort", index, i);
     }
+    if (hidden > 1)
+        return unsound(o, "operator %u has more than one hidden parameter", index);
     if ((op->flags & OP_NO_ACTOR) == 0 &&
         (op->parms == 0 || verify_pack_parm(pack, op->parm_first).sort != SORT_CHAR))
         return unsound(o, "operator %u: its first parameter is no character", index);

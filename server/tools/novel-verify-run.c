@@ -216,20 +216,6 @@ static void check_started(struct verify_run *run)
         verify_say(run, VERIFY_DIGEST, "STARTED does not carry the digest of this world section");
 }
 
-static void remember(struct verify_run *run)
-{
-    const struct verify_event *e = run->e;
-    if (e->type == EVENT_REJECTED) {
-        if (run->previous.type != EVENT_REJECTED || run->previous.actor != e->actor) {
-            run->tried_count = e->code_count;
-            memcpy(run->tried, e->codes, sizeof(run->tried));
-        }
-    } else {
-        run->tried_count = 0;
-    }
-    run->previous = *e;
-}
-
 bool verify_run_event(struct verify_run *run, const struct verify_event *e)
 {
     run->e = e;
@@ -256,7 +242,7 @@ bool verify_run_event(struct verify_run *run, const struct verify_event *e)
     check_tension(run);
     verify_threads_check(run);
     learn_all(run);
-    remember(run);
+    run->previous = *e;
     if (run->fuel < 0)
         verify_say(run, VERIFY_COST, "its expressions take more than %d steps", VERIFY_EVENT_FUEL);
     run->e = NULL;

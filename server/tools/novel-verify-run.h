@@ -10,6 +10,8 @@
 #include "server/tools/novel-verify-event.h"
 #include "server/tools/novel-verify.h"
 
+/* Streams of random numbers that an event is held against. */
+enum { STREAM_ROLL = 3, STREAM_HIDDEN = 5 };
 enum { VERIFY_PASSES_MAX = 50, VERIFY_TOUCHED_MAX = 4096, VERIFY_MINUTES_A_PASS = 30 };
 
 /* What the coming effects are held against: who and where everybody was before the event. */
@@ -47,8 +49,8 @@ struct verify_run {
     const struct verify_event *e; /* the event at hand */
     struct verify_op op;
     bool has_op; /* op is that of the event */
-    bool vain; /* the event is an act in vain: no where could be met */
     struct verify_before before;
+    bool in_vain; /* a where of the event is false: it comes to nothing */
     int64_t fuel;
 
     uint16_t pass;
@@ -56,7 +58,6 @@ struct verify_run {
     uint32_t acted, watched; /* in this pass: who had a turn; who was awake at the looking */
     uint16_t used[VERIFY_CHARS_MAX]; /* minutes in this pass */
     struct verify_event previous;    /* sequence 0: none */
-    uint8_t tried_count, tried[4];   /* codes of the first REJECTED of a row */
     uint8_t threads[256][256];       /* by thread and what it is about: 0 never, 1 open, 3 closed */
 };
 
@@ -64,6 +65,8 @@ __attribute__((format(printf, 3, 4))) void verify_say(struct verify_run *run, un
                                                       const char *format, ...);
 /* Cells of the state, arguments of the event. */
 struct verify_frame verify_run_frame(struct verify_run *run, const int16_t *cells);
+/* below(n) of the format's random numbers, for the event's pass, actor and operator. */
+unsigned verify_run_below(const struct verify_run *run, unsigned stream, unsigned n);
 int verify_run_named(const struct verify_run *run, enum verify_named which, int a, int b,
                      int absent);
 static inline bool verify_is_character(const struct verify_run *run, unsigned who)
