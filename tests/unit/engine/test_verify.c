@@ -229,15 +229,15 @@ static void test_reports(void **state)
     f.events[E_GO].minute = 31;
     assert_int_equal(verify(&f, &report), VERIFY_DONE);
     verify_report_text(&report, "a.nvlog", &out);
-    assert_non_null(strstr(buf_str(&out), "a.nvlog: NOT VERIFIED: 21 events, head "));
+    assert_non_null(strstr(buf_str(&out), "a.nvlog: NOT VERIFIED: 29 events, head "));
     assert_non_null(
-        strstr(buf_str(&out), "event 6 (turn 1, pass 1), ana, go: TIME: it happens at minute 30"));
+        strstr(buf_str(&out), "event 7 (turn 1, pass 1), ana, go: TIME: it happens at minute 30"));
     buf_reset(&out);
     verify_report_json(&report, "a\"\n.nvlog", &out);
     assert_non_null(strstr(
         buf_str(&out), "{\"file\":\"a\\\"\\u000a.nvlog\",\"verified\":false,\"complete\":true,"));
     assert_non_null(strstr(
-        buf_str(&out), "\"violations\":[{\"code\":\"TIME\",\"sequence\":6,\"turn\":1,\"pass\":1,"));
+        buf_str(&out), "\"violations\":[{\"code\":\"TIME\",\"sequence\":7,\"turn\":1,\"pass\":1,"));
     buf_done(&out);
     fixture_done(&f);
 }

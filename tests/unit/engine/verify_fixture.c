@@ -366,6 +366,11 @@ static void where(struct verify_event *e, unsigned place, uint32_t witnesses)
     e->witnesses = witnesses;
 }
 
+static void cal_waits(struct fixture *f, unsigned pass, uint32_t witnesses)
+{
+    where(ACT(f, EVENT_THOUGHT, pass, O_WAIT, CAL), YARD, witnesses);
+}
+
 static void first_turn(struct fixture *f)
 {
     struct verify_event *e = add(f, EVENT_STARTED, 0, ACTOR_DIRECTOR);
@@ -399,6 +404,7 @@ static void first_turn(struct fixture *f)
     delta(e, fixture_cell(f, F_OPEN, 0, 0), 0, 1);
     delta(e, fixture_cell(f, F_STRESS, BEN, 0), 20, 25);
     e->tension_after = 25;
+    cal_waits(f, 0, 4);
     e = ACT(f, EVENT_ACTION, 1, O_GO, ANA, 0, YARD);
     where(e, HALL, 7);
     cause(e, 5, CAUSE_ENABLES, fixture_cell(f, F_OPEN, 0, 0));
@@ -416,9 +422,10 @@ static void first_turn(struct fixture *f)
     e->repair = REPAIR_HESITATE;
     e->code_count = 1;
     e->codes[0] = 0x31;
+    cal_waits(f, 1, 5);
     e = ACT(f, EVENT_SPEECH, 2, O_TELL, ANA, CAL, 0);
     where(e, YARD, 5);
-    cause(e, 1, CAUSE_ENABLES, fixture_cell(f, F_KNOWS, ANA, 0));
+    cause(e, 1, CAUSE_INFORMS, fixture_cell(f, F_KNOWS, ANA, 0));
     e->belief_count = 1;
     e->beliefs[0] = (struct verify_belief){ CAL, 0, 0, 2, 2, ANA };
 }
@@ -430,12 +437,14 @@ static void last_turn(struct fixture *f)
     cause(e, 5, CAUSE_MOTIVATES, fixture_cell(f, F_STRESS, BEN, 0));
     delta(e, fixture_cell(f, F_STRESS, BEN, 0), 25, 20);
     e->tension_after = 20;
+    cal_waits(f, 2, 5);
     e = ACT(f, EVENT_SPEECH, 3, O_SHOUT, ANA);
     where(e, YARD, 5);
     delta(e, fixture_cell(f, F_TRUST, ANA, ANA), 0, -1);
     delta(e, fixture_cell(f, F_TRUST, CAL, ANA), 0, -1);
     delta(e, fixture_cell(f, F_STRESS, CAL, 0), 0, 5);
     where(ACT(f, EVENT_THOUGHT, 3, O_WAIT, BEN), HALL, 2);
+    cal_waits(f, 3, 5);
     e = ACT(f, EVENT_SPEECH, 4, O_THANK, ANA, BEN);
     where(e, YARD, 5);
     delta(e, fixture_cell(f, F_FAVOUR, ANA, BEN), 1, 0);
@@ -445,11 +454,13 @@ static void last_turn(struct fixture *f)
     where(e, HALL, 7);
     cause(e, 5, CAUSE_ENABLES, fixture_cell(f, F_OPEN, 0, 0));
     delta(e, fixture_cell(f, F_AT, BEN, 0), HALL, YARD);
+    cal_waits(f, 4, 7);
     e = ACT(f, EVENT_SPEECH, 5, O_DEFY, ANA, BEN);
     where(e, YARD, 7);
     e->terms[TERM_GOAL] = 200;
     e->utility = 200;
     where(ACT(f, EVENT_THOUGHT, 5, O_WAIT, BEN), YARD, 7);
+    cal_waits(f, 5, 7);
     e = ACT(f, EVENT_ACTION, 6, O_BETRAY, ANA, BEN);
     where(e, YARD, 7);
     e->terms[TERM_GOAL] = 300;
@@ -461,8 +472,10 @@ static void last_turn(struct fixture *f)
     e->thread_count = 1;
     e->threads[0] = (struct verify_thread){ 0, 3, ANA };
     where(ACT(f, EVENT_THOUGHT, 6, O_WAIT, BEN), YARD, 7);
+    cal_waits(f, 6, 7);
     where(ACT(f, EVENT_THOUGHT, 7, O_WAIT, ANA), YARD, 7);
     where(ACT(f, EVENT_THOUGHT, 7, O_WAIT, BEN), YARD, 7);
+    cal_waits(f, 7, 7);
     e = add(f, EVENT_COMPLETED, 7, ACTOR_DIRECTOR);
     e->turns = 2;
 }

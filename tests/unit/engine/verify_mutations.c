@@ -44,6 +44,11 @@ M(cause_intervention) { UNUSED; e[E_WAIT_6].causes[0].kind = CAUSE_INTERVENTION;
 M(cause_reacts_elsewhere) { UNUSED; e[E_NOD].causes[0].sequence = 2; }
 M(cause_reacts_missing) { UNUSED; e[E_NOD].causes[0].kind = CAUSE_MOTIVATES; }
 M(cause_prevents_missing) { UNUSED; e[E_REJECTED].causes[0].kind = CAUSE_ENABLES; }
+M(cause_kind) { UNUSED; e[E_TELL].causes[1].kind = CAUSE_ENABLES; }
+M(cause_kind_of_world) { UNUSED; e[E_GO].causes[1].kind = CAUSE_INFORMS; }
+M(cause_kind_of_reaction) { UNUSED; e[E_GO].causes[0].kind = CAUSE_REACTS; }
+M(cause_no_cell) { UNUSED; e[E_TAKE].causes[1].cell = NONE_U16; }
+M(cause_prevents_other) { e[E_REJECTED].causes[1] = (struct verify_cause){ 1, CAUSE_PREVENTS, fixture_cell(f, F_AT, BEN, 0) }; e[E_REJECTED].cause_count = 2; }
 /* E001.2 */
 M(arg_outside) { UNUSED; e[E_TAKE].args[1] = 9; }
 M(arg_unbound) { UNUSED; e[E_TAKE].args[1] = NONE_U8; }
@@ -142,6 +147,10 @@ M(turn_twice) { (void) f; e[E_WAIT_7B].actor = e[E_WAIT_7B].args[0] = ANA; e[E_W
 M(incident_late) { UNUSED; swap_events(e, E_BLACKOUT, E_TAKE); }
 M(reaction_alone) { UNUSED; swap_events(e, E_NOD, E_FORCE); e[E_FORCE].causes[0].sequence = 4; }
 M(repair_missing) { UNUSED; fixture_remove(f, E_REPAIRED); }
+M(turn_missing_of_others) { UNUSED; fixture_remove(f, E_CAL_7); }
+M(rejected_twice) { UNUSED; e[E_REPAIRED] = e[E_REJECTED]; e[E_REPAIRED].sequence++; }
+M(started_by_world) { UNUSED; e[E_STARTED].actor = ACTOR_WORLD; }
+M(incident_by_director) { UNUSED; e[E_BLACKOUT].actor = ACTOR_DIRECTOR; }
 M(completed_early) { UNUSED; fixture_remove(f, E_WAIT_7A); fixture_remove(f, E_WAIT_7A); }
 M(completed_turns) { UNUSED; e[E_COMPLETED].turns = 3; }
 M(after_the_end) { UNUSED; e[EVENTS] = e[E_WAIT_7B]; e[EVENTS].sequence = EVENTS + 1; f->count++; }
@@ -192,6 +201,11 @@ const struct verify_mutation verify_mutations[] = {
     R(cause_latest_missing, VERIFY_CAUSE),
     R(cause_no_motive, VERIFY_CAUSE),
     R(cause_intervention, VERIFY_CAUSE),
+    R(cause_kind, VERIFY_CAUSE),
+    R(cause_kind_of_world, VERIFY_CAUSE),
+    R(cause_kind_of_reaction, VERIFY_CAUSE),
+    R(cause_no_cell, VERIFY_CAUSE),
+    R(cause_prevents_other, VERIFY_CAUSE),
     R(cause_reacts_elsewhere, VERIFY_CAUSE),
     R(cause_reacts_missing, VERIFY_CAUSE),
     R(cause_prevents_missing, VERIFY_CAUSE),
@@ -286,6 +300,10 @@ const struct verify_mutation verify_mutations[] = {
     R(reaction_alone, VERIFY_ORDER),
     R(repair_missing, VERIFY_ORDER),
     R(completed_early, VERIFY_ORDER),
+    R(turn_missing_of_others, VERIFY_ORDER),
+    R(rejected_twice, VERIFY_ORDER),
+    R(started_by_world, VERIFY_ORDER),
+    R(incident_by_director, VERIFY_ORDER),
     R(completed_turns, VERIFY_ORDER),
     R(after_the_end, VERIFY_ORDER),
     R(minute, VERIFY_TIME),
