@@ -99,10 +99,13 @@ static bool has_infinitive(const char *s)
 }
 static const char *first_phrase(const struct nvl_strings *list, bool infinitive)
 {
-    for (size_t i = 0; i < list->count; i++)
-        if (phrase_fits(list->items[i]) && (!infinitive || (has_infinitive(list->items[i]) &&
-                                                            strstr(list->items[i], "to ") != NULL)))
-            return list->items[i];
+    for (size_t i = 0; i < list->count; i++) {
+        const char *s = list->items[i];
+        bool fits = infinitive ? has_infinitive(s) && strstr(s, "to ") != NULL
+                               : strncmp(s, "that ", 5) != 0;
+        if (fits && phrase_fits(s))
+            return s;
+    }
     return NULL;
 }
 static bool ends_in(const char *word, size_t n, const char *end)
@@ -415,6 +418,8 @@ static void scene_end(struct composing *c, const struct nvl_event *e, bool last)
         put_part(c, &env, PROSE_EXIT, "any", false);
         return;
     }
+    t->focaliser = t->scenes[0].focaliser; /* who began it ends it */
+    env_add(&env, "F", NVL_SORT_CHAR, (unsigned) t->focaliser);
     const struct nvl_event *end = &t->events[t->events_count - 1];
     c->sequence = end->type == NVL_COMPLETED ? end->sequence : e->sequence;
     if (t->ending[0] == 0 || !put_part(c, &env, PROSE_CLOSE, t->ending, true))

@@ -200,7 +200,7 @@ static size_t collect(const struct cursor *c, enum prose_kind kind, const char *
             unsigned n = used(c, id);
             if (r->once && n > 0)
                 continue;
-            int32_t cost = (int32_t) n * 160 - match * 45 -
+            int32_t cost = (int32_t) n * 160 - match * 150 -
                            (kind == PROSE_SAY && prose_rule_tagged(r, TAG_PLACE) ? 120 : 0) +
                            luck(c->t, id, c->nonce * 977, 140);
             out[count++] = (struct alternative){ text, size, id, cost };

@@ -94,7 +94,9 @@ static int32_t event_score(const struct teller *t, const struct nvl_event *e, un
     nvl_pack_op(t->pack, e->op, &info);
     s += strcmp(info.family, "ending") != 0 ? 0 : e->outcome == NVL_FAIL ? -15 : 260;
     s += e->type == NVL_INCIDENT && e->threads_count > 0 ? 60 : 0;
-    s -= strcmp(info.family, "movement") == 0 ? 25 : 0;
+    bool moves = strcmp(info.family, "movement") == 0;
+    s -= moves ? (e->phase == NVL_RESOLUTION ? 120 : 25) : 0;
+    s -= e->phase == NVL_RESOLUTION && e->outcome == NVL_FAIL ? 60 : 0;
     s -= strcmp(info.name, "hesitate") == 0 || strcmp(info.name, "wait") == 0 ? 30 : 0;
     s -= e->deltas_count + e->beliefs_count == 0 && e->type != NVL_SPEECH ? 20 : 0;
     return s;
@@ -167,7 +169,7 @@ int16_t plan_focaliser(const struct teller *t, unsigned phase, int16_t before)
     int32_t most = -1;
     for (size_t c = 0; c < t->cast; c++) {
         int32_t s = seen_score(t, phase, (int16_t) c);
-        s = (int16_t) c == before ? s * 7 / 4 : s;
+        s = (int16_t) c == before ? s * 5 / 2 : s;
         if (s > most)
             most = s, best = (int16_t) c;
     }

@@ -30,8 +30,10 @@ static void note(struct draft *d, unsigned sort, unsigned index)
 static bool has_rival(const struct teller *t, const struct discourse *d, unsigned x)
 {
     enum morph_gender g = t->gender[x];
+    /* Named in this very sentence already: then only its others compete. */
+    int32_t window = d->people[x].last == d->sentence ? 0 : 2;
     for (size_t i = 0; i < t->people; i++)
-        if (i != x && t->gender[i] == g && d->people[i].last >= d->sentence - 2)
+        if (i != x && t->gender[i] == g && d->people[i].last >= d->sentence - window)
             return true;
     return false;
 }
@@ -75,14 +77,14 @@ static bool rank_calls(const struct nvl_entity *e)
     return e->detail[0] >= 'A' && e->detail[0] <= 'Z' && strchr(e->detail, ' ') == NULL &&
            strlen(e->detail) < 16;
 }
-static void put_call(struct draft *d, const struct nvl_entity *e)
+static void put_call(struct draft *d, const struct nvl_entity *e, const char *brief)
 {
     if (strcmp(d->address, "rank") == 0 && rank_calls(e))
         draft_puts(d, e->detail, strlen(e->detail), true);
     else if (strcmp(d->address, "surname") == 0)
         draft_puts(d, surname(e->name), strlen(surname(e->name)), true);
     else
-        draft_puts(d, e->brief, strlen(e->brief), true);
+        draft_puts(d, brief, strlen(brief), true);
 }
 
 static void put_noun(struct draft *d, const char *noun, bool poss)
@@ -103,14 +105,13 @@ static const char *second_person(enum morph_case form)
 }
 static void put_said(struct teller *t, struct draft *d, unsigned x, enum morph_case form)
 {
-    const struct nvl_entity *e = person(t, x);
     const char *word = d->speaker == (int16_t) x    ? first_person(form)
                        : d->listener == (int16_t) x ? second_person(form)
                                                     : NULL;
     if (word != NULL)
         draft_puts(d, word, strlen(word), true);
     else
-        put_noun(d, e->brief, form == MORPH_POSSESSIVE);
+        put_noun(d, t->brief[x], form == MORPH_POSSESSIVE);
 }
 /* Roles come from cards: only what reads as a plain phrase is said. */
 static bool role_fits(const char *s)
@@ -170,11 +171,11 @@ static void put_person(struct teller *t, struct draft *d, unsigned x, enum morph
             put_noun(d, "the stranger", form == MORPH_POSSESSIVE); /* nobody has said who that is */
             stranger = true;
         } else if (strcmp(how, "full") == 0 || (!p->introduced && strcmp(how, "name") != 0))
-            put_introduction(d, e, form, !p->introduced && is_cast && how[0] == 0);
+            put_introduction(d, e, form, !p->introduced && is_cast && d->size < DRAFT_BYTES / 2);
         else if (role && t->epithet[x] != NULL)
             put_noun(d, t->epithet[x], form == MORPH_POSSESSIVE);
         else
-            put_noun(d, e->brief, form == MORPH_POSSESSIVE);
+            put_noun(d, t->brief[x], form == MORPH_POSSESSIVE);
         p->introduced |= !stranger;
         p->run = 0;
         p->last_noun = d->discourse.sentence;
@@ -199,7 +200,7 @@ static bool refer_person(struct teller *t, struct draft *d, unsigned x, const ch
     };
     const struct nvl_entity *e = person(t, x);
     if (strcmp(form, "call") == 0) {
-        put_call(d, e);
+        put_call(d, e, t->brief[x]);
         if (d->speaker == (int16_t) x) /* gives a name */
             d->discourse.people[x].introduced = true;
         return true;
@@ -226,6 +227,11 @@ static bool refer_person(struct teller *t, struct draft *d, unsigned x, const ch
     return false;
 }
 
+/* Cards and requests name things: what holds marks of its own is not told. */
+static bool name_fits(const char *s)
+{
+    return s[0] != 0 && strlen(s) < 80 && strpbrk(s, "\"<>{}[]()|@\\;:!?%") == NULL;
+}
 static void put_thing(struct draft *d, const struct nvl_entity *e, const char *form, bool brief)
 {
     const char *noun = brief && e->brief[0] != 0 && !e->from_user ? e->brief : e->name;
@@ -264,7 +270,8 @@ static bool refer_thing(struct teller *t, struct draft *d, unsigned sort, unsign
                         const char *form)
 {
     const struct nvl_entity *e = nvl_world_entity(t->world, (enum nvl_sort) sort, index);
-    if (e == NULL || index >= THINGS_MAX)
+    if (e == NULL || index >= THINGS_MAX ||
+        (sort != NVL_SORT_FACT && sort != NVL_SORT_CLUE && !name_fits(e->name)))
         return false;
     const char *word = NULL;
     if (strcmp(form, "it") == 0 || strcmp(form, "its") == 0)

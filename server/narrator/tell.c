@@ -55,11 +55,26 @@ int nvl_telling_check(const struct nvl_telling *telling, struct nvl_error *err)
 /* --- setting up
  * ------------------------------------------------------------------------------------------- */
 
+/* The first name, unless that is a title or a kind of thing: then what comes last. */
+static const char *brief_of(const struct nvl_entity *e)
+{
+    static const char *const titles[] = { "Unit",   "Captain", "Admiral",  "Commander",
+                                          "Sister", "Brother", "Father",   "Mother",
+                                          "Old",    "Sir",     "Lady",     "Lord",
+                                          "The",    "Agent",   "Sergeant", "Major" };
+    const char *last = strrchr(e->name, ' ');
+    for (size_t i = 0; last != NULL && i < sizeof(titles) / sizeof(titles[0]); i++)
+        if (strcmp(e->brief, titles[i]) == 0)
+            return last + 1;
+    return e->brief;
+}
 static void learn_people(struct teller *t)
 {
     t->people = nvl_world_count(t->world, NVL_SORT_CHAR);
     t->people = t->people > PEOPLE_MAX ? PEOPLE_MAX : t->people;
     t->cast = nvl_world_cast_count(t->world);
+    for (size_t i = 0; i < t->people; i++)
+        t->brief[i] = brief_of(person(t, (unsigned) i));
     for (size_t i = 0; i < t->people; i++)
         t->gender[i] = morph_gender(person(t, (unsigned) i)->pronouns);
     for (size_t i = 0; i < t->cast; i++) {

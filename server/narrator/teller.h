@@ -103,6 +103,7 @@ struct teller {
     uint64_t seed;
     size_t people, cast;
     enum morph_gender gender[PEOPLE_MAX];
+    const char *brief[PEOPLE_MAX];   /* "Alex"; "Tessera" of "Unit Tessera" */
     const char *epithet[PEOPLE_MAX]; /* "the engineer", NULL: none that is unique */
     int16_t focaliser;               /* of the scene being told */
     int16_t place;

@@ -1,0 +1,296 @@
+/* The shipped pack told: what a reader must never see, over many requests. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include "server/narrator/morph.h"
+#include "server/narrator/teller.h"
+#include "tests/unit/narrator/lint_text.h"
+#include "tests/unit/narrator/stage.h"
+
+static struct nvl_pack *pack;
+
+static const char *const settings[] = {
+    "",
+    "a fantasy realm",
+    "noir city in the rain",
+    "an old manor house",
+    "age of sail, a lonely island",
+    "a research base in the arctic",
+    "a mining station at the edge of space",
+    "{{7*7}} <b>bold</b> %s",
+};
+static const char *const scenarios[] = {
+    "",
+    "a distress signal from an abandoned mining station",
+    "A lost child calls from the lighthouse during a storm",
+    "the bell rings at midnight",
+    "explorers find an ancient artifact on a frozen moon",
+    "no aliens, no robots, only a broken engine",
+    "'; DROP TABLE stories; --",
+    "medicine must reach the village before the flood",
+    "q",
+    "The Marigold has not answered for nine days.",
+};
+static const char *const styles[] = {
+    "", "tactical", "philosophical", "literary", "noir", "fable"
+};
+
+struct made {
+    struct stage_run run;
+    struct arena arena;
+    struct nvl_story story;
+    struct buf text;
+};
+static void make(struct made *m, unsigned n)
+{
+    struct nvl_profile cast[NVL_CAST_MAX];
+    struct nvl_request q = { .turns = 1 + n * 7 % 12,
+                             .seed = 1 + n * 7919u,
+                             .mood = (enum nvl_mood)(n % NVL_MOODS),
+                             .setting = settings[n % 8],
+                             .scenario = scenarios[n / 3 % 10],
+                             .cast = cast,
+                             .cast_count = 2 + n % 5 };
+    for (size_t i = 0; i < q.cast_count; i++)
+        cast[i] = *stage_profile((n + i) % STAGE_CAST);
+    struct nvl_telling telling = { .narrative_style = styles[n % 6],
+                                   .perspective = n % 4 == 3 ? "omniscient" : "" };
+    memset(m, 0, sizeof(*m));
+    arena_init(&m->arena, 65536);
+    assert_int_equal(stage_play(pack, &q, &m->run), NVL_OK);
+    assert_int_equal(
+        nvl_tell(m->run.world, m->run.events, m->run.count, &telling, &m->arena, NULL, &m->story),
+        NVL_OK);
+    nvl_story_markdown(&m->story, &m->text);
+}
+static void done(struct made *m)
+{
+    buf_done(&m->text);
+    arena_done(&m->arena);
+    stage_run_done(&m->run);
+}
+
+static void two_hundred_requests(void **state)
+{
+    (void) state;
+    for (unsigned n = 0; n < 200; n++) {
+        struct made m;
+        char why[300];
+        make(&m, n);
+        if (!lint_story(&m.story, why, sizeof(why)))
+            fail_msg("request %u: %s", n, why);
+        assert_true(m.text.size > 200 && m.text.size <= 8000);
+        assert_null(strstr(buf_str(&m.text), "DROP TABLE"));
+        assert_null(strstr(buf_str(&m.text), "7*7"));
+        for (size_t p = 0; p < m.story.passages_count; p++)
+            for (size_t i = 0; i < m.story.passages[p].sentences_count; i++)
+                assert_true(m.story.passages[p].sentences[i].events_count > 0);
+        done(&m);
+    }
+}
+/* Ten turns stay under six thousand characters, and the length keeps to its budget. */
+static void lengths(void **state)
+{
+    (void) state;
+    for (unsigned seed = 1; seed <= 20; seed++) {
+        struct nvl_profile cast[3] = { *stage_profile(0), *stage_profile(1), *stage_profile(2) };
+        struct nvl_request q = { .turns = 3 + seed % 8,
+                                 .seed = seed,
+                                 .setting = "",
+                                 .scenario = "",
+                                 .cast = cast,
+                                 .cast_count = 3 };
+        struct made m = { 0 };
+        arena_init(&m.arena, 65536);
+        assert_int_equal(stage_play(pack, &q, &m.run), NVL_OK);
+        assert_int_equal(
+            nvl_tell(m.run.world, m.run.events, m.run.count, NULL, &m.arena, NULL, &m.story),
+            NVL_OK);
+        nvl_story_markdown(&m.story, &m.text);
+        assert_in_range(m.text.size, 1500, 6000);
+        assert_true(m.story.word_count <= (450 + 40 * q.turns + 40) * 112 / 100);
+        done(&m);
+    }
+}
+/* The default request reads as science fiction, in sentences of ten to thirty words by a plain
+ * count. */
+static void default_request_keeps_the_old_floor(void **state)
+{
+    (void) state;
+    static const char *const banned[] = { "chaos", "emperor", "far future", "alliance network",
+                                          "40k" };
+    for (unsigned seed = 1; seed <= 30; seed++) {
+        struct nvl_profile cast[2] = { *stage_profile(0), *stage_profile(1) };
+        struct nvl_request q = {
+            .turns = 3, .seed = seed, .setting = "", .scenario = "", .cast = cast, .cast_count = 2
+        };
+        struct made m = { 0 };
+        arena_init(&m.arena, 65536);
+        assert_int_equal(stage_play(pack, &q, &m.run), NVL_OK);
+        assert_int_equal(
+            nvl_tell(m.run.world, m.run.events, m.run.count, NULL, &m.arena, NULL, &m.story),
+            NVL_OK);
+        nvl_story_text(&m.story, &m.text);
+        const char *text = buf_str(&m.text);
+        assert_non_null(strstr(text, "space"));
+        for (size_t i = 0; i < 5; i++)
+            assert_null(strcasestr(text, banned[i]));
+        size_t stops = 0;
+        for (const char *p = text; *p != 0; p++)
+            stops += strchr(".!?", *p) != NULL && p[1] != 0;
+        assert_true(stops >= 5);
+        assert_in_range(morph_words(text, m.text.size) / stops, 8, 30);
+        done(&m);
+    }
+}
+
+/* --- every frame, with every kind of actor
+ * ------------------------------------------------------------------- */
+
+struct fixture {
+    struct stage_run run;
+    struct teller t;
+};
+static void open_fixture(struct fixture *f, uint64_t seed, const size_t who[3])
+{
+    struct nvl_profile cast[3] = { *stage_profile(who[0]), *stage_profile(who[1]),
+                                   *stage_profile(who[2]) };
+    struct nvl_request q = {
+        .turns = 3, .seed = seed, .setting = "", .scenario = "", .cast = cast, .cast_count = 3
+    };
+    memset(f, 0, sizeof(*f));
+    assert_int_equal(stage_play(pack, &q, &f->run), NVL_OK);
+    struct teller *t = &f->t;
+    t->world = f->run.world, t->pack = pack, t->seed = seed, t->ending = "", t->place = 0,
+    t->focaliser = 0;
+    arena_init(&t->scratch, 65536);
+    t->arena = &t->scratch;
+    assert_true(prose_index_build(pack, &t->scratch, &t->index));
+    t->uses = arena_zero(&t->scratch, USES_MAX, sizeof(*t->uses));
+    t->use_counts = arena_zero(&t->scratch, USES_MAX, 1);
+    t->grams = arena_zero(&t->scratch, GRAMS_MAX, sizeof(*t->grams));
+    t->people = nvl_world_count(t->world, NVL_SORT_CHAR), t->cast = 3;
+    for (size_t i = 0; i < t->people; i++) {
+        t->gender[i] = morph_gender(person(t, (unsigned) i)->pronouns);
+        t->brief[i] = person(t, (unsigned) i)->brief;
+    }
+    refer_reset(t);
+}
+static void bind_event(struct fixture *f, const struct nvl_op_info *info, unsigned actor,
+                       struct nvl_event *e)
+{
+    memset(e, 0, sizeof(*e));
+    e->args_count = info->params_count, e->phase = NVL_CRISIS, e->actor = (uint8_t) actor;
+    unsigned person_next = actor;
+    for (unsigned i = 0; i < info->params_count; i++) {
+        size_t n = nvl_world_count(f->run.world, (enum nvl_sort) info->params[i].sort);
+        e->args[i] = n == 0                                  ? NVL_NONE
+                     : info->params[i].sort == NVL_SORT_CHAR ? (uint8_t) (person_next++ % 3)
+                                                             : (uint8_t) (i % n);
+        if (info->params[i].sort == NVL_SORT_FACT) /* the owner's secret, or a truth */
+            for (size_t k = 0; k < n; k++)
+                if (strcmp(info->name, "confess") != 0 ||
+                    nvl_world_entity(f->run.world, NVL_SORT_FACT, k)->owner == (int) actor)
+                    e->args[i] = (uint8_t) k;
+        if (info->params[i].sort == NVL_SORT_FACT && strcmp(info->name, "confess") != 0)
+            e->args[i] = 0;
+    }
+}
+static void realise(struct fixture *f, const struct prose_rule *r, const struct nvl_event *e,
+                    unsigned *count)
+{
+    size_t line = 0, offset = 0, size;
+    const char *text;
+    struct draft d;
+    char why[300];
+    while (prose_alternative(r, &line, &offset, &text, &size))
+        for (unsigned nonce = 0; nonce < 3; nonce++) {
+            struct env env;
+            env_story(&f->t, &env);
+            env_event(&f->t, e, &env);
+            draft_begin(&f->t, &d);
+            if (!expand_text(&f->t, &env, &d, text, size, nonce))
+                fail_msg("%s:%u: cannot be told: %.*s", r->statement->file,
+                         r->statement->lines[line - 1].line, (int) size, text);
+            for (char *from = d.text, *end; from != NULL && *from != 0; from = end) {
+                end = strchr(from, '\n');
+                if (end != NULL)
+                    *end++ = 0;
+                if (!lint_sentence(from, why, sizeof(why)))
+                    fail_msg("%s:%u: %s", r->statement->file, r->statement->lines[line - 1].line,
+                             why);
+            }
+            ++*count;
+        }
+}
+static void every_frame_is_english(void **state)
+{
+    (void) state;
+    static const size_t casts[][3] = {
+        { 0, 1, 2 }, { 1, 3, 4 }, { 2, 0, 1 }, { 4, 2, 0 }
+    }; /* he, she, they, it act */
+    unsigned count = 0;
+    for (size_t c = 0; c < 4; c++) {
+        struct fixture f;
+        open_fixture(&f, 5 + c, casts[c]);
+        for (size_t i = 0; i < f.t.index.count; i++) {
+            const struct prose_rule *r = &f.t.index.rules[i];
+            char name[PROSE_KEY_MAX + 1] = "";
+            if (r->kind != PROSE_SAY)
+                continue;
+            memcpy(name, r->key, r->key_size);
+            *strchr(name, '.') = 0;
+            struct nvl_op_info info;
+            struct nvl_event e;
+            int op = nvl_pack_op_find(pack, name);
+            nvl_pack_op(pack, (size_t) op, &info);
+            bind_event(&f, &info, 0, &e);
+            e.op = (uint16_t) op;
+            for (size_t k = 0; k < f.t.people; k++) /* half of the time they are known already */
+                f.t.discourse.people[k].introduced = c % 2 == 0;
+            realise(&f, r, &e, &count);
+        }
+        arena_done(&f.t.scratch);
+        stage_run_done(&f.run);
+    }
+    assert_true(count > 2000);
+}
+static void every_operator_has_prose(void **state)
+{
+    (void) state;
+    struct buf b = { 0 };
+    size_t n = nvl_prose_lint(pack, &b);
+    for (char *line = strtok((char *) (uintptr_t) buf_str(&b), "\n"); line != NULL;
+         line = strtok(NULL, "\n"))
+        if (strstr(line, ": 0 ways") != NULL)
+            fail_msg("%s", line);
+    assert_true(n < 40);
+    buf_done(&b);
+}
+
+static int setup(void **state)
+{
+    (void) state;
+    pack = stage_pack("server/content");
+    return pack == NULL;
+}
+static int teardown(void **state)
+{
+    (void) state;
+    nvl_pack_free(pack);
+    return 0;
+}
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(two_hundred_requests),
+        cmocka_unit_test(lengths),
+        cmocka_unit_test(default_request_keeps_the_old_floor),
+        cmocka_unit_test(every_frame_is_english),
+        cmocka_unit_test(every_operator_has_prose),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
