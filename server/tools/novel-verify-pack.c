@@ -13,6 +13,8 @@ enum {
     CODE_MAX = 1 << 20,
     RECORDS_MAX = 1 << 18,
     TENS_MAX = 256,
+    CONDITIONS_MAX = 256, /* of an operator */
+    EFFECTS_MAX = 1024,   /* of an outcome */
 };
 
 struct opening {
@@ -281,8 +283,9 @@ static int check_op(struct opening *o, uint32_t index)
                        index);
     if (check_op_parms(o, &op, index) != 0)
         return 1;
-    if (op.cond_first > pack->cond.count || op.conds > pack->cond.count - op.cond_first)
-        return unsound(o, "operator %u: its conditions lie outside COND", index);
+    if (op.conds > CONDITIONS_MAX || op.cond_first > pack->cond.count ||
+        op.conds > pack->cond.count - op.cond_first)
+        return unsound(o, "operator %u: its conditions are too many or lie outside COND", index);
     if (op.skill != 0 &&
         (!verify_code_check(pack, op.skill) || !verify_code_check(pack, op.difficulty)))
         return unsound(o, "operator %u: an expression of its roll is unsound", index);
@@ -290,6 +293,8 @@ static int check_op(struct opening *o, uint32_t index)
     for (unsigned i = OUTCOME_CRITICAL; i <= OUTCOME_FAIL; i++) {
         const struct verify_span *s = &op.outcomes[i];
         possible = possible || s->possible;
+        if (s->count > EFFECTS_MAX)
+            return unsound(o, "operator %u has more than %d effects", index, EFFECTS_MAX);
         if (s->count > 0 && (s->first > pack->efct.count || s->count > pack->efct.count - s->first))
             return unsound(o, "operator %u: effects lie outside EFCT", index);
     }
