@@ -482,7 +482,10 @@ const char *compose_title(struct teller *t)
     struct composing c = { .t = t };
     scene_env(&c, &env, &t->events[t->events_count > 0 ? t->events_count - 1 : 0]);
     struct draft d;
-    refer_reset(t);
+    refer_reset(t); /* a title stands before the story: nothing has been said yet */
+    memset(t->grams, 0, GRAMS_MAX * sizeof(*t->grams));
+    memset(t->uses, 0, USES_MAX * sizeof(*t->uses));
+    memset(t->last_openers, 0, sizeof(t->last_openers));
     if (!expand_chunk(t, &env, PROSE_TITLE, "any", &d))
         return nvl_world_locale(t->world);
     const char *s = arena_strndup(t->arena, d.text, d.size);

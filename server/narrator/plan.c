@@ -66,11 +66,11 @@ static int32_t base_score(const struct nvl_event *e)
     case NVL_INCIDENT:
         return 70;
     case NVL_SPEECH:
-        return 34;
+        return 42;
     case NVL_ACTION:
         return 30;
     case NVL_REACTION:
-        return 22;
+        return 30;
     default:
         return 10;
     }

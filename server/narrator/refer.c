@@ -152,7 +152,7 @@ static void put_person(struct teller *t, struct draft *d, unsigned x, enum morph
 {
     struct person_state *p = &d->discourse.people[x];
     const struct nvl_entity *e = person(t, x);
-    bool is_cast = x < t->cast, stranger = false;
+    bool is_cast = x < t->cast, stranger = false, by_role = false;
     bool close = strcmp(how, "pron") ==
                  0; /* the writer sees that nobody else can be meant in this sentence */
     if (close)
@@ -165,18 +165,21 @@ static void put_person(struct teller *t, struct draft *d, unsigned x, enum morph
         p->run++;
     } else {
         bool again = p->last_noun >= d->discourse.sentence - 1 && p->last_noun > -100;
-        bool role = strcmp(how, "role") == 0 || (how[0] == 0 && again && p->introduced);
+        bool role =
+            strcmp(how, "role") == 0 || (how[0] == 0 && again && p->introduced && !p->by_role);
         bool named = strcmp(how, "full") == 0;
         if (!is_cast && !p->introduced && !named) {
             put_noun(d, "the stranger", form == MORPH_POSSESSIVE); /* nobody has said who that is */
             stranger = true;
         } else if (strcmp(how, "full") == 0 || (!p->introduced && strcmp(how, "name") != 0))
             put_introduction(d, e, form, !p->introduced && is_cast && d->size < DRAFT_BYTES / 2);
-        else if (role && t->epithet[x] != NULL)
+        else if (role && t->epithet[x] != NULL) {
             put_noun(d, t->epithet[x], form == MORPH_POSSESSIVE);
-        else
+            by_role = true;
+        } else
             put_noun(d, t->brief[x], form == MORPH_POSSESSIVE);
         p->introduced |= !stranger;
+        p->by_role = by_role;
         p->run = 0;
         p->last_noun = d->discourse.sentence;
     }

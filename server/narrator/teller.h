@@ -23,6 +23,7 @@ struct person_state {
     int32_t last_noun; /* the same, by name or role */
     uint8_t run;       /* mentions by pronoun since */
     bool introduced;
+    bool by_role; /* the last noun was the role */
 };
 struct discourse {
     int32_t sentence, paragraph_start;
