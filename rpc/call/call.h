@@ -1,0 +1,152 @@
+/* call.h — one RPC on either side: the state machine between a stream of HTTP/2 and the events of
+ * nrpc.h. All [loop].  Not here: which handler (rpc/server), which connection (rpc/client), what
+ * bytes mean (rpc/grpc).
+ *
+ * Ends: a call has one final status, decided once (call_decide).  on_end runs when the stream is
+ * gone and every message that came before the end was taken, never inside a verb, then the call is
+ * freed. */
+#ifndef NRPC_CALL_CALL_H
+#define NRPC_CALL_CALL_H
+#include "rpc/base/arena.h"
+#include "rpc/base/buf.h"
+#include "rpc/call/budget.h"
+#include "rpc/call/cancel.h"
+#include "rpc/call/table.h"
+#include "rpc/grpc/frame.h"
+#include "rpc/grpc/metadata.h"
+#include "rpc/h2/session.h"
+
+/*  IDLE -> OPEN -> HALF_REMOTE -> DECIDED -> ENDED
+ *             \--> HALF_LOCAL --/      (any state before it may go to DECIDED)
+ * IDLE: a client's call without a stream.  HALF_REMOTE: the peer sends no more.  HALF_LOCAL: we do
+ * not. DECIDED: the status stands; only its delivery is left. */
+enum call_state {
+    CALL_IDLE,
+    CALL_OPEN,
+    CALL_HALF_REMOTE,
+    CALL_HALF_LOCAL,
+    CALL_HALF_BOTH,
+    CALL_DECIDED,
+    CALL_ENDED
+};
+
+struct call_limits {
+    uint32_t max_message_bytes, max_send_bytes, send_high_bytes, send_low_bytes;
+    uint32_t max_metadata_bytes, max_metadata_fields;
+};
+enum { CALL_INTERCEPTORS_MAX = 8 };
+struct call_interceptors {
+    nrpc_interceptor list[CALL_INTERCEPTORS_MAX];
+    uint32_t count;
+};
+struct call_options {
+    nrpc_loop *loop;
+    bool server;
+    const nrpc_method *method;        /* a server sets method and path later */
+    const char *peer;                 /* copied */
+    const struct call_limits *limits; /* this and the next two must outlive the call */
+    const struct call_interceptors *interceptors;
+    struct call_budget *budget; /* of the connection; a client's is set with the stream */
+    const nrpc_events *events;
+    void *state;
+    /* Client: the first send or half-close; a stream is wanted.  Runs inside the verb. */
+    void (*on_ready)(nrpc_call *c, void *owner);
+    /* After on_end, before the call is freed.  May be NULL. */
+    void (*on_gone)(nrpc_call *c, void *owner);
+    void *owner;
+};
+
+/* Bytes of the stream on their way to whole messages. */
+struct call_input {
+    struct frame_parser frames;
+    struct buf waiting; /* came without a credit or budget; their window is not returned */
+    size_t waiting_at;
+    uint64_t starved_ns; /* since when the budget refuses; 0: it does not */
+    struct timer retry;
+};
+
+struct nrpc_call {
+    struct list link; /* for the owner */
+    struct arena arena;
+    nrpc_loop *loop;
+    const nrpc_method *method;
+    const char *path, *peer;
+    const struct call_limits *limits;
+    const struct call_interceptors *interceptors;
+    struct call_budget *budget;
+    struct h2_stream *stream; /* NULL before, and after it is gone */
+    const nrpc_events *events;
+    void *state;
+    void (*on_ready)(nrpc_call *c, void *owner);
+    void (*on_gone)(nrpc_call *c, void *owner);
+    void *owner;
+    const nrpc_handler *handler; /* server: the request shortcut */
+    void *service_ctx;
+    nrpc_msg *request;
+    void *interceptor_state[CALL_INTERCEPTORS_MAX];
+    uint32_t begun;
+    enum call_state phase;
+    bool is_server, paused, sent_head, remote_ended, half_close_told, half_closed, pumping, end_due,
+        has_remote_end;
+    bool announced; /* the application knows this call, so it gets an on_end */
+    uint32_t credits;
+    uint64_t messages_in, number, deadline_ns;
+    nrpc_call_id id;
+    nrpc_cancel *cancel;
+    struct timer deadline;
+    struct loop_later later;
+    struct call_input in;
+    struct h2_queue out;
+    nrpc_metadata *headers_in, *trailers_in, *headers_out, *trailers_out;
+    nrpc_status end;
+    nrpc_status remote_end; /* client: what the trailers said, until all messages were taken */
+};
+
+/* call.c */
+int call_new(const struct call_options *o, nrpc_call **out_call);
+/* An empty metadata in the call's arena; NULL without memory. */
+nrpc_metadata *call_metadata_new(nrpc_call *c);
+/* Drops a call that nobody heard of; no event. */
+void call_discard(nrpc_call *c);
+void call_move(nrpc_call *c, enum call_state to);
+/* Runs on_begin of the interceptors; NRPC_OK, or the code that *st holds. */
+nrpc_code call_begin(nrpc_call *c, nrpc_status *st);
+void call_arm_deadline(nrpc_call *c, uint64_t due_ns);
+/* Takes *st as the outcome; false when one stands already (then *st is only cleared). */
+bool call_decide(nrpc_call *c, nrpc_status *st);
+/* Ends from this side for a reason of our own: a server answers *st in trailers, a client resets
+ * the stream. Takes *st. */
+void call_end_here(nrpc_call *c, nrpc_status *st);
+/* Ends without the stream: on_end follows at the end of the turn.  Takes *st. */
+void call_end_detached(nrpc_call *c, nrpc_status *st);
+/* The stream is gone or nothing is left to wait for: on_end, then free. */
+void call_deliver_end(nrpc_call *c);
+/* The peer has not taken queued bytes for too long: ends the call with RESOURCE_EXHAUSTED. */
+void call_on_stalled(nrpc_call *c);
+void call_later(nrpc_call *c);
+bool call_is_over(const nrpc_call *c);
+
+/* receive.c */
+void call_on_bytes(nrpc_call *c, const uint8_t *data, size_t size);
+void call_on_remote_end(nrpc_call *c);
+void call_pump(nrpc_call *c); /* delivers what waits, as far as credits and budget go */
+void call_input_init(nrpc_call *c);
+void call_input_done(nrpc_call *c);
+bool call_has_input(const nrpc_call *c);
+extern const nrpc_events call_request_events; /* behind nrpc_handler.request */
+
+/* send.c */
+/* Server: the head of the answer with `:status 200`, once. */
+int call_put_head(nrpc_call *c);
+/* Server: trailers, or the trailers-only answer; c->end holds the status.  now: before what is
+ * queued, which is dropped. */
+int call_put_end(nrpc_call *c, bool now);
+/* Client: the request's head, and what is queued, on a fresh stream of `session`. */
+int call_open_stream(nrpc_call *c, struct h2_session *session, const char *authority,
+                     const char *user_agent);
+void call_on_low(nrpc_call *c);
+
+/* streams.c: the events of the stream below */
+extern const struct h2_stream_events call_server_stream, call_client_stream;
+
+#endif

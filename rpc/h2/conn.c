@@ -1,0 +1,350 @@
+#include "rpc/h2/conn.h"
+
+#include <errno.h>
+
+#include "rpc/base/alloc.h"
+
+enum { OUTPUT_MAX = 262144, OUTPUT_LOW = 65536, TICK_MIN_MS = 10 };
+#define NS_PER_MS 1000000ull
+
+struct h2_conn {
+    nrpc_loop *loop;
+    struct sock *sock;
+    struct h2_session *session;
+    struct h2_conn_options options;
+    const struct h2_conn_events *ev;
+    void *owner;
+    struct timer tick;
+    struct loop_dirty again; /* output is left for the next turn */
+    uint64_t opened_ns, idle_since_ns;
+    int error;
+    bool connecting, closing, paused;
+};
+
+static uint64_t now(const struct h2_conn *c)
+{
+    return loop_now_ns(c->loop);
+}
+
+/* The next look at this connection: soon while it works, at the idle limit while it rests. */
+static void tick_start(struct h2_conn *c)
+{
+    const struct h2_conn_options *o = &c->options;
+    uint64_t after = 0;
+    if (!h2_session_is_settled(c->session) && o->handshake_ms > 0)
+        after = o->handshake_ms;
+    else if (h2_session_streams(c->session) > 0 && o->stall_ms > 0)
+        after = o->stall_ms / 4 < TICK_MIN_MS ? TICK_MIN_MS : o->stall_ms / 4;
+    else if (o->idle_ms > 0)
+        after = o->idle_ms;
+    if (after == 0)
+        return;
+    uint64_t due = now(c) + after * NS_PER_MS;
+    /* Only ever earlier: one restart when work begins, none when it ends. */
+    if (!timer_running(&c->tick) || due < c->tick.due_ns)
+        timer_start_at(&c->tick, due);
+}
+
+static bool is_stalled(const struct h2_conn *c, uint64_t limit_ns)
+{
+    return sock_pending(c->sock) > 0 && now(c) - sock_last_progress_ns(c->sock) >= limit_ns;
+}
+
+static void reap_streams(struct h2_conn *c, uint64_t limit_ns)
+{
+    uint64_t at = now(c);
+    for (size_t left = h2_session_streams(c->session); left > 0 && at > limit_ns; left--) {
+        void *user = h2_session_find_stalled(c->session, at - limit_ns);
+        if (user == NULL || c->ev->on_stalled == NULL)
+            return;
+        c->ev->on_stalled(c->owner, user);
+    }
+}
+
+static void on_tick(struct timer *t)
+{
+    struct h2_conn *c = CONTAINER_OF(t, struct h2_conn, tick);
+    const struct h2_conn_options *o = &c->options;
+    uint64_t at = now(c);
+    bool settled = h2_session_has_settings(c->session) && h2_session_is_settled(c->session);
+    if (!settled && o->handshake_ms > 0 && at - c->opened_ns >= o->handshake_ms * NS_PER_MS) {
+        c->error = ETIMEDOUT;
+        sock_close(c->sock);
+        return;
+    }
+    if (o->stall_ms > 0) {
+        if (is_stalled(c, o->stall_ms * NS_PER_MS)) {
+            c->error = ETIMEDOUT;
+            sock_close(c->sock);
+            return;
+        }
+        reap_streams(c, o->stall_ms * NS_PER_MS);
+    }
+    if (h2_session_streams(c->session) == 0 && o->idle_ms > 0 && !c->closing) {
+        uint64_t due = c->idle_since_ns + o->idle_ms * NS_PER_MS;
+        if (at >= due) {
+            c->closing = true;
+            h2_session_goaway(c->session, H2_NO_ERROR, "idle");
+            sock_mark_dirty(c->sock);
+        } else {
+            timer_start_at(&c->tick, due);
+        }
+        return;
+    }
+    tick_start(c);
+}
+
+/* ---- the session's events
+ * ------------------------------------------------------------------------ */
+static void on_request(void *owner, struct h2_stream *st, const struct h2_field *fields, size_t n,
+                       bool end, bool too_big)
+{
+    struct h2_conn *c = owner;
+    if (c->ev->on_request != NULL)
+        c->ev->on_request(c->owner, st, fields, n, end, too_big);
+}
+
+static void on_settings(void *owner)
+{
+    struct h2_conn *c = owner;
+    if (c->ev->on_ready != NULL)
+        c->ev->on_ready(c->owner);
+}
+
+static void on_goaway(void *owner, uint32_t error_code)
+{
+    struct h2_conn *c = owner;
+    if (c->ev->on_goaway != NULL)
+        c->ev->on_goaway(c->owner, error_code);
+}
+
+static void on_output(void *owner)
+{
+    struct h2_conn *c = owner;
+    if (c->sock != NULL && !c->connecting)
+        sock_mark_dirty(c->sock);
+}
+
+static void on_streams(void *owner, size_t open)
+{
+    struct h2_conn *c = owner;
+    if (open == 0) {
+        c->idle_since_ns = now(c);
+        if (c->closing)
+            sock_mark_dirty(c->sock);
+    } else if (open == 1) {
+        tick_start(c);
+    }
+    if (c->ev->on_streams != NULL)
+        c->ev->on_streams(c->owner, open);
+}
+
+static const struct h2_session_events session_events = {
+    .on_request = on_request,
+    .on_settings = on_settings,
+    .on_goaway = on_goaway,
+    .on_output = on_output,
+    .on_streams = on_streams,
+};
+
+/* ---- the socket's events
+ * ------------------------------------------------------------------------- */
+static void on_bytes(void *owner, const uint8_t *data, size_t size)
+{
+    struct h2_conn *c = owner;
+    int r = h2_session_feed(c->session, data, size, now(c));
+    if (r == NRPC_E_NOMEM) {
+        c->error = ENOMEM;
+        sock_close(c->sock);
+        return;
+    }
+    if (r < 0)
+        c->error = EPROTO;
+    /* Also after an error: the GOAWAY must go out before the socket closes. */
+    if (r < 0 || h2_session_wants_drain(c->session) || h2_session_is_done(c->session))
+        sock_mark_dirty(c->sock);
+}
+
+static void on_flush(void *owner)
+{
+    struct h2_conn *c = owner;
+    size_t pending = sock_pending(c->sock);
+    struct buf *tail = sock_tail(c->sock);
+    if (pending < OUTPUT_MAX) {
+        size_t max = tail->size + OUTPUT_MAX - pending;
+        int r = h2_session_drain(c->session, tail, max, now(c));
+        if (r == NRPC_E_NOMEM || tail->failed) {
+            c->error = ENOMEM;
+            sock_close(c->sock);
+            return;
+        }
+        if (r < 0 && c->error == 0)
+            c->error = EPROTO;
+    }
+    bool more = h2_session_wants_drain(c->session);
+    bool rest = c->closing && h2_session_streams(c->session) == 0 && !more &&
+                (c->options.h2.role == H2_CLIENT || h2_session_said_goaway(c->session));
+    if (h2_session_is_done(c->session) || rest) {
+        sock_close_after_flush(c->sock);
+        return;
+    }
+    /* A peer that does not take its answers gets no more requests read. */
+    if (more && sock_pending(c->sock) >= OUTPUT_MAX && !c->paused) {
+        c->paused = true;
+        sock_pause(c->sock, true);
+    }
+    if (more)
+        loop_mark_dirty(c->loop, &c->again);
+    if (more || sock_pending(c->sock) > 0)
+        tick_start(c);
+}
+
+static void on_drained(void *owner)
+{
+    struct h2_conn *c = owner;
+    if (c->paused) {
+        c->paused = false;
+        sock_pause(c->sock, false);
+    }
+    if (h2_session_wants_drain(c->session))
+        sock_mark_dirty(c->sock);
+}
+
+/* The turn after a flush that left something.  When the kernel took all at once there is no
+ * on_drained; what still waits for it is continued there. */
+static void flush_again(struct loop_dirty *d)
+{
+    struct h2_conn *c = CONTAINER_OF(d, struct h2_conn, again);
+    if (c->sock != NULL && sock_pending(c->sock) <= OUTPUT_LOW)
+        on_drained(c);
+}
+
+static void on_connected(void *owner)
+{
+    struct h2_conn *c = owner;
+    c->connecting = false;
+    sock_mark_dirty(c->sock);
+}
+
+static void on_close(void *owner, int error)
+{
+    struct h2_conn *c = owner;
+    timer_stop(&c->tick);
+    list_remove(&c->again.link);
+    c->sock = NULL;
+    h2_session_abort(c->session);
+    c->ev->on_close(c->owner, c->error != 0 ? c->error : error);
+    h2_session_free(c->session);
+    alloc_free(c);
+}
+
+static const struct sock_events sock_events = {
+    .on_bytes = on_bytes,
+    .on_flush = on_flush,
+    .on_drained = on_drained,
+    .on_connected = on_connected,
+    .on_close = on_close,
+};
+
+/* ---- life
+ * ---------------------------------------------------------------------------------------- */
+static struct h2_conn *conn_new(nrpc_loop *l, const struct h2_conn_options *o,
+                                const struct h2_conn_events *ev, void *owner)
+{
+    struct h2_conn *c = alloc_zero(1, sizeof *c);
+    if (c == NULL)
+        return NULL;
+    c->loop = l;
+    c->options = *o;
+    c->ev = ev;
+    c->owner = owner;
+    c->opened_ns = c->idle_since_ns = loop_now_ns(l);
+    timer_init(&c->tick, l, on_tick);
+    list_init(&c->again.link);
+    c->again.flush = flush_again;
+    if (h2_session_new(&o->h2, &session_events, c, c->opened_ns, &c->session) < 0) {
+        alloc_free(c);
+        return NULL;
+    }
+    return c;
+}
+
+static void conn_drop(struct h2_conn *c)
+{
+    h2_session_free(c->session);
+    alloc_free(c);
+}
+
+int h2_conn_accept(nrpc_loop *l, int fd, const struct h2_conn_options *o,
+                   const struct h2_conn_events *ev, void *owner, struct h2_conn **out_conn)
+{
+    ON_LOOP(l);
+    struct h2_conn *c = conn_new(l, o, ev, owner);
+    if (c == NULL)
+        return NRPC_E_NOMEM;
+    int r = sock_open(l, fd, &sock_events, c, &c->sock);
+    if (r < 0) {
+        conn_drop(c);
+        return r;
+    }
+    sock_set_low(c->sock, OUTPUT_LOW);
+    sock_mark_dirty(c->sock);
+    tick_start(c);
+    *out_conn = c;
+    return 0;
+}
+
+int h2_conn_connect(nrpc_loop *l, const char *address, uint32_t timeout_ms,
+                    const struct h2_conn_options *o, const struct h2_conn_events *ev, void *owner,
+                    struct h2_conn **out_conn)
+{
+    ON_LOOP(l);
+    struct h2_conn *c = conn_new(l, o, ev, owner);
+    if (c == NULL)
+        return NRPC_E_NOMEM;
+    c->connecting = true;
+    int r = sock_connect(l, address, timeout_ms, &sock_events, c, &c->sock);
+    if (r < 0) {
+        conn_drop(c);
+        return r;
+    }
+    sock_set_low(c->sock, OUTPUT_LOW);
+    tick_start(c);
+    *out_conn = c;
+    return 0;
+}
+
+struct h2_session *h2_conn_session(struct h2_conn *c)
+{
+    return c->session;
+}
+
+const char *h2_conn_peer(const struct h2_conn *c)
+{
+    return sock_peer(c->sock);
+}
+
+nrpc_loop *h2_conn_loop(const struct h2_conn *c)
+{
+    return c->loop;
+}
+
+void h2_conn_shutdown(struct h2_conn *c)
+{
+    ON_LOOP(c->loop);
+    if (c->sock == NULL)
+        return;
+    if (c->options.h2.role == H2_SERVER && h2_session_shutdown(c->session) < 0)
+        sock_close(c->sock);
+    c->closing = true;
+    if (!c->connecting)
+        sock_mark_dirty(c->sock);
+    else
+        sock_close(c->sock);
+}
+
+void h2_conn_close(struct h2_conn *c)
+{
+    if (c->sock != NULL)
+        sock_close(c->sock);
+}

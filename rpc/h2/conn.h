@@ -1,0 +1,44 @@
+/* conn.h — one HTTP/2 connection on a loop: a socket, a session and its timers.  All [loop].
+ * Timers: handshake (peer's SETTINGS and the answer to ours), idle (no streams), stall (output, or
+ * one stream's output, that makes no progress).  Output over 256 KiB waits in the streams' queues.
+ */
+#ifndef NRPC_H2_CONN_H
+#define NRPC_H2_CONN_H
+#include "rpc/h2/session.h"
+#include "rpc/io/sock.h"
+
+struct h2_conn;
+struct h2_conn_events {
+    void (*on_request)(void *owner, struct h2_stream *st, const struct h2_field *fields, size_t n,
+                       bool end, bool too_big);
+    void (*on_ready)(void *owner);                       /* the peer's SETTINGS came */
+    void (*on_goaway)(void *owner, uint32_t error_code); /* the peer takes no new streams */
+    void (*on_streams)(void *owner, size_t open);        /* a stream opened or closed */
+    /* A stream whose queue has not moved for stall_ms: end it or drop its queue.  user is the
+     * stream's. */
+    void (*on_stalled)(void *owner, void *user);
+    /* Last event: the connection is gone on return, its streams were closed before.  error: 0 or an
+     * errno. */
+    void (*on_close)(void *owner, int error);
+};
+struct h2_conn_options {
+    struct h2_options h2;
+    uint32_t handshake_ms, idle_ms, stall_ms; /* 0: none */
+};
+
+/* Takes fd (only when it returns 0).  ev and owner must outlive on_close. */
+int h2_conn_accept(nrpc_loop *l, int fd, const struct h2_conn_options *o,
+                   const struct h2_conn_events *ev, void *owner, struct h2_conn **out_conn);
+/* Address as for sock_connect.  A failure to connect is on_close, never inside this call. */
+int h2_conn_connect(nrpc_loop *l, const char *address, uint32_t timeout_ms,
+                    const struct h2_conn_options *o, const struct h2_conn_events *ev, void *owner,
+                    struct h2_conn **out_conn);
+struct h2_session *h2_conn_session(struct h2_conn *c);
+const char *h2_conn_peer(const struct h2_conn *c);
+nrpc_loop *h2_conn_loop(const struct h2_conn *c);
+/* No new streams; closes when the last one ended.  A server says GOAWAY twice, a client just waits.
+ */
+void h2_conn_shutdown(struct h2_conn *c);
+void h2_conn_close(struct h2_conn *c); /* now; on_close follows this turn */
+
+#endif

@@ -1,0 +1,43 @@
+/* shield.h — the budget for frames that bring nothing forward (PING, SETTINGS, resets, empty DATA,
+ * ...). One token bucket a connection: each such frame costs 1; burst 1,000, refill 100 a second.
+ * An empty bucket means the peer is hostile or broken, and the connection ends with
+ * GOAWAY(ENHANCE_YOUR_CALM). Pure: time comes in as an argument. */
+#ifndef NRPC_H2_SHIELD_H
+#define NRPC_H2_SHIELD_H
+#include <stdbool.h>
+#include <stdint.h>
+
+enum h2_abuse {
+    H2_ABUSE_PING,
+    H2_ABUSE_SETTINGS,
+    H2_ABUSE_PRIORITY,
+    H2_ABUSE_WINDOW_UPDATE, /* beyond what the DATA we sent explains */
+    H2_ABUSE_EMPTY_DATA,
+    H2_ABUSE_UNKNOWN_FRAME,
+    H2_ABUSE_RESET_RECEIVED,
+    H2_ABUSE_RESET_SENT, /* that the peer made us send */
+    H2_ABUSE_KINDS
+};
+enum { H2_SHIELD_BURST = 1000, H2_SHIELD_REFILL = 100, H2_SHIELD_DATA_PER_UPDATE = 8192 };
+
+struct h2_shield {
+    uint64_t refilled_ns;
+    uint32_t tokens_milli; /* thousandths of a token */
+    uint32_t free_updates; /* WINDOW_UPDATEs that DATA paid for */
+    uint64_t unpaid_bytes; /* DATA sent since the last one was granted */
+    bool ping_is_free;     /* HEADERS or DATA went out since the last PING */
+    bool tripped;
+    uint32_t counts[H2_ABUSE_KINDS];
+};
+
+void h2_shield_init(struct h2_shield *s, uint64_t now_ns);
+/* Charges one frame; false once the budget is spent. */
+bool h2_shield_charge(struct h2_shield *s, enum h2_abuse kind, uint64_t now_ns);
+bool h2_shield_ping(struct h2_shield *s, uint64_t now_ns);
+bool h2_shield_window_update(struct h2_shield *s, uint64_t now_ns);
+void h2_shield_sent(struct h2_shield *s, uint64_t data_bytes); /* HEADERS (0) or DATA went out */
+const char *h2_abuse_name(enum h2_abuse kind);
+/* [any] Connections of the process that were ended for it, by the kind that emptied the bucket. */
+uint64_t h2_abuse_total(enum h2_abuse kind);
+
+#endif

@@ -1,0 +1,82 @@
+/* One accepted connection of a server. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "rpc/base/alloc.h"
+#include "rpc/base/log.h"
+#include "rpc/server/inner.h"
+
+static void on_stalled(void *owner, void *user)
+{
+    (void) owner;
+    if (user != NULL)
+        call_on_stalled(user);
+}
+
+static void on_close(void *owner, int error)
+{
+    struct server_conn *conn = owner;
+    struct server_loop *sl = conn->sl;
+    log_event(LOG_LEVEL_DEBUG, "connection_closed", LOG_S("peer", h2_conn_peer(conn->h2)),
+              LOG_I("error", error));
+    list_remove(&conn->link);
+    alloc_free(conn);
+    server_loop_check_drained(sl);
+}
+
+/* The last stream of a connection that only waited for it. */
+static void on_streams(void *owner, size_t open)
+{
+    struct server_conn *conn = owner;
+    if (open == 0 && conn->sl->cancelled)
+        h2_conn_shutdown(conn->h2);
+}
+
+static const struct h2_conn_events conn_events = {
+    .on_request = dispatch_on_request,
+    .on_streams = on_streams,
+    .on_stalled = on_stalled,
+    .on_close = on_close,
+};
+
+void server_on_accept(void *ctx, nrpc_loop *loop, int fd, const char *peer)
+{
+    (void) peer;
+    nrpc_server *s = ctx;
+    struct server_loop *sl = server_loop_find(s, loop);
+    struct server_conn *conn = sl == NULL || sl->draining ? NULL : alloc_zero(1, sizeof *conn);
+    if (conn == NULL) {
+        close(fd);
+        return;
+    }
+    conn->sl = sl;
+    list_init(&conn->calls);
+    list_init(&conn->link);
+    if (h2_conn_accept(loop, fd, &s->conn_options, &conn_events, conn, &conn->h2) < 0) {
+        close(fd);
+        alloc_free(conn);
+        return;
+    }
+    list_add_tail(&sl->conns, &conn->link);
+}
+
+void server_conn_drain(struct server_conn *conn)
+{
+    h2_conn_shutdown(conn->h2);
+}
+
+void server_conn_cut(struct server_conn *conn)
+{
+    /* call_end_here never frees a call: on_end comes later. */
+    LIST_EACH(&conn->calls, link, next)
+    {
+        nrpc_call *c = LIST_ENTRY(link, nrpc_call, link);
+        nrpc_status st = NRPC_STATUS_INIT;
+        nrpc_status_set(&st, NRPC_UNAVAILABLE, "the server is shutting down");
+        call_end_here(c, &st);
+    }
+    if (h2_session_goaway(h2_conn_session(conn->h2), H2_NO_ERROR, "shutting down") < 0)
+        h2_conn_close(conn->h2);
+    else
+        h2_conn_shutdown(conn->h2);
+}
