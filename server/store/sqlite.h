@@ -73,7 +73,7 @@ void db_read(struct db *db, struct store_read *r);
 
 struct store_reader {
     struct store *store;
-    struct mailbox box;
+    struct inbox box;
     pthread_t thread;
     struct db db;
 };
@@ -84,7 +84,7 @@ struct store {
     size_t ballast_bytes;
     bool ballast_there;
     struct db db; /* the writer's */
-    struct mailbox box;
+    struct inbox box;
     pthread_t writer;
     bool writer_runs;
     struct store_reader *readers;

@@ -203,7 +203,7 @@ void *store_writer_main(void *arg)
     struct store *s = arg;
     bool stop = false;
     while (!stop) {
-        struct mail *m = mailbox_wait(&s->box, -1);
+        struct mail *m = inbox_wait(&s->box, -1);
         while (m != NULL) {
             struct store_write *first = NULL, **end = &first;
             for (size_t n = 0; m != NULL && n < BATCH_MAX; n++) {

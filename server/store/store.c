@@ -104,7 +104,7 @@ static void *reader_main(void *arg)
 {
     struct store_reader *reader = arg;
     for (;;) {
-        struct mail *m = mailbox_wait(&reader->box, -1);
+        struct mail *m = inbox_wait(&reader->box, -1);
         while (m != NULL) {
             struct mail *next = m->next;
             if (m->run != NULL)
@@ -127,7 +127,7 @@ static int store_start(struct store *s, char *why, size_t why_size)
                  reason);
         return -1;
     }
-    if (mailbox_init(&s->box) < 0)
+    if (inbox_init(&s->box) < 0)
         goto no_thread;
     for (unsigned i = 0; i < s->n_readers; i++) {
         struct store_reader *reader = &s->readers[i];
@@ -136,7 +136,7 @@ static int store_start(struct store *s, char *why, size_t why_size)
             snprintf(why, why_size, "cannot open %s for reading: %s", s->path, reason);
             return -1;
         }
-        if (mailbox_init(&reader->box) < 0 ||
+        if (inbox_init(&reader->box) < 0 ||
             pthread_create(&reader->thread, NULL, reader_main, reader) != 0)
             goto no_thread;
         s->n_readers_run++;
@@ -203,23 +203,23 @@ void store_close(struct store *s)
     atomic_store(&s->closing, true);
     struct mail stop = { NULL, run_stop };
     if (s->writer_runs) {
-        mailbox_post(&s->box, &stop);
+        inbox_post(&s->box, &stop);
         (void) pthread_join(s->writer, NULL);
     }
     for (unsigned i = 0; i < s->n_readers; i++) {
         struct store_reader *reader = &s->readers[i];
         if (i < s->n_readers_run) {
-            mailbox_post(&reader->box, &stop);
+            inbox_post(&reader->box, &stop);
             (void) pthread_join(reader->thread, NULL);
         }
         db_close(&reader->db);
-        mailbox_done(&reader->box);
+        inbox_done(&reader->box);
     }
     if (s->db.handle != NULL && !s->read_only)
         (void) sqlite3_wal_checkpoint_v2(s->db.handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
                                          NULL);
     db_close(&s->db);
-    mailbox_done(&s->box);
+    inbox_done(&s->box);
     if (s->lock_fd >= 0)
         (void) close(s->lock_fd);
     alloc_free(s->folder);
@@ -262,7 +262,7 @@ void store_write_post(struct store *s, struct store_write *w)
     w->mail.run = NULL;
     w->next = NULL;
     if (w->result == STORE_OK)
-        mailbox_post(&s->box, &w->mail);
+        inbox_post(&s->box, &w->mail);
     else
         w->done(w);
 }
@@ -276,7 +276,7 @@ void store_read_post(struct store *s, struct store_read *r)
         return;
     }
     unsigned i = atomic_fetch_add(&s->next_reader, 1) % s->n_readers;
-    mailbox_post(&s->readers[i].box, &r->mail);
+    inbox_post(&s->readers[i].box, &r->mail);
 }
 
 static void write_wake(struct store_write *w)

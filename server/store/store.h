@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "rpc/base/arena.h"
-#include "server/mailbox.h"
+#include "server/inbox.h"
 
 enum store_result {
     STORE_OK = 0,
