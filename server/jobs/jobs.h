@@ -1,13 +1,16 @@
-/* jobs.h — simulations as jobs: queued, run in slices on the worker pool, durable before shown, watched.
+/* jobs.h — simulations as jobs: queued, run in slices on the worker pool, durable before shown,
+ * watched.
  *
- * One thread owns every live simulation; nothing of it is touched elsewhere, except by the one worker that
- * runs its slice.  Requests reach that thread through its inbox; answers come back as described at each.
- * All functions are [any] unless said otherwise.
+ * One thread owns every live simulation; nothing of it is touched elsewhere, except by the one
+ * worker that runs its slice.  Requests reach that thread through its inbox; answers come back as
+ * described at each. All functions are [any] unless said otherwise.
  *
- *   QUEUED --admitted--> RUNNING --COMPLETED|FAILED|CANCELLED durable--> gone from memory with its last watcher
+ *   QUEUED --admitted--> RUNNING --COMPLETED|FAILED|CANCELLED durable--> gone from memory with its
+ * last watcher
  *
- * A slice is one turn while anybody watches, else up to 8 turns or 2 ms.  A simulation is ahead of the disk by
- * at most two slices.  When a commit fails, it drops its state, waits, reads its row again and re-derives. */
+ * A slice is one turn while anybody watches, else up to 8 turns or 2 ms.  A simulation is ahead of
+ * the disk by at most two slices.  When a commit fails, it drops its state, waits, reads its row
+ * again and re-derives. */
 #ifndef SERVER_JOBS_JOBS_H
 #define SERVER_JOBS_JOBS_H
 #include "rpc/base/list.h"
@@ -19,16 +22,17 @@ struct jobs;
 struct jobs_options {
     struct store *store;
     nrpc_pool *pool;
-    const struct nvl_pack *pack;   /* what new simulations run on; lives as long as the jobs */
-    uint32_t max_queued;           /* unfinished simulations; 0: 1,000 */
-    uint32_t max_running;          /* of them, with state in memory; 0: 64 */
-    uint64_t max_run_ms;           /* of one simulation, once it runs; 0: 600,000 */
-    uint32_t retry_ms;             /* first pause after a failed commit, doubles up to 32 times; 0: 250 */
+    const struct nvl_pack *pack; /* what new simulations run on; lives as long as the jobs */
+    uint32_t max_queued;         /* unfinished simulations; 0: 1,000 */
+    uint32_t max_running;        /* of them, with state in memory; 0: 64 */
+    uint64_t max_run_ms;         /* of one simulation, once it runs; 0: 600,000 */
+    uint32_t retry_ms; /* first pause after a failed commit, doubles up to 32 times; 0: 250 */
 };
-/* Starts the thread and resumes what the store holds unfinished.  0, or -1 with a sentence in why. */
+/* Starts the thread and resumes what the store holds unfinished.  0, or -1 with a sentence in why.
+ */
 int jobs_start(const struct jobs_options *o, struct jobs **out_jobs, char *why, size_t why_size);
-/* Parks every simulation at its durable head, ends the thread.  Watchers must be closed by then; the pool and
- * the store must still run. */
+/* Parks every simulation at its durable head, ends the thread.  Watchers must be closed by then;
+ * the pool and the store must still run. */
 void jobs_stop(struct jobs *j);
 struct jobs_figures {
     uint32_t queued, running, parked; /* parked: waiting for the store */
@@ -42,25 +46,26 @@ void jobs_new_id(char out[static STORE_ID_SIZE]);
 
 enum jobs_result {
     JOBS_OK,
-    JOBS_E_QUEUE_FULL,  /* try again in jobs_retry_after_ms */
-    JOBS_E_STORE,       /* store.result says what */
+    JOBS_E_QUEUE_FULL, /* try again in jobs_retry_after_ms */
+    JOBS_E_STORE,      /* store.result says what */
     JOBS_E_NOT_FOUND,
-    JOBS_E_FINISHED,    /* cancel: it has ended otherwise */
-    JOBS_E_RUNNING,     /* delete without force */
+    JOBS_E_FINISHED, /* cancel: it has ended otherwise */
+    JOBS_E_RUNNING,  /* delete without force */
     JOBS_E_STOPPING,
     JOBS_E_NOMEM
 };
 #define JOBS_RETRY_AFTER_MS 1000
 
-/* ---- requests: done() runs on the jobs' thread and must only post on ---------------------------------- */
+/* ---- requests: done() runs on the jobs' thread and must only post on
+ * ---------------------------------- */
 struct jobs_request {
     struct mail mail;
     enum jobs_result result;
     enum store_result store; /* with JOBS_E_STORE */
     void (*done)(struct jobs_request *r);
 };
-/* Writes the header, then queues.  The bytes of `submit` are lent until done; submit's answer is filled in.
- * An idempotency key that is taken is JOBS_E_STORE with STORE_E_EXISTS. */
+/* Writes the header, then queues.  The bytes of `submit` are lent until done; submit's answer is
+ * filled in. An idempotency key that is taken is JOBS_E_STORE with STORE_E_EXISTS. */
 struct jobs_submit {
     struct jobs_request request;
     struct store_submit submit; /* write.* is ours */
@@ -89,27 +94,30 @@ struct jobs_delete {
 };
 void jobs_post_delete(struct jobs *j, struct jobs_delete *r);
 
-/* ---- watching ----------------------------------------------------------------------------------------- *
- * A watch belongs to its loop until opened, then to the jobs' thread until on_closed.  Pull: each on_batch
- * answers one jobs_watch_pull; a watcher that does not pull costs nothing and slows nobody.  Items are packed
- * SimulationUpdate messages, shared by all watchers: events after the cursor, then passages and the result or
- * error, then `end`. */
+/* ---- watching
+ * ----------------------------------------------------------------------------------------- * A
+ * watch belongs to its loop until opened, then to the jobs' thread until on_closed.  Pull: each
+ * on_batch answers one jobs_watch_pull; a watcher that does not pull costs nothing and slows
+ * nobody.  Items are packed SimulationUpdate messages, shared by all watchers: events after the
+ * cursor, then passages and the result or error, then `end`. */
 enum { JOBS_BATCH = 32 };
 enum jobs_view { JOBS_BASIC, JOBS_FULL, JOBS_VIEWS };
 struct sim;
 struct jobs_watch {
     /* set by the caller before open */
     char id[STORE_ID_SIZE];
-    uint64_t cursor;      /* last sequence seen */
+    uint64_t cursor; /* last sequence seen */
     enum jobs_view view;
-    bool only_result;     /* no events, no passages: the final update alone; nor does it count as watching */
+    bool only_result; /* no events, no passages: the final update alone; nor does it count as
+                         watching */
     nrpc_loop *loop;
-    void (*on_batch)(struct jobs_watch *w, nrpc_loop *loop);  /* [loop] takes the items' references */
+    void (*on_batch)(struct jobs_watch *w,
+                     nrpc_loop *loop); /* [loop] takes the items' references */
     void (*on_closed)(struct jobs_watch *w, nrpc_loop *loop); /* [loop] w is the caller's again */
     /* one batch, valid from on_batch to the next pull */
     nrpc_blob *items[JOBS_BATCH];
     size_t n_items;
-    bool end;             /* nothing follows */
+    bool end;                /* nothing follows */
     enum jobs_result result; /* other than JOBS_OK: why it ends */
     enum store_result store;
     /* ours */
@@ -122,8 +130,9 @@ struct jobs_watch {
     size_t finals_sent;
     bool waiting, reading, closing;
 };
-void jobs_watch_open(struct jobs *j, struct jobs_watch *w);  /* [loop] */
-void jobs_watch_pull(struct jobs_watch *w);                  /* [loop] not before on_batch of the last pull */
-void jobs_watch_close(struct jobs_watch *w);                 /* [loop] once; on_closed follows, on_batch may come first */
+void jobs_watch_open(struct jobs *j, struct jobs_watch *w); /* [loop] */
+void jobs_watch_pull(struct jobs_watch *w); /* [loop] not before on_batch of the last pull */
+void jobs_watch_close(
+    struct jobs_watch *w); /* [loop] once; on_closed follows, on_batch may come first */
 
 #endif

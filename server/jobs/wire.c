@@ -59,7 +59,7 @@ static bool cell_hidden(const struct painter *p, unsigned cell)
 }
 
 /* Entities that an event is about; args[0] is the actor unless the world acts. */
-static void paint_targets(struct painter *p, NE(SimulationEvent) *out)
+static void paint_targets(struct painter *p, NE(SimulationEvent) * out)
 {
     const struct nvl_event *e = p->e->event;
     out->targets = take(p, e->args_count, sizeof *out->targets);
@@ -71,7 +71,7 @@ static void paint_targets(struct painter *p, NE(SimulationEvent) *out)
                 (char *) entity(p, nvl_event_arg_sort(p->e->world, e, i), e->args[i]);
 }
 
-static void paint_causes(struct painter *p, NE(SimulationEvent) *out)
+static void paint_causes(struct painter *p, NE(SimulationEvent) * out)
 {
     const struct nvl_event *e = p->e->event;
     out->causes = take(p, e->causes_count, sizeof *out->causes);
@@ -93,7 +93,7 @@ static void paint_causes(struct painter *p, NE(SimulationEvent) *out)
     }
 }
 
-static void paint_effects(struct painter *p, NE(SimulationEvent) *out)
+static void paint_effects(struct painter *p, NE(SimulationEvent) * out)
 {
     const struct nvl_event *e = p->e->event;
     const struct nvl_pack *pack = nvl_world_pack(p->e->world);
@@ -101,7 +101,8 @@ static void paint_effects(struct painter *p, NE(SimulationEvent) *out)
     NE(Effect) *effects = take(p, e->deltas_count, sizeof *effects);
     for (size_t i = 0; i < e->deltas_count && !p->failed; i++) {
         struct nvl_cell info;
-        if (nvl_world_cell_info(p->e->world, e->deltas[i].cell, &info) != NVL_OK || (info.hidden && !p->full))
+        if (nvl_world_cell_info(p->e->world, e->deltas[i].cell, &info) != NVL_OK ||
+            (info.hidden && !p->full))
             continue;
         NE(Effect) *f = &effects[i];
         novelengine__v1__effect__init(f);
@@ -110,14 +111,15 @@ static void paint_effects(struct painter *p, NE(SimulationEvent) *out)
         if (p->failed)
             return;
         for (size_t k = 0; k < info.args_count; k++)
-            f->arguments[f->n_arguments++] = (char *) entity(p, (enum nvl_sort) info.sorts[k], info.args[k]);
+            f->arguments[f->n_arguments++] =
+                (char *) entity(p, (enum nvl_sort) info.sorts[k], info.args[k]);
         f->before = e->deltas[i].before;
         f->after = e->deltas[i].after;
         out->effects[out->n_effects++] = f;
     }
 }
 
-static void paint_law(struct painter *p, NE(SimulationEvent) *out)
+static void paint_law(struct painter *p, NE(SimulationEvent) * out)
 {
     const struct nvl_event *e = p->e->event;
     if (e->verdict == 0)
@@ -137,7 +139,8 @@ static void paint_law(struct painter *p, NE(SimulationEvent) *out)
     law->codes = codes;
     if (e->repair != NVL_NO_REPAIR)
         law->repair = (char *) nvl_repair_name(e->repair);
-    if (e->verdict != NVL_VALID && (p->full || e->reason == NVL_NO_CELL || !cell_hidden(p, e->reason))) {
+    if (e->verdict != NVL_VALID &&
+        (p->full || e->reason == NVL_NO_CELL || !cell_hidden(p, e->reason))) {
         struct buf text = { 0 };
         nvl_law_text(p->e->world, e, &text);
         law->reason = take_buf(p, &text);
@@ -145,7 +148,7 @@ static void paint_law(struct painter *p, NE(SimulationEvent) *out)
     out->law = law;
 }
 
-static void paint_witnesses(struct painter *p, NE(SimulationEvent) *out)
+static void paint_witnesses(struct painter *p, NE(SimulationEvent) * out)
 {
     uint32_t bits = p->e->event->witnesses;
     out->witnesses = take(p, 32, sizeof *out->witnesses);
@@ -154,7 +157,7 @@ static void paint_witnesses(struct painter *p, NE(SimulationEvent) *out)
             out->witnesses[out->n_witnesses++] = (char *) entity(p, NVL_SORT_CHAR, i);
 }
 
-static void paint_beliefs(struct painter *p, NE(SimulationEvent) *out)
+static void paint_beliefs(struct painter *p, NE(SimulationEvent) * out)
 {
     const struct nvl_event *e = p->e->event;
     out->beliefs = take(p, e->beliefs_count, sizeof *out->beliefs);
@@ -171,15 +174,17 @@ static void paint_beliefs(struct painter *p, NE(SimulationEvent) *out)
         b->fact = (char *) entity(p, NVL_SORT_FACT, from->fact);
         b->before = (NE(Belief)) from->before;
         b->after = (NE(Belief)) from->after;
-        b->source = (char *) (from->informant != NVL_NONE ? entity(p, NVL_SORT_CHAR, from->informant)
-                                                          : nvl_source_name(from->source));
-        /* Every fact of a world is a proposition that holds in it; only disbelieving one is an error. */
+        b->source =
+            (char *) (from->informant != NVL_NONE ? entity(p, NVL_SORT_CHAR, from->informant)
+                                                  : nvl_source_name(from->source));
+        /* Every fact of a world is a proposition that holds in it; only disbelieving one is an
+         * error. */
         b->is_true = p->full && from->after != NVL_DISBELIEVES && from->after != NVL_UNKNOWN;
         out->beliefs[out->n_beliefs++] = b;
     }
 }
 
-static void paint_terms(struct painter *p, NE(Decision) *d)
+static void paint_terms(struct painter *p, NE(Decision) * d)
 {
     const struct nvl_event *e = p->e->event;
     d->terms = take(p, NVL_TERMS, sizeof *d->terms);
@@ -194,7 +199,7 @@ static void paint_terms(struct painter *p, NE(Decision) *d)
     }
 }
 
-static void paint_alternatives(struct painter *p, NE(Decision) *d)
+static void paint_alternatives(struct painter *p, NE(Decision) * d)
 {
     const struct nvl_event *e = p->e->event;
     const struct nvl_pack *pack = nvl_world_pack(p->e->world);
@@ -221,7 +226,7 @@ static void paint_alternatives(struct painter *p, NE(Decision) *d)
     }
 }
 
-static void paint_decision(struct painter *p, NE(SimulationEvent) *out)
+static void paint_decision(struct painter *p, NE(SimulationEvent) * out)
 {
     const struct nvl_event *e = p->e->event;
     if (e->op == NVL_NO_OP || e->actor >= NVL_ACTOR_WORLD)
@@ -239,7 +244,7 @@ static void paint_decision(struct painter *p, NE(SimulationEvent) *out)
     out->decision = d;
 }
 
-static void paint_event(struct painter *p, NE(SimulationEvent) *out)
+static void paint_event(struct painter *p, NE(SimulationEvent) * out)
 {
     const struct nvl_event *e = p->e->event;
     const struct nvl_world *world = p->e->world;
@@ -268,10 +273,10 @@ static void paint_event(struct painter *p, NE(SimulationEvent) *out)
     out->threads = take(p, e->threads_count, sizeof *out->threads);
     for (size_t i = 0; i < e->threads_count && !p->failed; i++)
         out->threads[out->n_threads++] = (char *) nvl_thread_name(world, e->threads[i].thread);
-    out->hash = (ProtobufCBinaryData) { SHA256_SIZE, (uint8_t *) p->e->hash };
+    out->hash = (ProtobufCBinaryData){ SHA256_SIZE, (uint8_t *) p->e->hash };
     if (p->full) {
         paint_decision(p, out);
-        out->canonical = (ProtobufCBinaryData) { p->e->canonical_size, (uint8_t *) p->e->canonical };
+        out->canonical = (ProtobufCBinaryData){ p->e->canonical_size, (uint8_t *) p->e->canonical };
     }
 }
 
@@ -304,7 +309,7 @@ int wire_join(const nrpc_blob *const views[JOBS_VIEWS], struct arena *a, struct 
         bytes[i] = (uint8_t) (basic.size >> 8 * i);
     memcpy(bytes + 4, basic.data, basic.size);
     memcpy(bytes + 4 + basic.size, full.data, full.size);
-    *out = (struct store_bytes) { bytes, 4 + basic.size + full.size };
+    *out = (struct store_bytes){ bytes, 4 + basic.size + full.size };
     return 0;
 }
 
@@ -317,17 +322,20 @@ int wire_split(struct store_bytes column, enum jobs_view view, struct store_byte
         basic |= (size_t) column.data[i] << 8 * i;
     if (basic > column.size - 4)
         return -1;
-    *out = view == JOBS_BASIC ? (struct store_bytes) { column.data + 4, basic }
-                              : (struct store_bytes) { column.data + 4 + basic, column.size - 4 - basic };
+    *out = view == JOBS_BASIC
+               ? (struct store_bytes){ column.data + 4, basic }
+               : (struct store_bytes){ column.data + 4 + basic, column.size - 4 - basic };
     return 0;
 }
 
 /* ---- the end ---- */
 
-NE(SimulationResult) *wire_result(struct store_bytes result, struct store_bytes story, struct arena *a)
+NE(SimulationResult) *
+    wire_result(struct store_bytes result, struct store_bytes story, struct arena *a)
 {
     ProtobufCAllocator allocator = contract_allocator(a);
-    NE(SimulationResult) *r = novelengine__v1__simulation_result__unpack(&allocator, result.size, result.data);
+    NE(SimulationResult) *r =
+        novelengine__v1__simulation_result__unpack(&allocator, result.size, result.data);
     if (r == NULL)
         return NULL;
     char *text = arena_strndup(a, story.data != NULL ? (const char *) story.data : "", story.size);
@@ -351,7 +359,7 @@ void finals_free(struct finals *f)
     alloc_free(f);
 }
 
-static bool finals_add(struct finals *f, const NE(SimulationUpdate) *update)
+static bool finals_add(struct finals *f, const NE(SimulationUpdate) * update)
 {
     nrpc_blob *b = nrpc_blob_pack(&update->base);
     if (b != NULL)
@@ -359,7 +367,8 @@ static bool finals_add(struct finals *f, const NE(SimulationUpdate) *update)
     return b != NULL;
 }
 
-static struct finals *finals_of_story(const struct wire_end *end, NE(SimulationUpdate) *update, struct arena *a)
+static struct finals *finals_of_story(const struct wire_end *end, NE(SimulationUpdate) * update,
+                                      struct arena *a)
 {
     ProtobufCAllocator allocator = contract_allocator(a);
     NE(StoryDocument) *doc =
@@ -382,10 +391,12 @@ static struct finals *finals_of_story(const struct wire_end *end, NE(SimulationU
     return NULL;
 }
 
-static struct finals *finals_of_error(const struct wire_end *end, NE(SimulationUpdate) *update, struct arena *a)
+static struct finals *finals_of_error(const struct wire_end *end, NE(SimulationUpdate) * update,
+                                      struct arena *a)
 {
     ProtobufCAllocator allocator = contract_allocator(a);
-    Google__Rpc__Status *error = google__rpc__status__unpack(&allocator, end->error.size, end->error.data);
+    Google__Rpc__Status *error =
+        google__rpc__status__unpack(&allocator, end->error.size, end->error.data);
     struct finals *f = error != NULL ? finals_new(1) : NULL;
     update->type = NOVELENGINE__V1__SIMULATION_UPDATE__TYPE__TYPE_ERROR;
     update->update_case = NOVELENGINE__V1__SIMULATION_UPDATE__UPDATE_ERROR;

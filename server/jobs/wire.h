@@ -17,8 +17,8 @@ struct wire_event {
     uint32_t progress_percent;
     uint64_t now_us;
 };
-/* Packs one event.  BASIC holds nothing that spoils: no hidden cells, no innate knowledge, no truth of beliefs,
- * no decision, no canonical bytes.  NULL without memory. */
+/* Packs one event.  BASIC holds nothing that spoils: no hidden cells, no innate knowledge, no truth
+ * of beliefs, no decision, no canonical bytes.  NULL without memory. */
 nrpc_blob *wire_event_pack(const struct wire_event *e, enum jobs_view view, struct arena *scratch);
 
 /* The column `wire` holds both views: BASIC's size (4 bytes, little endian), BASIC, FULL. */
@@ -43,7 +43,8 @@ struct finals *wire_finals_new(const struct wire_end *end);
 void finals_free(struct finals *f); /* NULL is fine */
 
 /* The stored result with the story in it, in a's memory; NULL when it can't be read. */
-NE(SimulationResult) *wire_result(struct store_bytes result, struct store_bytes story, struct arena *a);
+NE(SimulationResult) *
+    wire_result(struct store_bytes result, struct store_bytes story, struct arena *a);
 /* 0..100; 100 only when completed. */
 int32_t wire_progress(int state, int32_t turns, int32_t turns_done);
 PB(Timestamp) wire_timestamp(uint64_t wall_us);

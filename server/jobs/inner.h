@@ -1,0 +1,134 @@
+/* inner.h — the inside of jobs: a live simulation, a slice of it, and who calls whom.
+ *
+ *   jobs.c    the thread: inbox, admission, requests, start and stop
+ *   runner.c  the life of one simulation on the jobs' thread: slices out, commits back, failure,
+ * end slice.c   what a worker does: turns of the engine, packed events, the story hub.c watchers:
+ * the last events, shared; laggards read the store */
+#ifndef SERVER_JOBS_INNER_H
+#define SERVER_JOBS_INNER_H
+#include <pthread.h>
+#include "rpc/base/map.h"
+#include "server/jobs/jobs.h"
+#include "server/jobs/wire.h"
+
+enum {
+    RING_EVENTS = 1024, /* packed events of a simulation that the hub keeps */
+    SLICE_TURNS = 8,    /* while nobody watches */
+    SLICE_NS = 2000000,
+    AHEAD_MAX = 2,    /* slices ahead of the disk */
+    RESTARTS_MAX = 5, /* without one durable slice between them */
+};
+
+struct packed_event {
+    nrpc_blob *views[JOBS_VIEWS];
+};
+
+/* One slice: filled by a worker, then committed, then shown.  Freed when its commit is answered. */
+struct slice {
+    nrpc_job job;
+    struct mail mail; /* worker -> jobs, then writer -> jobs */
+    struct sim *sim;
+    struct arena arena;
+    /* in: where the log stands once everything before this slice is durable (append.after_sequence
+     * too) */
+    uint8_t base_head[STORE_DIGEST_SIZE];
+    int32_t base_turns;
+    bool watched; /* one turn only */
+    struct store_event *events;
+    struct packed_event *packed;
+    size_t n_events, capacity;
+    bool sunk_nomem;
+    uint64_t now_us;
+    /* out */
+    const char *failed_reason; /* FAILED with this reason; NULL: it went well */
+    char failed_text[256];
+    bool no_memory; /* nothing of this slice counts; try again later */
+    bool ended;
+    struct store_append append;
+    struct finals *finals; /* with `ended` */
+};
+
+enum sim_state { SIM_QUEUED, SIM_RUNNING, SIM_PARKED, SIM_ENDED };
+struct sim {
+    struct jobs *jobs;
+    char id[STORE_ID_SIZE];
+    enum sim_state state;
+    struct list link; /* in jobs' queued or parked; unlinked else */
+    int64_t number;
+    uint64_t epoch, create_us, start_mono_ns,
+        submit_mono_ns; /* submit_mono_ns 0: before this process */
+    int32_t turns;
+    struct store_bytes request, header; /* owned */
+    uint64_t last_sequence;             /* durable */
+    struct {                            /* what has been sent to the store */
+        uint64_t sequence;
+        int32_t turns_done;
+        uint8_t head[STORE_DIGEST_SIZE];
+    } posted;
+    uint32_t attempts, abi;
+    int final_state; /* SIM_ENDED */
+    /* in flight */
+    bool slicing, broken; /* broken: state is dropped once nothing is in flight */
+    unsigned committing;
+    uint64_t retry_ns; /* SIM_PARKED */
+    uint32_t backoff_ms;
+    struct store_read_row row; /* re-read after a failure */
+    bool rereading;
+    /* the worker's, while a slice is out */
+    struct nvl_header *decoded;
+    struct nvl_sim *engine;
+    struct buf log;            /* size (4 bytes) and canonical bytes of every event so far */
+    uint64_t derived_sequence; /* last event that the engine gave */
+    atomic_bool cancel;
+    /* the hub's */
+    struct packed_event *ring; /* RING_EVENTS; made with the first event */
+    uint64_t ring_first;       /* sequence of the oldest kept; ring_first > last_sequence: none */
+    struct list watches;       /* of struct jobs_watch */
+    unsigned n_watching;       /* without those that want the result only */
+    struct list cancels;       /* of struct jobs_cancel */
+    struct finals *finals;     /* SIM_ENDED */
+};
+
+struct jobs {
+    struct jobs_options o;
+    struct inbox box;
+    pthread_t thread;
+    bool stopping;
+    struct map sims; /* id -> sim */
+    struct list queued, parked;
+    unsigned running;    /* admitted: RUNNING or PARKED */
+    unsigned submitting; /* headers on their way to the disk */
+    unsigned in_flight;  /* slices, commits and reads that will still come back */
+    struct store_purge purge;
+    bool purging;
+    uint64_t purge_ns;
+    atomic_uint live, running_now, parked_now;
+    atomic_uint_fast64_t completed, failed, cancelled, events;
+};
+
+/* slice.c */
+void slice_work(nrpc_job *job);   /* [worker] */
+void slice_free(struct slice *s); /* NULL is fine */
+/* Packs a google.rpc.Status with ErrorInfo for a simulation that ends without a story. */
+int slice_pack_error(nrpc_code code, const char *reason, const char *text, struct arena *a,
+                     struct store_bytes *out);
+
+/* runner.c, jobs' thread */
+struct sim *sim_new(struct jobs *j, const struct store_row *row);
+void sim_free(struct sim *sim);
+void sim_admit(struct jobs *j);     /* fills free places from the queue, in order */
+void sim_schedule(struct sim *sim); /* a next slice, if one may run now */
+void sim_retry_parked(struct jobs *j, uint64_t now_ns);
+void sim_on_slice(struct mail *m, void *owner);
+/* Forgets a simulation that has ended and that nobody holds. */
+void sim_release(struct sim *sim);
+uint64_t jobs_wall_us(void);
+
+/* hub.c, jobs' thread */
+void hub_publish(struct sim *sim, struct slice *s); /* takes the packed events */
+void hub_end(struct sim *sim);                      /* finals are there: wake everybody */
+void hub_wake(struct sim *sim);
+void hub_drop(struct sim *sim); /* frees what the ring keeps */
+void hub_expel(struct sim *sim, enum jobs_result why);
+
+#endif

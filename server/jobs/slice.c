@@ -1,0 +1,317 @@
+/* slice.c — what a worker does for a simulation: a turn or a few, and at the end the story. */
+#include <stdio.h>
+#include <string.h>
+
+#include "google/rpc/error_details.pb-c.h"
+#include "rpc/base/alloc.h"
+#include "rpc/base/check.h"
+#include "rpc/base/clock.h"
+#include "server/jobs/inner.h"
+#include "server/jobs/tell.h"
+
+static int keep_canonical(struct sim *sim, const uint8_t *canonical, size_t size)
+{
+    uint32_t n = (uint32_t) size;
+    buf_put(&sim->log, &n, sizeof n);
+    buf_put(&sim->log, canonical, size);
+    return sim->log.failed ? -1 : 0;
+}
+
+static bool slice_grow(struct slice *s)
+{
+    if (s->n_events < s->capacity)
+        return true;
+    size_t capacity = s->capacity > 0 ? s->capacity * 2 : 32;
+    struct packed_event *packed = alloc_resize(s->packed, capacity * sizeof *packed);
+    if (packed == NULL)
+        return false;
+    s->packed = packed;
+    struct store_event *events = alloc_resize(s->events, capacity * sizeof *events);
+    if (events == NULL)
+        return false;
+    s->events = events;
+    s->capacity = capacity;
+    return true;
+}
+
+/* A new event: packed for both views, kept for the store. */
+static int slice_keep(struct slice *s, const struct nvl_event *event, const uint8_t *canonical,
+                      size_t size, const uint8_t *hash)
+{
+    if (!slice_grow(s))
+        return -1;
+    const struct sim *sim = s->sim;
+    struct wire_event e = {
+        .world = nvl_sim_world(sim->engine),
+        .event = event,
+        .canonical = canonical,
+        .canonical_size = size,
+        .hash = hash,
+        .simulation_id = sim->id,
+        .progress_percent = nvl_progress(sim->engine),
+        .now_us = s->now_us,
+    };
+    struct arena scratch;
+    arena_init(&scratch, 8192);
+    struct packed_event *packed = &s->packed[s->n_events];
+    for (int v = 0; v < JOBS_VIEWS; v++)
+        packed->views[v] = wire_event_pack(&e, (enum jobs_view) v, &scratch);
+    arena_done(&scratch);
+    struct store_event *stored = &s->events[s->n_events++]; /* counted now, so that it is freed */
+    stored->sequence = event->sequence;
+    stored->canonical = (struct store_bytes){ arena_copy(&s->arena, canonical, size), size };
+    if (packed->views[JOBS_BASIC] == NULL || packed->views[JOBS_FULL] == NULL ||
+        stored->canonical.data == NULL)
+        return -1;
+    return wire_join((const nrpc_blob *const *) packed->views, &s->arena, &stored->wire);
+}
+
+static void slice_fail(struct slice *s, const char *reason, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static void slice_fail(struct slice *s, const char *reason, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(s->failed_text, sizeof s->failed_text, format, args);
+    va_end(args);
+    s->failed_reason = reason;
+}
+
+/* The engine's STARTED comes while nvl_open still runs: it is kept and packed once the world can be
+ * asked. */
+struct first_event {
+    struct nvl_event event;
+    uint8_t canonical[NVL_CANONICAL_MAX], hash[SHA256_SIZE];
+    size_t size;
+};
+
+static int sink_first(void *ctx, const struct nvl_event *event, const uint8_t *canonical,
+                      size_t size, const uint8_t hash[SHA256_SIZE])
+{
+    struct first_event *f = ctx;
+    CHECK(size <= sizeof f->canonical && f->size == 0);
+    f->event = *event;
+    f->size = size;
+    memcpy(f->canonical, canonical, size);
+    memcpy(f->hash, hash, sizeof f->hash);
+    return 0;
+}
+
+/* Every event after STARTED, and STARTED itself.  What is durable already is only compared. */
+static int sink(void *ctx, const struct nvl_event *event, const uint8_t *canonical, size_t size,
+                const uint8_t hash[SHA256_SIZE])
+{
+    struct slice *s = ctx;
+    struct sim *sim = s->sim;
+    sim->derived_sequence = event->sequence;
+    if (keep_canonical(sim, canonical, size) < 0) {
+        s->sunk_nomem = true;
+        return 1;
+    }
+    if (event->sequence > s->append.after_sequence) {
+        if (slice_keep(s, event, canonical, size, hash) == 0)
+            return 0;
+        s->sunk_nomem = true;
+        return 1;
+    }
+    if (event->sequence == s->append.after_sequence &&
+        memcmp(hash, s->base_head, SHA256_SIZE) != 0) {
+        slice_fail(s, "REPLAY_MISMATCH",
+                   "re-running the log gave another head at event %u; the stored log is kept",
+                   (unsigned) event->sequence);
+        return 1;
+    }
+    return 0;
+}
+
+static void slice_engine_error(struct slice *s, int rc, const struct nvl_error *err)
+{
+    if (s->failed_reason != NULL)
+        return;
+    if (rc == NVL_E_NOMEM || s->sunk_nomem)
+        s->no_memory = true;
+    else
+        slice_fail(s, "ENGINE_FAILED", "the engine refused to go on (%d)%s%s", rc,
+                   err != NULL ? ": " : "", err != NULL ? err->message : "");
+}
+
+static bool slice_open(struct slice *s)
+{
+    struct sim *sim = s->sim;
+    struct nvl_error err = { 0 };
+    if (sim->abi != NVL_ENGINE_ABI) {
+        slice_fail(s, "ENGINE_CHANGED",
+                   "it was written by engine %u; this server has engine %u; its log is kept",
+                   (unsigned) sim->abi, (unsigned) NVL_ENGINE_ABI);
+        return false;
+    }
+    if (sim->attempts > RESTARTS_MAX) {
+        slice_fail(s, "RESTART_LIMIT", "the server stopped %u times in a row while it ran",
+                   (unsigned) sim->attempts);
+        return false;
+    }
+    int rc = nvl_header_decode(sim->header.data, sim->header.size, &sim->decoded);
+    if (rc != NVL_OK) {
+        slice_engine_error(s, rc, NULL);
+        return false;
+    }
+    const struct nvl_pack *pack = sim->jobs->o.pack;
+    if (memcmp(nvl_header_pack_digest(sim->decoded), nvl_pack_digest(pack), SHA256_SIZE) != 0) {
+        slice_fail(s, "PACK_CHANGED", "it was begun with another content pack; its log is kept");
+        return false;
+    }
+    struct first_event *first = alloc_zero(1, sizeof *first);
+    if (first == NULL) {
+        s->no_memory = true;
+        return false;
+    }
+    rc = nvl_open(pack, nvl_header_request(sim->decoded), sink_first, first, &err, &sim->engine);
+    if (rc != NVL_OK)
+        slice_engine_error(s, rc, &err);
+    else if (sink(s, &first->event, first->canonical, first->size, first->hash) != 0)
+        slice_engine_error(s, NVL_E_SINK, NULL);
+    alloc_free(first);
+    return s->failed_reason == NULL && !s->no_memory;
+}
+
+/* Turns until the slice is over. */
+static bool slice_turns(struct slice *s)
+{
+    struct sim *sim = s->sim;
+    uint64_t start = clock_mono_ns();
+    for (unsigned turns = 0; !nvl_ended(sim->engine); turns++) {
+        bool fresh = sim->derived_sequence >= s->append.after_sequence;
+        /* A cancel counts once the durable past is re-derived: CANCELLED follows what was shown. */
+        if (fresh && atomic_load_explicit(&sim->cancel, memory_order_relaxed)) {
+            int rc = nvl_cancel(sim->engine, sink, s);
+            if (rc != NVL_OK)
+                slice_engine_error(s, rc, NULL);
+            return rc == NVL_OK;
+        }
+        if (turns >= SLICE_TURNS || (turns > 0 && clock_mono_ns() - start > SLICE_NS) ||
+            (s->watched && fresh && s->n_events > 0))
+            return true;
+        int rc = nvl_turn(sim->engine, sink, s);
+        if (rc != NVL_OK) {
+            slice_engine_error(s, rc, NULL);
+            return false;
+        }
+    }
+    return true;
+}
+
+int slice_pack_error(nrpc_code code, const char *reason, const char *text, struct arena *a,
+                     struct store_bytes *out)
+{
+    nrpc_status st = NRPC_STATUS_INIT;
+    nrpc_status_set(&st, code, "%s", text);
+    Google__Rpc__ErrorInfo info = GOOGLE__RPC__ERROR_INFO__INIT;
+    info.reason = (char *) reason;
+    info.domain = NOVEL_DOMAIN;
+    int r = nrpc_status_add_detail(&st, &info.base);
+    uint8_t *copy =
+        r == 0 && st.details_size > 0 ? arena_copy(a, st.details, st.details_size) : NULL;
+    if (copy != NULL)
+        *out = (struct store_bytes){ copy, st.details_size };
+    nrpc_status_clear(&st);
+    return copy != NULL ? 0 : -1;
+}
+
+static bool slice_end_with_error(struct slice *s, int state, nrpc_code code, const char *reason,
+                                 const char *text)
+{
+    s->append.state = state;
+    return slice_pack_error(code, reason, text, &s->arena, &s->append.error) == 0;
+}
+
+static bool slice_finish(struct slice *s)
+{
+    struct sim *sim = s->sim;
+    struct store_append *w = &s->append;
+    bool ok;
+    s->ended = true;
+    if (s->failed_reason != NULL) {
+        ok = slice_end_with_error(s, STORE_FAILED, NRPC_INTERNAL, s->failed_reason, s->failed_text);
+    } else if (nvl_progress(sim->engine) < 100) {
+        ok = slice_end_with_error(s, STORE_CANCELLED, NRPC_CANCELLED, "SIMULATION_CANCELLED",
+                                  "the simulation was cancelled");
+    } else {
+        struct tell_in in = {
+            .world = nvl_sim_world(sim->engine),
+            .log = &sim->log,
+            .head = w->head,
+            .request = sim->request,
+            .simulation_id = sim->id,
+            .duration_us = sim->submit_mono_ns != 0 ? (clock_mono_ns() - sim->submit_mono_ns) / 1000
+                                                    : s->now_us - sim->create_us,
+        };
+        char why[224] = "";
+        int r = tell_story(&in, &s->arena, w, why, sizeof why);
+        if (r > 0) { /* the log is whole, but can't be told: that is a failure of ours, and said */
+            slice_fail(s, "NARRATOR_FAILED", "the story could not be told: %s", why);
+            ok = slice_end_with_error(s, STORE_FAILED, NRPC_INTERNAL, s->failed_reason,
+                                      s->failed_text);
+        } else {
+            w->state = STORE_COMPLETED;
+            ok = r == 0;
+        }
+    }
+    if (!ok)
+        return false;
+    struct wire_end end = {
+        .simulation_id = sim->id,
+        .last_sequence = w->after_sequence + s->n_events,
+        .turns = sim->turns,
+        .turns_done = w->turns_done,
+        .state = w->state,
+        .result = w->result,
+        .story = w->story,
+        .passages = w->passages,
+        .error = w->error,
+    };
+    s->finals = wire_finals_new(&end);
+    return s->finals != NULL;
+}
+
+void slice_work(nrpc_job *job)
+{
+    struct slice *s = CONTAINER_OF(job, struct slice, job);
+    struct sim *sim = s->sim;
+    s->now_us = jobs_wall_us();
+    bool ok = (sim->engine != NULL || slice_open(s)) && slice_turns(s);
+    if (s->no_memory)
+        return;
+    if (s->failed_reason != NULL) {
+        /* The log stays as it is on the disk; only the state and its reason are added. */
+        for (size_t i = 0; i < s->n_events; i++)
+            for (int v = 0; v < JOBS_VIEWS; v++)
+                nrpc_blob_unref(s->packed[i].views[v]);
+        s->n_events = 0;
+        memcpy(s->append.head, s->base_head, sizeof s->append.head);
+        s->append.turns_done = s->base_turns;
+    } else {
+        CHECK(ok);
+        memcpy(s->append.head, nvl_head(sim->engine), sizeof s->append.head);
+        s->append.turns_done = (int32_t) nvl_turns_done(sim->engine);
+        s->append.state = STORE_RUNNING;
+    }
+    s->append.now_us = s->now_us;
+    s->append.events = s->events;
+    s->append.n_events = s->n_events;
+    if (s->failed_reason != NULL || nvl_ended(sim->engine))
+        s->no_memory = !slice_finish(s);
+}
+
+void slice_free(struct slice *s)
+{
+    if (s == NULL)
+        return;
+    for (size_t i = 0; i < s->n_events; i++)
+        for (int v = 0; v < JOBS_VIEWS; v++)
+            nrpc_blob_unref(s->packed[i].views[v]);
+    alloc_free(s->packed);
+    alloc_free(s->events);
+    finals_free(s->finals);
+    arena_done(&s->arena);
+    alloc_free(s);
+}
