@@ -72,7 +72,7 @@ static int read_scalar(struct parser *p, yaml_node_t *node, const char **out)
 
 static int read_string(struct parser *p, yaml_node_t *node, void *target)
 {
-    const char *s;
+    const char *s = "";
     if (read_scalar(p, node, &s) < 0)
         return -1;
     if (s[0] == '\0')
@@ -88,7 +88,7 @@ static int read_string(struct parser *p, yaml_node_t *node, void *target)
 static int read_hundredths(struct parser *p, yaml_node_t *node, int64_t min, int64_t max,
                            int64_t *out)
 {
-    const char *s;
+    const char *s = "";
     if (read_scalar(p, node, &s) < 0)
         return -1;
     const char *t = s;
@@ -420,7 +420,7 @@ static int build_structured_data(struct parser *p)
     for (size_t i = 0; ok && i < n; i++) {
         const char *name;
         yaml_node_t *node;
-        int32_t value;
+        int32_t value = 0;
         if (pair_at(p, p->combat, i, &name, &node) < 0 || read_whole(p, node, 0, 10, &value) < 0)
             return -1;
         PB(Value) *v = arena_get(a, sizeof *v);

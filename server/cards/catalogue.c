@@ -159,7 +159,7 @@ struct loader {
 
 static int load_fail(struct loader *l, const char *file, const char *what)
 {
-    snprintf(l->err->file, sizeof l->err->file, "%s", file);
+    snprintf(l->err->file, sizeof l->err->file, "%.*s", (int) sizeof l->err->file - 1, file);
     l->err->line = 0;
     snprintf(l->err->message, sizeof l->err->message, "%s", what);
     return -1;
