@@ -706,6 +706,61 @@ static void a_slow_reader_holds_the_server_back(void **state)
     buf_done(&out);
 }
 
+struct fail_task {
+    nrpc_task task;
+    uint64_t at;
+    _Atomic bool done;
+};
+
+static void set_fail_at(nrpc_task *t, nrpc_loop *l)
+{
+    (void) l;
+    struct fail_task *f = CONTAINER_OF(t, struct fail_task, task);
+    alloc_fail_at(f->at);
+    atomic_store(&f->done, true);
+}
+
+/* Makes the loop's n-th allocation from now and all after it fail; 0 ends that. */
+static void fail_loop_at(uint64_t n)
+{
+    struct fail_task f = { .task = { .run = set_fail_at }, .at = n };
+    nrpc_loop_post(loop, &f.task);
+    while (!atomic_load(&f.done))
+        poll(NULL, 0, 1);
+}
+
+/* Whatever allocation fails, the client gets a whole answer or a closed connection, and the gateway
+ * lives. */
+static void survives_without_memory(void **state)
+{
+    (void) state;
+    static const char *const requests[] = {
+        "PUT /v1/everything/k HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: "
+        "46\r\n\r\n"
+        "{\"fMessage\":{\"text\":\"a\\nb\"},\"mString\":{\"a\":\"b\"}}",
+        "GET /v1/query?f_message.text=a%20b&r_string=x&m_string[a]=b HTTP/1.1\r\nHost: "
+        "x\r\nConnection: close\r\n\r\n",
+        "GET /v1/tail?count=3 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept: "
+        "text/event-stream\r\n\r\n",
+        "DELETE /v1/shelves/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        "OPTIONS /v1/shelves/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    };
+    struct buf out = { 0 };
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++)
+        for (uint64_t n = 1; n <= 40; n++) {
+            int fd = dial();
+            fail_loop_at(n);
+            send_all(fd, requests[i], strlen(requests[i]));
+            buf_reset(&out);
+            read_until(fd, &out, NULL);
+            fail_loop_at(0);
+            close(fd);
+            ask("GET", "/livez", "", NULL, &out);
+            assert_status(&out, 200);
+        }
+    buf_done(&out);
+}
+
 static void the_server_goes_and_comes_back(void **state)
 {
     (void) state;
@@ -750,6 +805,7 @@ int main(void)
         cmocka_unit_test(the_head_comes_before_the_first_event),
         cmocka_unit_test(large_messages_at_full_speed),
         cmocka_unit_test(a_slow_reader_holds_the_server_back),
+        cmocka_unit_test(survives_without_memory),
         cmocka_unit_test(the_server_goes_and_comes_back),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
