@@ -135,6 +135,8 @@ void gateway_unload(struct gateway *g)
     g->pool = NULL;
 }
 
+enum { CHANNEL_POLL_MS = 2, CHANNEL_POLLS = 1000 };
+
 /* ---- a loop's own things --------------------------------------------------------------- */
 
 struct start_task {
@@ -183,9 +185,17 @@ static void on_start(nrpc_task *t, nrpc_loop *loop)
     alloc_free(s);
 }
 
+/* Draining: first the grace runs out; then the channel's connections say goodbye. */
 static void on_grace_over(struct timer *t)
 {
     struct gateway_loop *gl = LIST_ENTRY(t, struct gateway_loop, grace);
+    if (gl->channel == NULL) {
+        if (loop_load(gl->loop) == 0 || ++gl->polls == CHANNEL_POLLS)
+            nrpc_loop_stop(gl->loop);
+        else
+            timer_start(t, CHANNEL_POLL_MS);
+        return;
+    }
     LIST_EACH(&gl->connections, link, after)
     conn_abort(LIST_ENTRY(link, struct conn, link));
     gateway_loop_check_drained(gl);
@@ -224,28 +234,14 @@ void gateway_loop_done(struct gateway_loop *gl)
 
 /* ---- the end --------------------------------------------------------------------------- */
 
-static void stop_loop(nrpc_task *t, nrpc_loop *loop)
-{
-    alloc_free(CONTAINER_OF(t, struct start_task, task));
-    nrpc_loop_stop(loop);
-}
-
 void gateway_loop_check_drained(struct gateway_loop *gl)
 {
     if (!gl->draining || !list_empty(&gl->connections) || gl->channel == NULL)
         return;
-    timer_stop(&gl->grace);
     access_log_flush(gl);
-    /* The channel ends its calls from the loop; the loop stops behind that. */
     nrpc_channel_close(gl->channel);
     gl->channel = NULL;
-    struct start_task *stop = alloc_zero(1, sizeof *stop);
-    if (stop == NULL) {
-        nrpc_loop_stop(gl->loop);
-        return;
-    }
-    stop->task.run = stop_loop;
-    nrpc_loop_post(gl->loop, &stop->task);
+    timer_start(&gl->grace, CHANNEL_POLL_MS);
 }
 
 void gateway_loop_drain(struct gateway_loop *gl)
