@@ -78,6 +78,8 @@ static void add_metadata(struct exchange *x)
         { "user-agent", "x-forwarded-user-agent" },
     };
     nrpc_metadata *md = nrpc_call_headers_out(x->call);
+    if (md == NULL)
+        return; /* the call has failed already; its end is on the way */
     nrpc_metadata_add_string(md, "x-request-id", x->request_id);
     for (size_t i = 0; i < sizeof passed / sizeof *passed; i++) {
         struct http1_text v = exchange_header(x, passed[i].header);
