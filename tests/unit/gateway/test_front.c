@@ -2,7 +2,6 @@
  * and raw sockets as clients. */
 #include "tests/unit/gateway/support.h"
 
-#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -15,6 +14,7 @@
 #include "rpc/base/log.h"
 #include "rpc/io/listener.h"
 #include "rpc/nrpc.h"
+#include "tests/unit/gateway/client.h"
 #include "tests/unit/gateway/foreign_service.h"
 
 /* ---- setting up ------------------------------------------------------------------------ */
@@ -24,7 +24,6 @@ static struct gateway gateway;
 static nrpc_loop *loop;
 static struct listener *listener;
 static pthread_t thread;
-static uint16_t port;
 
 static void *run(void *arg)
 {
@@ -78,7 +77,7 @@ static int set_up(void **state)
                                   .max_connections = 100,
                                   .on_accept = on_accept };
     assert_int_equal(listener_open(&o, &listener), 0);
-    port = (uint16_t) atoi(strrchr(listener_address(listener), ':') + 1);
+    client_port = (uint16_t) atoi(strrchr(listener_address(listener), ':') + 1);
     assert_int_equal(pthread_create(&thread, NULL, run, loop), 0);
     return 0;
 }
@@ -113,67 +112,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* ---- a client -------------------------------------------------------------------------- */
-
-static int dial(void)
-{
-    struct sockaddr_in a = { .sin_family = AF_INET,
-                             .sin_port = htons(port),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    struct timeval t = { .tv_sec = 30 };
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t), 0);
-    assert_int_equal(connect(fd, (struct sockaddr *) &a, sizeof a), 0);
-    return fd;
-}
-
-static void send_all(int fd, const void *data, size_t size)
-{
-    for (size_t at = 0; at < size;) {
-        ssize_t n = send(fd, (const char *) data + at, size - at, 0);
-        if (n <= 0)
-            return; /* the gateway may answer and close before it has read all */
-        at += (size_t) n;
-    }
-}
-
-/* Reads until `text` stands in out, or the end. */
-static bool read_until(int fd, struct buf *out, const char *text)
-{
-    char chunk[4096];
-    while (text == NULL || strstr(buf_str(out), text) == NULL) {
-        ssize_t n = recv(fd, chunk, sizeof chunk, 0);
-        if (n <= 0)
-            return false;
-        buf_put(out, chunk, (size_t) n);
-    }
-    return true;
-}
-
-/* One request on a connection of its own, closed by the gateway; step bytes at a time. */
-static void ask_in_steps(const char *request, size_t size, size_t step, struct buf *out)
-{
-    int fd = dial();
-    for (size_t at = 0; at < size; at += step)
-        send_all(fd, request + at, size - at < step ? size - at : step);
-    read_until(fd, out, NULL);
-    close(fd);
-}
-
-static void ask(const char *method, const char *path, const char *headers, const char *body,
-                struct buf *out)
-{
-    struct buf request = { 0 };
-    buf_printf(&request, "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s", method, path,
-               headers);
-    if (body != NULL)
-        buf_printf(&request, "Content-Length: %zu\r\n", strlen(body));
-    buf_printf(&request, "\r\n%s", body == NULL ? "" : body);
-    buf_reset(out);
-    ask_in_steps((const char *) request.data, request.size, request.size, out);
-    buf_done(&request);
-}
+/* ---- checks ---------------------------------------- */
 
 static void assert_holds(struct buf *out, const char *text)
 {
@@ -203,7 +142,7 @@ static void check_rows(const struct row *rows, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         struct buf out = { 0 };
-        ask(rows[i].method, rows[i].path, rows[i].headers, rows[i].body, &out);
+        client_ask(rows[i].method, rows[i].path, rows[i].headers, rows[i].body, &out);
         assert_status(&out, rows[i].status);
         for (size_t k = 0; k < 3 && rows[i].holds[k] != NULL; k++)
             assert_holds(&out, rows[i].holds[k]);
@@ -376,8 +315,9 @@ static void builtins_and_cors(void **state)
     };
     check_rows(rows, sizeof rows / sizeof *rows);
     struct buf out = { 0 };
-    ask("OPTIONS", "/v1/shelves/x",
-        "Origin: https://other.example\r\nAccess-Control-Request-Method: GET\r\n", NULL, &out);
+    client_ask("OPTIONS", "/v1/shelves/x",
+               "Origin: https://other.example\r\nAccess-Control-Request-Method: GET\r\n", NULL,
+               &out);
     assert_null(strstr(buf_str(&out), "Access-Control-Allow-Origin"));
     assert_null(strstr(buf_str(&out), "Server:"));
     buf_done(&out);
@@ -388,14 +328,14 @@ static void etags(void **state)
     (void) state;
     struct buf out = { 0 };
     char header[128];
-    ask("GET", "/v1/query?f_int32=7", "", NULL, &out);
+    client_ask("GET", "/v1/query?f_int32=7", "", NULL, &out);
     const char *etag = strstr(buf_str(&out), "ETag: ");
     assert_non_null(etag);
     snprintf(header, sizeof header, "If-None-Match: W/\"x\", %.*s\r\n", 34, etag + 6);
-    ask("GET", "/v1/query?f_int32=7", header, NULL, &out);
+    client_ask("GET", "/v1/query?f_int32=7", header, NULL, &out);
     assert_status(&out, 304);
     assert_null(strstr(buf_str(&out), "fInt32"));
-    ask("GET", "/v1/query?f_int32=8", header, NULL, &out);
+    client_ask("GET", "/v1/query?f_int32=8", header, NULL, &out);
     assert_status(&out, 200);
     buf_done(&out);
 }
@@ -415,7 +355,7 @@ static void bodies_in_pieces(void **state)
     buf_puts(&request, "0\r\n\r\n");
     for (size_t step = 1; step < 100; step += 32) {
         buf_reset(&out);
-        ask_in_steps((const char *) request.data, request.size, step, &out);
+        client_ask_in_steps((const char *) request.data, request.size, step, &out);
         assert_status(&out, 200);
         assert_holds(&out, "{\"fString\":\"k\",\"rInt32\":[1,2,3]}");
     }
@@ -423,13 +363,13 @@ static void bodies_in_pieces(void **state)
     struct buf large = { 0 };
     for (int i = 0; i < 101; i++)
         buf_printf(&large, "%1000s", " ");
-    ask("PUT", "/v1/everything/k", "", buf_str(&large), &out);
+    client_ask("PUT", "/v1/everything/k", "", buf_str(&large), &out);
     assert_status(&out, 413);
     assert_holds(&out, "limit of 100000 bytes");
     buf_reset(&request);
     buf_printf(&request, "%s%zx\r\n%s\r\n0\r\n\r\n", head, large.size, buf_str(&large));
     buf_reset(&out);
-    ask_in_steps((const char *) request.data, request.size, request.size, &out);
+    client_ask_in_steps((const char *) request.data, request.size, request.size, &out);
     assert_status(&out, 413);
     buf_done(&large);
     buf_done(&request);
@@ -440,24 +380,24 @@ static void expect_continue(void **state)
 {
     (void) state;
     struct buf out = { 0 };
-    int fd = dial();
+    int fd = client_dial();
     static const char head[] = "PUT /v1/everything/k HTTP/1.1\r\nHost: x\r\nConnection: "
                                "close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
-    send_all(fd, head, sizeof head - 1);
-    assert_true(read_until(fd, &out, "\r\n\r\n"));
+    client_send(fd, head, sizeof head - 1);
+    assert_true(client_read_until(fd, &out, "\r\n\r\n"));
     assert_string_equal(buf_str(&out), "HTTP/1.1 100 Continue\r\n\r\n");
     buf_reset(&out);
-    send_all(fd, "{}", 2);
-    read_until(fd, &out, NULL);
+    client_send(fd, "{}", 2);
+    client_read_until(fd, &out, NULL);
     assert_status(&out, 200);
     close(fd);
     /* A request that is refused anyway does not ask for its body. */
-    fd = dial();
+    fd = client_dial();
     static const char refused[] =
         "PUT /nope HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
-    send_all(fd, refused, sizeof refused - 1);
+    client_send(fd, refused, sizeof refused - 1);
     buf_reset(&out);
-    read_until(fd, &out, NULL);
+    client_read_until(fd, &out, NULL);
     assert_status(&out, 404);
     close(fd);
     buf_done(&out);
@@ -467,7 +407,7 @@ static void keep_alive_and_pipelining(void **state)
 {
     (void) state;
     struct buf out = { 0 }, request = { 0 };
-    int fd = dial();
+    int fd = client_dial();
     for (int i = 0; i < 300; i++)
         buf_printf(
             &request,
@@ -478,8 +418,8 @@ static void keep_alive_and_pipelining(void **state)
             i);
     buf_puts(&request,
              "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\nGET /never HTTP/1.1\r\n");
-    send_all(fd, request.data, request.size);
-    read_until(fd, &out, NULL);
+    client_send(fd, request.data, request.size);
+    client_read_until(fd, &out, NULL);
     close(fd);
     const char *at = buf_str(&out);
     for (int i = 0; i < 300; i++) {
@@ -516,7 +456,7 @@ static void pipelining_without_reading(void **state)
     for (int i = 0; i < COUNT; i++)
         buf_puts(&request, i % 2 ? "GET /v1/shelves/x HTTP/1.1\r\nHost: x\r\n\r\n"
                                  : "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
-    int fd = dial();
+    int fd = client_dial();
     while (answers < COUNT) {
         struct pollfd p = { .fd = fd, .events = POLLIN };
         p.events |= sent < request.size ? POLLOUT : 0;
@@ -544,11 +484,11 @@ static void answers_a_half_closed_client(void **state)
 {
     (void) state;
     struct buf out = { 0 };
-    int fd = dial();
+    int fd = client_dial();
     static const char request[] = "GET /v1/shelves/x HTTP/1.1\r\nHost: x\r\n\r\n";
-    send_all(fd, request, sizeof request - 1);
+    client_send(fd, request, sizeof request - 1);
     shutdown(fd, SHUT_WR);
-    read_until(fd, &out, NULL);
+    client_read_until(fd, &out, NULL);
     assert_status(&out, 200);
     close(fd);
     buf_done(&out);
@@ -564,7 +504,7 @@ static void malformed_requests_close(void **state)
     for (size_t i = 0; i < 4; i++) {
         struct buf request = { 0 }, out = { 0 };
         buf_printf(&request, "%sGET /livez HTTP/1.1\r\nHost: x\r\n\r\n", requests[i]);
-        ask_in_steps((const char *) request.data, request.size, request.size, &out);
+        client_ask_in_steps((const char *) request.data, request.size, request.size, &out);
         assert_status(&out, 400);
         assert_holds(&out, "Connection: close");
         assert_null(strstr(buf_str(&out), "alive"));
@@ -640,15 +580,17 @@ static void stream_forms(void **state)
     };
     check_rows(rows, sizeof rows / sizeof *rows);
     struct buf out = { 0 };
-    ask("GET", "/v1/tail?count=5&fail_at=3", "Accept: application/json\r\n", NULL, &out);
+    client_ask("GET", "/v1/tail?count=5&fail_at=3", "Accept: application/json\r\n", NULL, &out);
     assert_null(strstr(buf_str(&out), "0\r\n\r\n")); /* must not look whole */
-    ask("HEAD", "/v1/tail?count=5", "Accept: text/event-stream\r\n", NULL, &out);
+    client_ask("HEAD", "/v1/tail?count=5", "Accept: text/event-stream\r\n", NULL, &out);
     assert_holds(&out, "text/event-stream");
     assert_null(strstr(buf_str(&out), "retry"));
-    ask("GET", "/v1/tail?count=9", "Accept: text/event-stream\r\nLast-Event-ID: 7\r\n", NULL, &out);
+    client_ask("GET", "/v1/tail?count=9", "Accept: text/event-stream\r\nLast-Event-ID: 7\r\n", NULL,
+               &out);
     assert_null(strstr(buf_str(&out), "id: 7\n"));
     buf_reset(&out);
-    ask_in_steps("GET /v1/tail?count=2 HTTP/1.0\r\nAccept: application/json\r\n\r\n", 59, 59, &out);
+    client_ask_in_steps("GET /v1/tail?count=2 HTTP/1.0\r\nAccept: application/json\r\n\r\n", 59, 59,
+                        &out);
     assert_null(strstr(buf_str(&out), "chunked"));
     assert_holds(&out, "\r\n\r\n[{\"number\":\"1\"");
     buf_done(&out);
@@ -658,11 +600,11 @@ static void the_head_comes_before_the_first_event(void **state)
 {
     (void) state;
     struct buf out = { 0 };
-    int before = atomic_load(&foreign_tails_ended), fd = dial();
+    int before = atomic_load(&foreign_tails_ended), fd = client_dial();
     static const char request[] =
         "GET /v1/tail?count=5&pause_at=1 HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n";
-    send_all(fd, request, sizeof request - 1);
-    assert_true(read_until(fd, &out, ": connected"));
+    client_send(fd, request, sizeof request - 1);
+    assert_true(client_read_until(fd, &out, ": connected"));
     /* A client that leaves ends the call on the server. */
     assert_int_equal(atomic_load(&foreign_tails_ended), before);
     close(fd);
@@ -676,7 +618,7 @@ static void large_messages_at_full_speed(void **state)
 {
     (void) state;
     struct buf out = { 0 };
-    ask("GET", "/v1/tail?count=400&size=30000", "", NULL, &out);
+    client_ask("GET", "/v1/tail?count=400&size=30000", "", NULL, &out);
     assert_true(out.size > 400 * 30000);
     assert_holds(&out, "tick\\n400.");
     assert_string_equal(buf_str(&out) + out.size - 7, "\r\n0\r\n\r\n");
@@ -688,13 +630,13 @@ static void a_slow_reader_holds_the_server_back(void **state)
     (void) state;
     enum { COUNT = 60000 };
     struct buf out = { 0 };
-    int fd = dial();
+    int fd = client_dial();
     char request[160], chunk[65536];
     int size =
         snprintf(request, sizeof request,
                  "GET /v1/tail?count=%d HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", COUNT);
-    send_all(fd, request, (size_t) size);
-    assert_true(read_until(fd, &out, "tick\\n1\""));
+    client_send(fd, request, (size_t) size);
+    assert_true(client_read_until(fd, &out, "tick\\n1\""));
     size_t lines = 0;
     for (size_t i = 0; i < out.size; i++)
         lines += out.data[i] == '{';
@@ -748,14 +690,14 @@ static void survives_without_memory(void **state)
     struct buf out = { 0 };
     for (size_t i = 0; i < sizeof requests / sizeof *requests; i++)
         for (uint64_t n = 1; n <= 40; n++) {
-            int fd = dial();
+            int fd = client_dial();
             fail_loop_at(n);
-            send_all(fd, requests[i], strlen(requests[i]));
+            client_send(fd, requests[i], strlen(requests[i]));
             buf_reset(&out);
-            read_until(fd, &out, NULL);
+            client_read_until(fd, &out, NULL);
             fail_loop_at(0);
             close(fd);
-            ask("GET", "/livez", "", NULL, &out);
+            client_ask("GET", "/livez", "", NULL, &out);
             assert_status(&out, 200);
         }
     buf_done(&out);
@@ -768,17 +710,17 @@ static void the_server_goes_and_comes_back(void **state)
     char *address = alloc_strdup(nrpc_server_address(server, 0));
     stop_server();
     for (int i = 0; i < 3; i++) {
-        ask("GET", "/v1/shelves/x", "", NULL, &out);
+        client_ask("GET", "/v1/shelves/x", "", NULL, &out);
         assert_status(&out, 503);
         assert_holds(&out, "Retry-After: 1\r\n");
     }
-    ask("GET", "/readyz", "", NULL, &out);
+    client_ask("GET", "/readyz", "", NULL, &out);
     assert_status(&out, 503);
-    ask("GET", "/livez", "", NULL, &out);
+    client_ask("GET", "/livez", "", NULL, &out);
     assert_status(&out, 200);
     server = foreign_server_start(address);
     for (int i = 0; i < 600; i++) {
-        ask("GET", "/v1/shelves/x", "", NULL, &out);
+        client_ask("GET", "/v1/shelves/x", "", NULL, &out);
         if (strncmp(buf_str(&out), "HTTP/1.1 200", 12) == 0)
             break;
         poll(NULL, 0, 50);
