@@ -63,6 +63,7 @@ static void call_free(nrpc_call *c)
     timer_stop(&c->in.retry);
     list_remove(&c->later.link);
     list_remove(&c->link);
+    list_remove(&c->pending_link);
     call_table_remove(c->loop, c->id);
     call_input_done(c);
     h2_queue_clear(&c->out);
@@ -97,6 +98,7 @@ int call_new(const struct call_options *o, nrpc_call **out_call)
     c->credits = 1;
     c->deadline_ns = UINT64_MAX;
     list_init(&c->link);
+    list_init(&c->pending_link);
     list_init(&c->later.link);
     c->later.fn = on_later;
     arena_init(&c->arena, ARENA_FIRST_BYTES);

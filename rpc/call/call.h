@@ -66,7 +66,7 @@ struct call_input {
 };
 
 struct nrpc_call {
-    struct list link; /* for the owner */
+    struct list link, pending_link; /* for the owner */
     struct arena arena;
     nrpc_loop *loop;
     const nrpc_method *method;
@@ -88,7 +88,8 @@ struct nrpc_call {
     enum call_state phase;
     bool is_server, paused, sent_head, remote_ended, half_close_told, half_closed, pumping, end_due,
         has_remote_end;
-    bool announced; /* the application knows this call, so it gets an on_end */
+    bool is_pending, wait_for_ready; /* for the channel */
+    bool announced;                  /* the application knows this call, so it gets an on_end */
     uint32_t credits;
     uint64_t messages_in, number, deadline_ns;
     nrpc_call_id id;

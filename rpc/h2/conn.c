@@ -14,6 +14,7 @@ struct h2_conn {
     struct h2_conn_options options;
     const struct h2_conn_events *ev;
     void *owner;
+    const char *peer; /* the socket's text; stays valid through on_close */
     struct timer tick;
     struct loop_dirty again; /* output is left for the next turn */
     uint64_t opened_ns, idle_since_ns;
@@ -287,6 +288,7 @@ int h2_conn_accept(nrpc_loop *l, int fd, const struct h2_conn_options *o,
         conn_drop(c);
         return r;
     }
+    c->peer = sock_peer(c->sock);
     sock_set_low(c->sock, OUTPUT_LOW);
     sock_mark_dirty(c->sock);
     tick_start(c);
@@ -308,6 +310,7 @@ int h2_conn_connect(nrpc_loop *l, const char *address, uint32_t timeout_ms,
         conn_drop(c);
         return r;
     }
+    c->peer = sock_peer(c->sock);
     sock_set_low(c->sock, OUTPUT_LOW);
     tick_start(c);
     *out_conn = c;
@@ -321,7 +324,7 @@ struct h2_session *h2_conn_session(struct h2_conn *c)
 
 const char *h2_conn_peer(const struct h2_conn *c)
 {
-    return sock_peer(c->sock);
+    return c->peer;
 }
 
 nrpc_loop *h2_conn_loop(const struct h2_conn *c)
