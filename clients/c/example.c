@@ -33,6 +33,7 @@ static int list_characters(nrpc_client *client)
         printf(" %s", list->characters[i]);
     printf("\n");
     nrpc_msg_free(message); /* the list lives in it */
+    nrpc_status_clear(&st); /* OK may carry a message too */
     return 0;
 }
 
@@ -60,6 +61,7 @@ static int simulate(nrpc_client *client)
     nrpc_status st = NRPC_STATUS_INIT;
     if (novel_follow_start(client, &follow, &request, NULL, &st) != NRPC_OK)
         return failed("simulation", &st);
+    nrpc_status_clear(&st);
     printf("That was %s.\n", follow.simulation_id);
     return 0;
 }

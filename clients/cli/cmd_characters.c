@@ -19,10 +19,9 @@ int cmd_characters_list(struct ctl *c)
         request.view = NOVELENGINE__V1__LIST_CHARACTERS_REQUEST__VIEW__VIEW_NAMES;
     nrpc_msg *m;
     const Novelengine__V1__ListCharactersResponse *r;
-    nrpc_status st = NRPC_STATUS_INIT;
     if (novelengine_v1_novel_engine_list_characters(c->client, &c->options, &request, &m, &r,
-                                                    &st) != NRPC_OK)
-        return ctl_fail(c, &st);
+                                                    &c->status) != NRPC_OK)
+        return ctl_fail(c, &c->status);
     int code;
     if (c->json) {
         code = ctl_print_json(&r->base);
@@ -130,10 +129,9 @@ int cmd_characters_show(struct ctl *c)
     request.character_id = (char *) c->args.positional[0];
     nrpc_msg *m;
     const Novelengine__V1__Character *p;
-    nrpc_status st = NRPC_STATUS_INIT;
-    if (novelengine_v1_novel_engine_get_character(c->client, &c->options, &request, &m, &p, &st) !=
-        NRPC_OK)
-        return ctl_fail(c, &st);
+    if (novelengine_v1_novel_engine_get_character(c->client, &c->options, &request, &m, &p,
+                                                  &c->status) != NRPC_OK)
+        return ctl_fail(c, &c->status);
     int code = print_character(c, p);
     nrpc_msg_free(m);
     return code;
@@ -206,15 +204,14 @@ int cmd_characters_create(struct ctl *c)
     if (fill_character(c, c->args.positional[0], &f, &character)) {
         nrpc_msg *m;
         const Novelengine__V1__Character *made;
-        nrpc_status st = NRPC_STATUS_INIT;
         character.etag = (char *) protobuf_c_empty_string; /* of what it was copied from */
         request.character = &character;
         if (novelengine_v1_novel_engine_create_character(c->client, &c->options, &request, &m,
-                                                         &made, &st) == NRPC_OK) {
+                                                         &made, &c->status) == NRPC_OK) {
             code = print_changed(c, made, "created");
             nrpc_msg_free(m);
         } else {
-            code = ctl_fail(c, &st);
+            code = ctl_fail(c, &c->status);
         }
     }
     arena_done(&arena);
@@ -236,7 +233,6 @@ int cmd_characters_update(struct ctl *c)
     if (fill_character(c, c->args.n > 1 ? c->args.positional[1] : NULL, &f, &character)) {
         nrpc_msg *m;
         const Novelengine__V1__Character *made;
-        nrpc_status st = NRPC_STATUS_INIT;
         character.character_id = (char *) c->args.positional[0];
         character.etag = ctl_text(c, FLAG_ETAG);
         for (size_t i = 0; i < f.n_paths; i++) { /* what the server sets is in no mask */
@@ -252,11 +248,11 @@ int cmd_characters_update(struct ctl *c)
         request.character = &character;
         request.update_mask = &mask;
         if (novelengine_v1_novel_engine_update_character(c->client, &c->options, &request, &m,
-                                                         &made, &st) == NRPC_OK) {
+                                                         &made, &c->status) == NRPC_OK) {
             code = print_changed(c, made, "updated");
             nrpc_msg_free(m);
         } else {
-            code = ctl_fail(c, &st);
+            code = ctl_fail(c, &c->status);
         }
     }
     arena_done(&arena);
@@ -271,10 +267,9 @@ int cmd_characters_delete(struct ctl *c)
     request.etag = ctl_text(c, FLAG_ETAG);
     nrpc_msg *m;
     const Google__Protobuf__Empty *empty;
-    nrpc_status st = NRPC_STATUS_INIT;
     if (novelengine_v1_novel_engine_delete_character(c->client, &c->options, &request, &m, &empty,
-                                                     &st) != NRPC_OK)
-        return ctl_fail(c, &st);
+                                                     &c->status) != NRPC_OK)
+        return ctl_fail(c, &c->status);
     int code = EXIT_OK;
     if (c->json)
         code = ctl_print_json(&empty->base);
@@ -290,10 +285,9 @@ int cmd_characters_reset(struct ctl *c)
     request.character_id = (char *) c->args.positional[0];
     nrpc_msg *m;
     const Novelengine__V1__Character *p;
-    nrpc_status st = NRPC_STATUS_INIT;
     if (novelengine_v1_novel_engine_reset_character(c->client, &c->options, &request, &m, &p,
-                                                    &st) != NRPC_OK)
-        return ctl_fail(c, &st);
+                                                    &c->status) != NRPC_OK)
+        return ctl_fail(c, &c->status);
     int code = print_changed(c, p, "is as shipped again");
     nrpc_msg_free(m);
     return code;

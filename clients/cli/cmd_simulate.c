@@ -295,25 +295,24 @@ int cmd_simulate(struct ctl *c)
     struct request request;
     struct screen s;
     struct novel_follow f;
-    nrpc_status st = NRPC_STATUS_INIT;
     request_init(&request, c);
     screen_init(&s, c, request.proto.turns != NULL ? request.turns.value : TURNS_DEFAULT);
     s.events = args_has(&c->args, FLAG_EVENTS) && !c->json;
     follow_init(&f, &s);
     const char *key = args_has(&c->args, FLAG_KEY) ? c->args.text[FLAG_KEY] : NULL;
     int code = EXIT_OK;
-    if (novel_follow_start(c->client, &f, &request.proto, key, &st) != NRPC_OK || s.story == NULL) {
-        if (st.code == NRPC_OK && s.ending[0] == '\0')
+    if (novel_follow_start(c->client, &f, &request.proto, key, &c->status) != NRPC_OK ||
+        s.story == NULL) {
+        if (c->status.code == NRPC_OK && s.ending[0] == '\0')
             snprintf(s.ending, sizeof s.ending,
                      "the stream ended without a story; novelctl show %s says more",
                      f.simulation_id);
-        code = end_badly(&s, &f, &st);
+        code = end_badly(&s, &f, &c->status);
     } else {
         screen_finish(&s);
         code = c->json ? EXIT_OK : print_story(&s);
         print_summary(&s, &f);
     }
-    nrpc_status_clear(&st);
     alloc_free(s.story);
     return code;
 }
@@ -322,7 +321,6 @@ int cmd_watch(struct ctl *c)
 {
     struct screen s;
     struct novel_follow f;
-    nrpc_status st = NRPC_STATUS_INIT;
     screen_init(&s, c, 0);
     s.bar = false;
     s.events = !c->json;
@@ -336,13 +334,12 @@ int cmd_watch(struct ctl *c)
     if (args_has(&c->args, FLAG_FULL))
         f.view = NOVELENGINE__V1__EVENT_VIEW__EVENT_VIEW_FULL;
     int code = EXIT_OK;
-    if (novel_follow_watch(c->client, &f, &st) != NRPC_OK || s.ending[0] != '\0') {
-        code = end_badly(&s, &f, &st);
+    if (novel_follow_watch(c->client, &f, &c->status) != NRPC_OK || s.ending[0] != '\0') {
+        code = end_badly(&s, &f, &c->status);
     } else if (s.story != NULL) {
         print_summary(&s, &f);
         ctl_hint(c, "  read it:  novelctl%s story %s", ctl_server_flag(c), f.simulation_id);
     }
-    nrpc_status_clear(&st);
     alloc_free(s.story);
     return code;
 }
@@ -356,10 +353,9 @@ int cmd_submit(struct ctl *c)
         c->options.metadata = metadata;
     nrpc_msg *m;
     const Novelengine__V1__Simulation *made;
-    nrpc_status st = NRPC_STATUS_INIT;
     if (novelengine_v1_novel_engine_submit_simulation(c->client, &c->options, &request.proto, &m,
-                                                      &made, &st) != NRPC_OK)
-        return ctl_fail(c, &st);
+                                                      &made, &c->status) != NRPC_OK)
+        return ctl_fail(c, &c->status);
     int code;
     if (c->json) {
         code = ctl_print_json(&made->base);

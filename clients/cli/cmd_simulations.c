@@ -78,11 +78,10 @@ static int list_pages(struct ctl *c, Novelengine__V1__ListSimulationsRequest *re
     do {
         nrpc_msg *m;
         const Novelengine__V1__ListSimulationsResponse *r;
-        nrpc_status st = NRPC_STATUS_INIT;
         request->page_size = left < PAGE_SIZE ? (int32_t) left : PAGE_SIZE;
         if (novelengine_v1_novel_engine_list_simulations(c->client, &c->options, request, &m, &r,
-                                                         &st) != NRPC_OK) {
-            code = ctl_fail(c, &st);
+                                                         &c->status) != NRPC_OK) {
+            code = ctl_fail(c, &c->status);
             break;
         }
         nrpc_msg_free(page); /* its token was sent */
@@ -189,10 +188,9 @@ int cmd_show(struct ctl *c)
     request.simulation_id = (char *) c->args.positional[0];
     nrpc_msg *m;
     const Novelengine__V1__Simulation *s;
-    nrpc_status st = NRPC_STATUS_INIT;
-    if (novelengine_v1_novel_engine_get_simulation(c->client, &c->options, &request, &m, &s, &st) !=
-        NRPC_OK)
-        return ctl_fail(c, &st);
+    if (novelengine_v1_novel_engine_get_simulation(c->client, &c->options, &request, &m, &s,
+                                                   &c->status) != NRPC_OK)
+        return ctl_fail(c, &c->status);
     int code = print_simulation(c, s);
     nrpc_msg_free(m);
     return code;
@@ -205,10 +203,9 @@ int cmd_cancel(struct ctl *c)
     request.simulation_id = (char *) c->args.positional[0];
     nrpc_msg *m;
     const Novelengine__V1__Simulation *s;
-    nrpc_status st = NRPC_STATUS_INIT;
     if (novelengine_v1_novel_engine_cancel_simulation(c->client, &c->options, &request, &m, &s,
-                                                      &st) != NRPC_OK)
-        return ctl_fail(c, &st);
+                                                      &c->status) != NRPC_OK)
+        return ctl_fail(c, &c->status);
     int code = EXIT_OK;
     if (c->json)
         code = ctl_print_json(&s->base);
@@ -229,11 +226,10 @@ int cmd_delete(struct ctl *c)
     request.force = args_has(&c->args, FLAG_FORCE);
     nrpc_msg *m;
     const Google__Protobuf__Empty *empty;
-    nrpc_status st = NRPC_STATUS_INIT;
     if (novelengine_v1_novel_engine_delete_simulation(c->client, &c->options, &request, &m, &empty,
-                                                      &st) != NRPC_OK) {
-        bool running = st.code == NRPC_FAILED_PRECONDITION && !request.force;
-        int code = ctl_fail(c, &st);
+                                                      &c->status) != NRPC_OK) {
+        bool running = c->status.code == NRPC_FAILED_PRECONDITION && !request.force;
+        int code = ctl_fail(c, &c->status);
         if (running)
             ctl_hint(c, "Hint: --force cancels it first.");
         return code;
@@ -321,10 +317,9 @@ int cmd_story(struct ctl *c)
         request.format = "markdown";
     nrpc_msg *m;
     const Google__Api__HttpBody *body;
-    nrpc_status st = NRPC_STATUS_INIT;
-    if (novelengine_v1_novel_engine_get_story(c->client, &c->options, &request, &m, &body, &st) !=
-        NRPC_OK)
-        return ctl_fail(c, &st);
+    if (novelengine_v1_novel_engine_get_story(c->client, &c->options, &request, &m, &body,
+                                              &c->status) != NRPC_OK)
+        return ctl_fail(c, &c->status);
     int code = EXIT_OK;
     bool terminal = !args_has(&c->args, FLAG_OUTPUT) && isatty(STDOUT_FILENO);
     struct buf text = { 0 };
@@ -380,14 +375,12 @@ int cmd_export(struct ctl *c)
     nrpc_client_options options = { 0 };
     if (args_has(&c->args, FLAG_TIMEOUT))
         options = c->options;
-    nrpc_status st = NRPC_STATUS_INIT;
     nrpc_code result = novelengine_v1_novel_engine_export_simulation(c->client, &options, &request,
-                                                                     on_export, &s, &st);
+                                                                     on_export, &s, &c->status);
     bool write_failed = s.error != 0;
     int code = sink_close(&s, result == NRPC_OK);
     if (result != NRPC_OK && !write_failed)
-        code = ctl_fail(c, &st);
-    nrpc_status_clear(&st);
+        code = ctl_fail(c, &c->status);
     if (code == EXIT_OK)
         ctl_hint(c, "%" PRIu64 " bytes; check it:  novel-verify %s", s.bytes,
                  args_has(&c->args, FLAG_OUTPUT) ? s.name : "FILE");

@@ -7,10 +7,9 @@ int cmd_health(struct ctl *c)
     Novelengine__V1__GetHealthRequest request = NOVELENGINE__V1__GET_HEALTH_REQUEST__INIT;
     const Novelengine__V1__Health *health;
     nrpc_msg *m;
-    nrpc_status st = NRPC_STATUS_INIT;
     if (novelengine_v1_novel_engine_get_health(c->client, &c->options, &request, &m, &health,
-                                               &st) != NRPC_OK)
-        return ctl_fail(c, &st);
+                                               &c->status) != NRPC_OK)
+        return ctl_fail(c, &c->status);
     bool healthy = strcmp(health->status, "healthy") == 0;
     int code;
     if (c->json) {
@@ -57,14 +56,13 @@ int cmd_info(struct ctl *c)
     const Novelengine__V1__ServiceInfo *info;
     const Novelengine__V1__SystemStatus *status;
     nrpc_msg *m, *status_m;
-    nrpc_status st = NRPC_STATUS_INIT;
     if (novelengine_v1_novel_engine_get_service_info(c->client, &c->options, &request, &m, &info,
-                                                     &st) != NRPC_OK)
-        return ctl_fail(c, &st);
+                                                     &c->status) != NRPC_OK)
+        return ctl_fail(c, &c->status);
     if (novelengine_v1_novel_engine_get_system_status(c->client, &c->options, &status_request,
-                                                      &status_m, &status, &st) != NRPC_OK) {
+                                                      &status_m, &status, &c->status) != NRPC_OK) {
         nrpc_msg_free(m);
-        return ctl_fail(c, &st);
+        return ctl_fail(c, &c->status);
     }
     int code;
     if (c->json) {

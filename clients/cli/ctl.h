@@ -28,6 +28,7 @@ struct ctl {
     unsigned width_out; /* of standard output; for wrapping */
     nrpc_client *client;
     nrpc_client_options options; /* of unary calls */
+    nrpc_status status;          /* of the last call; cleared when the command is done */
 };
 
 /* Prints what a failed call means and what to do next to stderr (JSON with --json); clears st; the

@@ -78,6 +78,7 @@ static int run(struct ctl *c)
         return ctl_problem(EXIT_FAILED, "cannot start the client: %s", nrpc_strerror(error));
     atomic_store(&signal_client, c->client);
     int code = c->args.command->run(c);
+    nrpc_status_clear(&c->status);
     atomic_store(&signal_client, NULL);
     nrpc_client_free(c->client);
     return code;

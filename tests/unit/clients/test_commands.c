@@ -148,6 +148,7 @@ static int run(const char *line)
     dup2(fileno(o), 1);
     dup2(fileno(e), 2);
     int code = c.args.command->run(&c);
+    nrpc_status_clear(&c.status);
     fflush(stdout);
     fflush(stderr);
     dup2(old_out, 1);
