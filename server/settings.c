@@ -1,0 +1,80 @@
+#include "server/settings.h"
+
+#include "rpc/base/check.h"
+
+enum { OPTIONS_COUNT = 14 };
+
+static const char epilogue[] =
+    "Examples:\n"
+    "  novel-server --data /var/lib/novel-engine\n"
+    "  novel-server --listen unix:/run/novel/server.sock --listen 127.0.0.1:50051 --admin 127.0.0.1:9090\n"
+    "\n"
+    "SIGTERM and SIGINT drain: no new calls, running ones finish within --grace-ms, simulations are parked where\n"
+    "they are durable and go on at the next start.\n"
+    "Exit status: 0 stopped as asked, 1 could not start or run, 2 wrong settings.";
+
+static void fill_table(struct settings *s, struct option table[OPTIONS_COUNT])
+{
+    const struct option rows[OPTIONS_COUNT] = {
+        { "listen", OPTION_LIST, &s->listen, "127.0.0.1:50051", 0, 0, "ADDR",
+          "Serve gRPC on HOST:PORT (port 0 picks one) or unix:PATH; may be repeated.", NULL, false },
+        { "data", OPTION_STRING, &s->data, "novel-data", 0, 0, "DIR", "Folder of the store; made when it is not there.",
+          NULL, false },
+        { "cards", OPTION_STRING, &s->cards, NULL, 0, 0, "DIR", "Character cards that add to and replace the built-in ones.",
+          NULL, false },
+        { "content", OPTION_STRING, &s->content, NULL, 0, 0, "DIR",
+          "Story content: .tale sources to use instead of the built-in pack.", NULL, false },
+        { "admin", OPTION_STRING, &s->admin, NULL, 0, 0, "ADDR", "Answer /livez and /readyz over HTTP on HOST:PORT.", NULL,
+          false },
+        { "threads", OPTION_UINT, &s->threads, "0", 0, 256, "N", "Event loops; 0: half of the cores, at least one.", NULL,
+          false },
+        { "workers", OPTION_UINT, &s->workers, "0", 0, 256, "N", "Simulation workers; 0: the other cores, at least one.",
+          NULL, false },
+        { "max-queued", OPTION_UINT, &s->max_queued, "1000", 1, 1000000, "N", "Unfinished simulations at a time.", NULL,
+          false },
+        { "max-running", OPTION_UINT, &s->max_running, "64", 1, 10000, "N", "Of them, with their state in memory.", NULL,
+          false },
+        { "max-run-ms", OPTION_UINT, &s->max_run_ms, "600000", 1, 86400000, "MS", "Longest run of one simulation.", NULL,
+          false },
+        { "max-connections", OPTION_UINT, &s->max_connections, "10000", 1, 1000000, "N", "Client connections at a time.",
+          NULL, false },
+        { "grace-ms", OPTION_UINT, &s->grace_ms, "10000", 0, 3600000, "MS", "How long running calls may take to finish.",
+          NULL, false },
+        { "log-level", OPTION_STRING, &s->log_level, "info", 0, 0, "LEVEL", "Least severity that is logged.",
+          "debug|info|warn|error|off", false },
+        { "log-calls", OPTION_STRING, &s->log_calls, "changes", 0, 0, "WHICH",
+          "Calls that are logged; those that fail or take over a second always are.", "errors|changes|all", false },
+    };
+    for (size_t i = 0; i < OPTIONS_COUNT; i++)
+        table[i] = rows[i];
+}
+
+static struct options describe(const struct option *table, size_t count)
+{
+    return (struct options) {
+        .program = "novel-server",
+        .version = NOVEL_VERSION,
+        .summary = "novel-server — simulates stories and serves them over gRPC.",
+        .usage = "novel-server [options]",
+        .env_prefix = "NOVEL_SERVER",
+        .epilogue = epilogue,
+        .table = table,
+        .count = count,
+    };
+}
+
+enum options_result settings_parse(struct settings *s, int argc, char **argv)
+{
+    struct option table[OPTIONS_COUNT];
+    fill_table(s, table);
+    const struct options o = describe(table, ARRAY_SIZE(table));
+    return options_parse(&o, argc, argv);
+}
+
+void settings_done(struct settings *s)
+{
+    struct option table[OPTIONS_COUNT];
+    fill_table(s, table);
+    const struct options o = describe(table, ARRAY_SIZE(table));
+    options_done(&o);
+}

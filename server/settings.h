@@ -1,0 +1,15 @@
+/* settings.h — what novel-server can be told: one table for flags, environment and file. */
+#ifndef SERVER_SETTINGS_H
+#define SERVER_SETTINGS_H
+#include "rpc/base/options.h"
+
+struct settings {
+    struct option_list listen;
+    char *data, *cards, *content, *admin, *log_level, *log_calls;
+    uint64_t threads, workers, max_queued, max_running, max_run_ms, max_connections, grace_ms;
+};
+/* Fills *s; the result is as options_parse's.  settings_done frees. */
+enum options_result settings_parse(struct settings *s, int argc, char **argv);
+void settings_done(struct settings *s);
+
+#endif
