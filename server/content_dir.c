@@ -4,6 +4,7 @@
 #include <fts.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "rpc/base/arena.h"
 #include "server/narrator/narrator.h"
