@@ -59,6 +59,7 @@ struct call_options {
 /* Bytes of the stream on their way to whole messages. */
 struct call_input {
     struct frame_parser frames;
+    uint32_t held; /* bytes of the message in `frames`, as the budget knows them */
     struct buf waiting; /* came without a credit or budget; their window is not returned */
     size_t waiting_at;
     uint64_t starved_ns; /* since when the budget refuses; 0: it does not */

@@ -6,20 +6,24 @@
 enum { MESSAGES_A_TURN = 64, RETRY_MS = 100 };
 #define NS_PER_MS 1000000ull
 
-static void on_partial(void *ctx, int64_t delta)
+/* A message that has begun counts with all the bytes it announced: they are taken from the heap at
+ * once. */
+static void hold(nrpc_call *c, uint32_t size)
 {
-    nrpc_call *c = ctx;
-    call_budget_add(c->budget, delta);
+    call_budget_add(c->budget, (int64_t) size - c->in.held);
+    c->in.held = size;
 }
 
 void call_input_init(nrpc_call *c)
 {
-    frame_init(&c->in.frames, c->limits->max_message_bytes, on_partial, c);
+    frame_init(&c->in.frames, c->limits->max_message_bytes, NULL, NULL);
 }
 
 void call_input_done(nrpc_call *c)
 {
     struct call_input *in = &c->in;
+    if (in->held > 0)
+        hold(c, 0);
     frame_done(&in->frames);
     buf_done(&in->waiting);
     in->waiting_at = 0;
@@ -112,8 +116,12 @@ static size_t take(nrpc_call *c, const uint8_t *data, size_t size, unsigned *bud
             frame_error_status(frames, &st);
             call_end_here(c, &st);
         }
+        if (r == 0 && frames->msg != NULL && c->in.held == 0)
+            hold(c, frames->size);
         if (r <= 0)
             break;
+        if (c->in.held > 0)
+            hold(c, 0);
         --*budget;
         deliver(c, m);
     }

@@ -32,6 +32,8 @@ static void tick_start(struct h2_conn *c)
 {
     const struct h2_conn_options *o = &c->options;
     uint64_t after = 0;
+    if (c->sock == NULL)
+        return; /* streams that close with the connection: it is about to be freed */
     if (!h2_session_is_settled(c->session) && o->handshake_ms > 0)
         after = o->handshake_ms;
     else if (h2_session_streams(c->session) > 0 && o->stall_ms > 0)
