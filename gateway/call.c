@@ -193,6 +193,8 @@ void exchange_call(struct exchange *x)
     r = nrpc_call_send_bytes(x->call, (nrpc_slice){ x->wire.data, x->wire.size });
     if (r >= 0)
         r = nrpc_call_half_close(x->call);
+    if (r == NRPC_E_STATE || r == NRPC_E_CLOSED)
+        return; /* it has ended already (the server is unreachable): on_end tells why */
     if (r < 0) { /* on_end answers with this problem */
         exchange_fail(x, r == NRPC_E_TOOBIG ? 413 : 503, NRPC_RESOURCE_EXHAUSTED,
                       r == NRPC_E_TOOBIG ? "BODY_TOO_LARGE" : "UNAVAILABLE",

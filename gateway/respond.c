@@ -70,7 +70,7 @@ void respond_head(struct exchange *x, const struct response *r, struct buf *out)
         buf_puts(out, "Connection: keep-alive\r\n");
 }
 
-/* The length is written once the body is; spaces before the number are allowed (RFC 9110
+/* The length is written once the body is; spaces behind the number are allowed (RFC 9110
  * section 5.5). */
 static size_t reserve_length(struct buf *out)
 {
@@ -83,7 +83,7 @@ static size_t reserve_length(struct buf *out)
 static void write_length(struct buf *out, size_t at, size_t length)
 {
     char text[LENGTH_DIGITS + 1];
-    snprintf(text, sizeof text, "%*zu", LENGTH_DIGITS, length);
+    snprintf(text, sizeof text, "%-*zu", LENGTH_DIGITS, length);
     if (!out->failed)
         memcpy(out->data + at, text, LENGTH_DIGITS);
 }

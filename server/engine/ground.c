@@ -206,12 +206,12 @@ static void add_noun(struct ground *g, const struct token *t, size_t first, size
             n->text[0] = 0;
             continue;
         }
-        if (n->text[0] != 0)
-            strcat(n->text, " ");
+        size_t used = strlen(n->text);
         bool keep = t[i].capital && (!t[i].sentence_start || (i < head && t[i + 1].capital)) &&
                     t[i].kind < WORD_STOP;
         bool part = t[i].capital && i > first && n->proper;
-        strcat(n->text, keep || part ? t[i].text : t[i].lower);
+        snprintf(n->text + used, sizeof(n->text) - used, "%s%s", used > 0 ? " " : "",
+                 keep || part ? t[i].text : t[i].lower);
         n->proper &= keep || part;
     }
     snprintf(n->head, sizeof(n->head), "%s", t[head].stem);

@@ -79,7 +79,7 @@ static bool read_folder(struct sources *s, const char *root, const char *below, 
 }
 static int compile(const char *root, struct nvl_pack **out)
 {
-    struct sources *s = calloc(1, sizeof(*s));
+    struct sources *s = alloc_zero(1, sizeof(*s));
     struct nvl_error err = { 0 };
     if (s == NULL)
         return 1;
@@ -93,7 +93,7 @@ static int compile(const char *root, struct nvl_pack **out)
             fprintf(stderr, "novel-tale: %s\n", rc == NVL_E_NOMEM ? "out of memory" : err.message);
     }
     arena_done(&s->arena);
-    free(s);
+    alloc_free(s);
     return rc == NVL_OK ? 0 : 1;
 }
 static int build(const struct nvl_pack *pack, const char *path)

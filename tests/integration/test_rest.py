@@ -321,9 +321,11 @@ class BackendDown(Stack):
             while rest(gateway.port, "GET", "/characters").status != 200:
                 self.assertLess(time.monotonic(), end, "the gateway did not recover")
                 time.sleep(0.05)
+            server.stop()
         finally:
             gateway.stop()
-            server.stop()
+            if server.process.poll() is None:
+                server.process.kill()
 
 
 if __name__ == "__main__":

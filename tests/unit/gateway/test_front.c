@@ -167,7 +167,7 @@ static void unary_calls(void **state)
           NULL,
           200,
           { "\"fString\":\"x\"", "X-Content-Type-Options: nosniff", "Cache-Control: no-store" } },
-        { "HEAD", "/v1/shelves/x", "", NULL, 200, { "Content-Length:         " } },
+        { "HEAD", "/v1/shelves/x", "", NULL, 200, { "Content-Length: " } },
         { "PUT",
           "/v1/everything/k",
           "",
