@@ -134,7 +134,7 @@ static void on_streams(void *owner, size_t open)
     if (open == 0) {
         c->idle_since_ns = now(c);
         if (c->closing)
-            sock_mark_dirty(c->sock);
+            on_output(c);
     } else if (open == 1) {
         tick_start(c);
     }
