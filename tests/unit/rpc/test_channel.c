@@ -1,5 +1,6 @@
 /* Both sides of the runtime in one process: a server on threads of its own, the channel and the
  * blocking client on the test's thread, over a Unix socket and TCP. */
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -472,8 +473,7 @@ static void test_balance(void **state)
     static const nrpc_balance kinds[] = { NRPC_PICK_FIRST, NRPC_ROUND_ROBIN, NRPC_LEAST_CALLS };
     server_up(socket_path, NULL);
     char target[256];
-    /* One of three is dead; localhost is no look-up, the name goes through the resolver's thread.
-     */
+    /* The first of three is dead. */
     snprintf(target, sizeof target, "127.0.0.1:1,%s,%s", socket_path, tcp);
     for (size_t k = 0; k < 3; k++) {
         nrpc_channel_options o = { .balance = kinds[k] };
@@ -643,8 +643,6 @@ static void test_blocking(void **state)
         NRPC_INVALID_ARGUMENT);
     assert_null(answer);
     const nrpc_client_options brief = { .options.timeout_ms = 30 };
-    /* Too short a field number for text: the echo service reads it behind two bytes of tag, so name
-     * a method that never answers a stranger. */
     int n = 0;
     nrpc_method counted = echo_service.methods[ECHO_STREAM];
     assert_int_equal(nrpc_client_stream(blocking, &counted, &more, &q.base, count_three, &n, &st),
@@ -694,6 +692,63 @@ static void test_without_memory(void **state)
         nrpc_status_clear(&st);
         nrpc_client_free(cl);
     }
+    assert_true(n > 20); /* it did go through a call */
+    server_down(5000);
+    assert_nothing_left();
+}
+
+struct order {
+    nrpc_task task;
+    uint64_t fail_at, count; /* count: out */
+    atomic_bool done;
+};
+static void order_run(nrpc_task *t, nrpc_loop *l)
+{
+    (void) l;
+    struct order *o = CONTAINER_OF(t, struct order, task);
+    o->count = alloc_count();
+    alloc_fail_at(o->fail_at);
+    atomic_store(&o->done, true);
+}
+/* On the server's thread: from the n-th allocation on all fail; 0 ends that.  Allocations since the
+ * last order. */
+static uint64_t server_fails_at(uint64_t n)
+{
+    struct order o = { .task.run = order_run, .fail_at = n };
+    nrpc_loop_post(nrpc_server_loop(server, 0), &o.task);
+    while (!atomic_load(&o.done))
+        sched_yield();
+    return o.count;
+}
+
+/* The same on the server's side: the caller hears something, and afterwards all is as before. */
+static void test_server_without_memory(void **state)
+{
+    (void) state;
+    nrpc_server_options one = { .loops = 1 };
+    server_up(socket_path, &one);
+    Google__Protobuf__StringValue q = GOOGLE__PROTOBUF__STRING_VALUE__INIT;
+    q.value = "hello";
+    uint64_t n = 1;
+    for (bool through = false; !through; n++) {
+        assert_true(n < 1000);
+        nrpc_channel_options o = { .target = socket_path };
+        const nrpc_client_options patient = { .options.timeout_ms = 20000 };
+        nrpc_client *cl = NULL;
+        nrpc_status st = NRPC_STATUS_INIT;
+        nrpc_msg *answer = NULL;
+        assert_int_equal(nrpc_client_new(&o, &cl), 0);
+        server_fails_at(n);
+        nrpc_code code = nrpc_client_unary(cl, &echo_service.methods[ECHO_UNARY], &patient, &q.base,
+                                           &answer, &st);
+        through = server_fails_at(0) < n;
+        if (through ? code != NRPC_OK : code == NRPC_DEADLINE_EXCEEDED)
+            fail_msg("allocation %d: %s %s", (int) n, nrpc_code_name(code), st.message);
+        nrpc_msg_free(answer);
+        nrpc_status_clear(&st);
+        nrpc_client_free(cl);
+    }
+    assert_true(n > 20); /* it did go through a call */
     server_down(5000);
     assert_nothing_left();
 }
@@ -709,7 +764,7 @@ int main(void)
         cmocka_unit_test(test_down_and_up),    cmocka_unit_test(test_balance),
         cmocka_unit_test(test_names),          cmocka_unit_test(test_close),
         cmocka_unit_test(test_interceptors),   cmocka_unit_test(test_blocking),
-        cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_without_memory), cmocka_unit_test(test_server_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

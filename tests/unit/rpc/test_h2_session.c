@@ -156,9 +156,11 @@ static bool carry(struct side *from, struct side *to, size_t step)
 }
 static void settle(size_t step)
 {
-    for (int i = 0; i < 50 && client.error == 0 && server.error == 0; i++)
-        if (!carry(&client, &server, step) & !carry(&server, &client, step))
+    for (int i = 0; i < 50 && client.error == 0 && server.error == 0; i++) {
+        bool sent = carry(&client, &server, step);
+        if (!carry(&server, &client, step) && !sent)
             break;
+    }
 }
 static const struct h2_field request[] = {
     H2_FIELD(":method", "POST"), H2_FIELD(":scheme", "http"), H2_FIELD(":path", "/a/b"),
