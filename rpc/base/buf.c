@@ -21,7 +21,8 @@ int buf_reserve(struct buf *b, size_t extra)
 {
     if (b->failed)
         return -1;
-    if (extra <= b->capacity - b->size)
+    /* Also for no bytes there is an address: NULL means failure. */
+    if (b->data != NULL && extra <= b->capacity - b->size)
         return 0;
     size_t want = b->size + extra;
     if (want < extra || want > SIZE_MAX / 2) {
