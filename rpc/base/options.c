@@ -8,6 +8,7 @@
 #include <yaml.h>
 
 #include "rpc/base/alloc.h"
+#include "rpc/base/utf8.h"
 #include "rpc/base/buf.h"
 
 struct source {
@@ -331,13 +332,25 @@ static void print_help(const struct options *o)
         printf("\n%s\n", o->epilogue);
 }
 
+/* What YAML would not take as it stands, or would fold into a blank. */
+static bool needs_escape(uint32_t c)
+{
+    return c < 0x20 || (c >= 0x7f && c <= 0xa0) || c == 0x2028 || c == 0x2029 || c == 0xfeff ||
+           c == 0xfffe || c == 0xffff;
+}
+
 static void print_quoted(const char *s, FILE *out)
 {
     fputc('"', out);
-    for (; *s != '\0'; s++) {
-        if (*s == '"' || *s == '\\')
+    for (size_t left = strlen(s), n; left > 0; s += n, left -= n) {
+        uint32_t c = utf8_decode(s, left, &n);
+        if (needs_escape(c)) {
+            fprintf(out, "\\u%04x", (unsigned) c);
+            continue;
+        }
+        if (c == '"' || c == '\\')
             fputc('\\', out);
-        fputc(*s, out);
+        fwrite(s, 1, n, out);
     }
     fputc('"', out);
 }
