@@ -47,6 +47,8 @@ bool wire_is_sane(const ProtobufCMessageDescriptor *type, const uint8_t *data, s
 {
     if (depth > DEPTH_MAX)
         return false;
+    if (size == 0) /* then data may be NULL */
+        return true;
     struct cursor c = { data, data + size };
     while (c.at < c.end) {
         uint64_t key, value;
@@ -96,6 +98,8 @@ static bool next_field(struct cursor *c, uint32_t *out_tag)
 
 bool wire_has_field(const uint8_t *data, size_t size, uint32_t tag)
 {
+    if (size == 0) /* then data may be NULL */
+        return false;
     struct cursor c = { data, data + size };
     uint32_t found;
     while (c.at < c.end && next_field(&c, &found))
