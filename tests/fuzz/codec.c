@@ -20,7 +20,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size > 0)
         memcpy(codec_msg_data(m), data, size);
     int r = codec_decode(m, d, &st);
-    CHECK((r == 0 && scanned == 0) || (r == NRPC_E_PROTO && scanned < 0) || r == NRPC_E_TOOBIG);
+    /* What the scanner refuses never unpacks.  The other way round protobuf-c fails to merge two
+     * copies of one message when a oneof of the later copy is not set. */
+    CHECK(scanned == 0 ? r == 0 || r == NRPC_E_PROTO || r == NRPC_E_TOOBIG : r == NRPC_E_PROTO);
     CHECK((r == 0) == (st.code == NRPC_OK));
     nrpc_status_clear(&st);
     if (r == 0) {
