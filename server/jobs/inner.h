@@ -69,6 +69,7 @@ struct sim {
     int final_state; /* SIM_ENDED */
     /* in flight */
     bool slicing, broken; /* broken: state is dropped once nothing is in flight */
+    bool ending;          /* its last slice is on its way to the disk: no other may follow */
     unsigned committing;
     uint64_t retry_ns; /* SIM_PARKED */
     uint32_t backoff_ms;

@@ -114,7 +114,7 @@ static void sim_park(struct sim *sim)
 {
     struct jobs *j = sim->jobs;
     sim_drop_engine(sim);
-    sim->broken = false;
+    sim->broken = sim->ending = false;
     sim->state = SIM_PARKED;
     uint32_t longest = j->o.retry_ms * BACKOFF_DOUBLINGS;
     sim->backoff_ms = sim->backoff_ms == 0 ? j->o.retry_ms : sim->backoff_ms * 2;
@@ -237,8 +237,8 @@ static void slice_to_inbox(nrpc_task *t, nrpc_loop *loop)
 void sim_schedule(struct sim *sim)
 {
     struct jobs *j = sim->jobs;
-    if (sim->state != SIM_RUNNING || sim->slicing || sim->broken || j->stopping ||
-        sim->committing >= AHEAD_MAX)
+    if (sim->state != SIM_RUNNING || sim->slicing || sim->broken || sim->ending ||
+        j->stopping || sim->committing >= AHEAD_MAX)
         return;
     struct slice *s = alloc_zero(1, sizeof *s);
     if (s == NULL) {
@@ -358,6 +358,7 @@ void sim_on_slice(struct mail *m, void *owner)
     sim->committing++;
     j->in_flight++;
     bool ended = s->ended;
+    sim->ending = ended; /* the commit of a slice before it must not start another */
     store_write_post(j->o.store, &s->append.write);
     if (!ended)
         sim_schedule(sim);
