@@ -331,9 +331,10 @@ bool scalar_put_camel_path(struct buf *b, const char *path, size_t size)
     bool raise = false;
     for (size_t i = 0; i < size; i++) {
         char c = path[i];
-        if (c >= 'A' && c <= 'Z')
+        bool lower = c >= 'a' && c <= 'z';
+        if (!lower && !is_digit(c) && c != '.' && c != '_')
             return false;
-        if (raise && !(c >= 'a' && c <= 'z'))
+        if (raise && !lower)
             return false;
         if (c == '_') {
             raise = true;
@@ -342,7 +343,7 @@ bool scalar_put_camel_path(struct buf *b, const char *path, size_t size)
         buf_putc(b, raise ? (char) (c - 32) : c);
         raise = false;
     }
-    return !raise;
+    return !raise && size > 0;
 }
 
 bool scalar_put_snake_path(struct buf *b, const char *path, size_t size, bool accept_snake)
