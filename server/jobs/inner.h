@@ -78,6 +78,7 @@ struct sim {
     /* the worker's, while a slice is out */
     struct nvl_header *decoded;
     struct nvl_sim *engine;
+    struct nvl_pack *own_pack; /* the header's, when it is not the server's */
     struct buf log;            /* size (4 bytes) and canonical bytes of every event so far */
     uint64_t derived_sequence; /* last event that the engine gave */
     atomic_bool cancel;

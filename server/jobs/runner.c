@@ -71,6 +71,8 @@ static void sim_drop_engine(struct sim *sim)
     sim->engine = NULL;
     nvl_header_free(sim->decoded);
     sim->decoded = NULL;
+    nvl_pack_free(sim->own_pack);
+    sim->own_pack = NULL;
     buf_done(&sim->log);
     sim->derived_sequence = 0;
 }

@@ -135,6 +135,30 @@ static void slice_engine_error(struct slice *s, int rc, const struct nvl_error *
                    err != NULL ? ": " : "", err != NULL ? err->message : "");
 }
 
+/* The pack that the header names: the server's, or after a change of content the one kept in the store. */
+static const struct nvl_pack *slice_pack(struct slice *s)
+{
+    struct sim *sim = s->sim;
+    const uint8_t *digest = nvl_header_pack_digest(sim->decoded);
+    if (memcmp(digest, nvl_pack_digest(sim->jobs->o.pack), SHA256_SIZE) == 0)
+        return sim->jobs->o.pack;
+    if (sim->own_pack != NULL)
+        return sim->own_pack;
+    struct store_read_pack q = { .read.kind = STORE_READ_PACK };
+    memcpy(q.digest, digest, sizeof q.digest);
+    arena_init(&q.read.arena, 65536);
+    store_read_wait(sim->jobs->o.store, &q.read); /* a worker may wait; this is once a simulation */
+    struct nvl_error err = { 0 };
+    int rc = q.read.result == STORE_OK ? nvl_pack_open(q.image.data, q.image.size, &err, &sim->own_pack) : NVL_E_PACK;
+    if (rc == NVL_E_NOMEM || q.read.result == STORE_E_NOMEM || q.read.result == STORE_E_BUSY)
+        s->no_memory = true;
+    else if (rc != NVL_OK)
+        slice_fail(s, "PACK_UNREADABLE", "the content pack that it was begun with cannot be read (%s%s); its log is kept",
+                   q.read.result == STORE_OK ? "" : store_result_name(q.read.result), err.message);
+    arena_done(&q.read.arena);
+    return rc == NVL_OK ? sim->own_pack : NULL;
+}
+
 static bool slice_open(struct slice *s)
 {
     struct sim *sim = s->sim;
@@ -155,11 +179,9 @@ static bool slice_open(struct slice *s)
         slice_engine_error(s, rc, NULL);
         return false;
     }
-    const struct nvl_pack *pack = sim->jobs->o.pack;
-    if (memcmp(nvl_header_pack_digest(sim->decoded), nvl_pack_digest(pack), SHA256_SIZE) != 0) {
-        slice_fail(s, "PACK_CHANGED", "it was begun with another content pack; its log is kept");
+    const struct nvl_pack *pack = slice_pack(s);
+    if (pack == NULL)
         return false;
-    }
     struct first_event *first = alloc_zero(1, sizeof *first);
     if (first == NULL) {
         s->no_memory = true;

@@ -43,6 +43,7 @@ class Program:
             except ValueError:
                 continue
             self.events.put(entry)
+        self.process.stdout.close()
         self.events.put(None)
 
     def wait_event(self, name, seconds=READY_SECONDS):
