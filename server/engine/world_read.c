@@ -314,6 +314,34 @@ void nvl_law_text(const struct nvl_world *w, const struct nvl_event *e, struct b
         nvl_cell_text(w, e->reason, out);
     }
 }
+/* Why an act could not be, for a reader; the law text beside it names the cell. */
+static const char *refusal(unsigned code)
+{
+    switch (code) {
+    case 0x31:
+        return "it cannot be done from there";
+    case 0x32:
+        return "the body will not do it";
+    case 0x33:
+        return "there is no time left for it";
+    case 0x51:
+        return "it would go against someone of higher standing";
+    case 0x52:
+        return "it would break a trust that is worth more";
+    case 0x53:
+        return "there is nothing of the kind to speak of";
+    }
+    switch (code >> 4) {
+    case 1:
+        return "there is no reason to think it would work";
+    case 2:
+        return "what it takes is not at hand";
+    case 4:
+        return "that is settled already";
+    }
+    return "it cannot be";
+}
+
 void nvl_event_text(const struct nvl_world *w, const struct nvl_event *e, bool spoilers,
                     struct buf *out)
 {
@@ -331,11 +359,11 @@ void nvl_event_text(const struct nvl_world *w, const struct nvl_event *e, bool s
         buf_puts(out, "Something happens.");
     } else if (e->type == NVL_REJECTED) {
         put_entity(w, NVL_SORT_CHAR, e->actor, spoilers, out);
-        buf_puts(out, " means to ");
+        buf_puts(out, " has to let it be (");
         for (const char *p = w->pack->ops[e->op].name; *p != 0; p++)
             buf_putc(out, *p == '_' ? ' ' : *p);
-        buf_puts(out, ", but ");
-        nvl_law_text(w, e, out);
+        buf_puts(out, "): ");
+        buf_puts(out, refusal(e->codes_count > 0 ? e->codes[0] : 0));
         buf_putc(out, '.');
     } else {
         unsigned k = e->outcome >= 1 && e->outcome <= 4 ? e->outcome - 1u : 1u;
