@@ -194,7 +194,7 @@ static void watch_open(struct fixture *f, struct watcher *w, const char *id, uin
     memset(w, 0, sizeof *w);
     assert_int_equal(sem_init(&w->batch, 0, 0), 0);
     assert_int_equal(sem_init(&w->closed, 0, 0), 0);
-    snprintf(w->w.id, sizeof w->w.id, "%s", id);
+    memcpy(w->w.id, id, strlen(id) + 1);
     w->w.cursor = after;
     w->w.view = view;
     w->w.only_result = only_result;
