@@ -178,7 +178,7 @@ class Disk(unittest.TestCase):
                         last = list(engine.WatchSimulation(pb.WatchSimulationRequest(
                             simulation_id=simulation.simulation_id), timeout=120))[-1]
                         self.assertEqual(last.result.turns_executed, 50, last)
-                    again = engine.RunSimulation(request(1), timeout=60)
+                    again = engine.RunSimulation(request(1), timeout=240)
                     self.assertEqual(again.metadata.chain_head, first.metadata.chain_head)
                 server.stop()
             finally:
