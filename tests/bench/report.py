@@ -24,8 +24,10 @@ def command(*argv):
         return ""
 
 
-with open(folder / "peers.tsv", newline="") as f:
-    rows = list(csv.DictReader(f, delimiter="\t"))
+rows = []
+for name in ("peers.tsv", "idle_ours.tsv", "idle_peers.tsv"):
+    with open(folder / name, newline="") as f:
+        rows += csv.DictReader(f, delimiter="\t")
 
 
 def table(endpoint, load, cores="1"):
@@ -42,7 +44,7 @@ def put_cells(lines, title, cells):
             name = f"**{r['peer']}**" if r["peer"] == "novel" else r["peer"]
             spread = re.search(r"spread (\S+)", r["note"])
             lines.append(f"| {endpoint} | {load} | {name} | {r['cpu_s_100k']} | {int(float(r['per_s'])):,} | {r['mean_ms']} "
-                         f"| {r['p99_ms']} | {spread[1] if spread else ''} |")
+                         f"| {r['p99_ms']} | {spread[1].rstrip(';') if spread else ''} |")
     lines.append("")
 
 
@@ -61,7 +63,8 @@ put_cells(lines, "REST, one core", [("/health", "c75"), ("/health", "c512"), ("/
                                     ("/characters", "c75"), ("/characters/pilot", "c75")])
 idle = [r for r in rows if r["endpoint"] == "idle connections"]
 if idle:
-    lines += ["## Memory", "", "| peer | connections | resident MB with them | growth |", "|---|---|---|---|"]
+    lines += ["## Memory", "", "Connections that made one request and stay open, in programs that were started for it.", "",
+              "| peer | connections | resident MB with them | growth |", "|---|---|---|---|"]
     for r in sorted(idle, key=lambda r: float(r["rss_mb"] or 0)):
         name = f"**{r['peer']}**" if r["peer"] == "novel" else r["peer"]
         lines.append(f"| {name} | {r['load']} | {r['rss_mb']} | {r['note']} |")
