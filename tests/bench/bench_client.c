@@ -130,6 +130,20 @@ static size_t split(char *list, char **items, size_t most)
     return n;
 }
 
+/* A closed channel lives on until its connection is gone: turn until then, for three seconds at most. */
+static nrpc_task last_turns;
+static uint64_t last_turn_ns;
+
+static void turn_until_gone(nrpc_task *t, nrpc_loop *loop)
+{
+    nrpc_gauges live;
+    nrpc_gauges_read(&live);
+    if ((live.channels > 0 || live.connections > 0) && clock_mono_ns() < last_turn_ns)
+        nrpc_loop_post(loop, t);
+    else
+        nrpc_loop_stop(loop);
+}
+
 static int usage(void)
 {
     fprintf(stderr, "usage: bench_client simulate ADDRESS CALLS SECONDS CAST TURNS\n"
@@ -172,6 +186,12 @@ int main(int argc, char **argv)
     double took = (double) (clock_mono_ns() - begin) / 1e9;
     printf("calls=%llu items=%llu seconds=%.3f per_s=%.1f errors=%llu\n", (unsigned long long) b.done,
            (unsigned long long) b.items, took, (double) b.items / took, (unsigned long long) b.errors);
+    nrpc_channel_close(b.channel);
+    last_turns.run = turn_until_gone;
+    last_turn_ns = clock_mono_ns() + 3000000000u;
+    nrpc_loop_post(b.loop, &last_turns);
+    nrpc_loop_run(b.loop);
+    nrpc_loop_free(b.loop);
     if (b.errors > 0)
         fprintf(stderr, "bench_client: %s\n", b.first_error);
     return b.errors > 0;
