@@ -143,7 +143,7 @@ class Disk(unittest.TestCase):
 
     def test_full_disk(self):
         with tempfile.TemporaryDirectory(prefix="novel-full-") as folder:
-            small_disk(folder, "6m")
+            small_disk(folder, "96m")
             data, filler = pathlib.Path(folder) / "data", pathlib.Path(folder) / "filler"
             server = None
             try:
