@@ -1,4 +1,5 @@
 """Starts the real programs on free loopback ports, and talks to them with clients that are not ours."""
+import atexit
 import http.client
 import json
 import os
@@ -32,6 +33,7 @@ class Program:
         self.process = subprocess.Popen(
             [str(BIN / name), *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             env={**os.environ, **(env or {})}, text=True, errors="replace")
+        atexit.register(self.process.kill)  # a test that fails leaves nothing running
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
