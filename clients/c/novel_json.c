@@ -13,6 +13,7 @@
 #include <google/protobuf/timestamp.pb-c.h>
 #include <google/rpc/error_details.pb-c.h>
 
+#include "rpc/base/field_size.h"
 #include "rpc/base/utf8.h"
 
 enum { DEPTH_MAX = 100, INDENT_STEP = 2 };
@@ -326,28 +327,6 @@ static bool put_well_known(struct writer *w, const ProtobufCMessage *m)
 }
 
 /* ---- messages ---- */
-static size_t item_size(ProtobufCType type)
-{
-    switch (type) {
-    case PROTOBUF_C_TYPE_INT64:
-    case PROTOBUF_C_TYPE_SINT64:
-    case PROTOBUF_C_TYPE_SFIXED64:
-    case PROTOBUF_C_TYPE_UINT64:
-    case PROTOBUF_C_TYPE_FIXED64:
-    case PROTOBUF_C_TYPE_DOUBLE:
-        return 8;
-    case PROTOBUF_C_TYPE_BOOL:
-        return sizeof(protobuf_c_boolean);
-    case PROTOBUF_C_TYPE_STRING:
-    case PROTOBUF_C_TYPE_MESSAGE:
-        return sizeof(void *);
-    case PROTOBUF_C_TYPE_BYTES:
-        return sizeof(ProtobufCBinaryData);
-    default:
-        return 4;
-    }
-}
-
 static void put_value(struct writer *w, const ProtobufCFieldDescriptor *f, const void *member)
 {
     const char *text;
@@ -431,7 +410,7 @@ static void put_repeated(struct writer *w, const ProtobufCFieldDescriptor *f,
     open_level(w, map ? '{' : '[');
     for (size_t i = 0; i < n; i++) {
         next_item(w, &first);
-        const void *item = items + i * item_size(f->type);
+        const void *item = items + i * field_item_size(f->type);
         if (map)
             put_entry(w, *(const ProtobufCMessage *const *) item);
         else

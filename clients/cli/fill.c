@@ -10,6 +10,7 @@
 #include <google/protobuf/struct.pb-c.h>
 #include <google/protobuf/timestamp.pb-c.h>
 
+#include "rpc/base/field_size.h"
 #include "rpc/base/buf.h"
 #include "rpc/base/utf8.h"
 
@@ -244,26 +245,6 @@ static bool fill_struct(struct reader *r, Google__Protobuf__Struct *s, const yam
 }
 
 /* ---- lists, maps, messages ---- */
-static size_t item_size(ProtobufCType type)
-{
-    switch (type) {
-    case PROTOBUF_C_TYPE_INT64:
-    case PROTOBUF_C_TYPE_SINT64:
-    case PROTOBUF_C_TYPE_SFIXED64:
-    case PROTOBUF_C_TYPE_UINT64:
-    case PROTOBUF_C_TYPE_FIXED64:
-    case PROTOBUF_C_TYPE_DOUBLE:
-        return 8;
-    case PROTOBUF_C_TYPE_STRING:
-    case PROTOBUF_C_TYPE_MESSAGE:
-        return sizeof(void *);
-    case PROTOBUF_C_TYPE_BYTES:
-        return sizeof(ProtobufCBinaryData);
-    default:
-        return 4; /* protobuf_c_boolean is an int */
-    }
-}
-
 static ProtobufCMessage *new_message(struct reader *r, const ProtobufCMessageDescriptor *d)
 {
     ProtobufCMessage *m = arena_zero(r->f->arena, 1, d->sizeof_message);
@@ -278,7 +259,7 @@ static ProtobufCMessage *new_message(struct reader *r, const ProtobufCMessageDes
 static char *new_items(struct reader *r, const ProtobufCFieldDescriptor *field, ProtobufCMessage *m,
                        size_t n)
 {
-    char *items = arena_zero(r->f->arena, n + 1, item_size(field->type));
+    char *items = arena_zero(r->f->arena, n + 1, field_item_size(field->type));
     if (items == NULL)
         return NULL;
     *(char **) ((char *) m + field->offset) = items;
@@ -296,7 +277,7 @@ static bool fill_list(struct reader *r, const ProtobufCFieldDescriptor *field, P
     for (size_t i = 0; i < n; i++) {
         const yaml_node_t *item =
             yaml_document_get_node(r->doc, node->data.sequence.items.start[i]);
-        if (!fill_value(r, field, items + i * item_size(field->type), item))
+        if (!fill_value(r, field, items + i * field_item_size(field->type), item))
             return false;
         *(size_t *) (void *) ((char *) m + field->quantifier_offset) = i + 1;
     }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <google/rpc/error_details.pb-c.h>
 
+#include "rpc/base/field_size.h"
 #include "rpc/base/arena.h"
 #include "rpc/base/buf.h"
 #include "rpc/base/map.h"
@@ -308,28 +309,6 @@ static void check_value(struct walk *w, const struct step *at, const nrpc_field_
 }
 
 /* ---- lists and maps ---- */
-static size_t item_size(ProtobufCType type)
-{
-    switch (type) {
-    case PROTOBUF_C_TYPE_INT64:
-    case PROTOBUF_C_TYPE_SINT64:
-    case PROTOBUF_C_TYPE_SFIXED64:
-    case PROTOBUF_C_TYPE_UINT64:
-    case PROTOBUF_C_TYPE_FIXED64:
-    case PROTOBUF_C_TYPE_DOUBLE:
-        return 8;
-    case PROTOBUF_C_TYPE_BOOL:
-        return sizeof(protobuf_c_boolean);
-    case PROTOBUF_C_TYPE_STRING:
-    case PROTOBUF_C_TYPE_MESSAGE:
-        return sizeof(void *);
-    case PROTOBUF_C_TYPE_BYTES:
-        return sizeof(ProtobufCBinaryData);
-    default:
-        return 4;
-    }
-}
-
 /* The bytes that make an item equal to another one. */
 static nrpc_slice item_identity(const ProtobufCFieldDescriptor *f, const void *item)
 {
@@ -341,7 +320,7 @@ static nrpc_slice item_identity(const ProtobufCFieldDescriptor *f, const void *i
         const ProtobufCBinaryData *data = item;
         return (nrpc_slice){ data->data, data->len };
     }
-    return (nrpc_slice){ item, item_size(f->type) };
+    return (nrpc_slice){ item, field_item_size(f->type) };
 }
 
 static void violate_twice(struct walk *w, const struct step *list, size_t index, size_t first)
@@ -354,7 +333,7 @@ static void violate_twice(struct walk *w, const struct step *list, size_t index,
 static void check_unique_few(struct walk *w, const struct step *at,
                              const ProtobufCFieldDescriptor *f, const char *items, size_t n)
 {
-    size_t size = item_size(f->type);
+    size_t size = field_item_size(f->type);
     for (size_t i = 1; i < n; i++) {
         nrpc_slice a = item_identity(f, items + i * size);
         for (size_t j = 0; j < i; j++) {
@@ -375,7 +354,7 @@ static void check_unique(struct walk *w, const struct step *at, const ProtobufCF
         return;
     }
     struct map seen = { 0 };
-    size_t size = item_size(f->type);
+    size_t size = field_item_size(f->type);
     for (size_t i = 0; i < n && !walk_ended(w); i++) {
         nrpc_slice id = item_identity(f, items + i * size);
         const char *key = id.size == 0 ? "" : (const char *) id.data;
@@ -397,7 +376,7 @@ static const char *map_key(const ProtobufCMessage *entry, char number[static 24]
     const void *member = member_of(entry, key->offset);
     if (key->type == PROTOBUF_C_TYPE_STRING)
         return *(const char *const *) member != NULL ? *(const char *const *) member : "";
-    if (item_size(key->type) == 8)
+    if (field_item_size(key->type) == 8)
         snprintf(number, 24, "%" PRId64, *(const int64_t *) member);
     else
         snprintf(number, 24, "%" PRId32, *(const int32_t *) member);
@@ -424,7 +403,7 @@ static void walk_entry(struct walk *w, struct step *at, const nrpc_field_rule *i
 static void walk_list(struct walk *w, struct step *at, const nrpc_field_rule *r,
                       const ProtobufCFieldDescriptor *f, const ProtobufCMessage *m, unsigned depth)
 {
-    size_t n = *(const size_t *) member_of(m, f->quantifier_offset), size = item_size(f->type);
+    size_t n = *(const size_t *) member_of(m, f->quantifier_offset), size = field_item_size(f->type);
     const char *items = *(const char *const *) member_of(m, f->offset);
     const ProtobufCMessageDescriptor *inner =
         f->type == PROTOBUF_C_TYPE_MESSAGE ? f->descriptor : NULL;

@@ -2,39 +2,18 @@
 
 #include <string.h>
 
+#include "rpc/base/field_size.h"
 #include "rpc/base/check.h"
 #include "server/service/errors.h"
 
 enum { DEPTH_MAX = 8, NAME_MAX_BYTES = 63 };
-
-static size_t value_size(ProtobufCType type)
-{
-    switch (type) {
-    case PROTOBUF_C_TYPE_INT64:
-    case PROTOBUF_C_TYPE_SINT64:
-    case PROTOBUF_C_TYPE_SFIXED64:
-    case PROTOBUF_C_TYPE_UINT64:
-    case PROTOBUF_C_TYPE_FIXED64:
-    case PROTOBUF_C_TYPE_DOUBLE:
-        return 8;
-    case PROTOBUF_C_TYPE_BOOL:
-        return sizeof(protobuf_c_boolean);
-    case PROTOBUF_C_TYPE_STRING:
-    case PROTOBUF_C_TYPE_MESSAGE:
-        return sizeof(void *);
-    case PROTOBUF_C_TYPE_BYTES:
-        return sizeof(ProtobufCBinaryData);
-    default:
-        return 4;
-    }
-}
 
 static void copy_field(ProtobufCMessage *to, const ProtobufCMessage *from, const ProtobufCFieldDescriptor *f)
 {
     bool repeated = f->label == PROTOBUF_C_LABEL_REPEATED;
     if (repeated)
         memcpy((char *) to + f->quantifier_offset, (const char *) from + f->quantifier_offset, sizeof(size_t));
-    memcpy((char *) to + f->offset, (const char *) from + f->offset, repeated ? sizeof(void *) : value_size(f->type));
+    memcpy((char *) to + f->offset, (const char *) from + f->offset, repeated ? sizeof(void *) : field_item_size(f->type));
 }
 
 static bool is_set(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
@@ -47,7 +26,7 @@ static bool is_set(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
         return s != NULL && s[0] != '\0';
     }
     static const char zero[16];
-    return memcmp(at, zero, value_size(f->type)) != 0;
+    return memcmp(at, zero, field_item_size(f->type)) != 0;
 }
 
 static bool is_decided_here(const ProtobufCFieldDescriptor *f)
