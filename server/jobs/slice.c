@@ -135,7 +135,8 @@ static void slice_engine_error(struct slice *s, int rc, const struct nvl_error *
                    err != NULL ? ": " : "", err != NULL ? err->message : "");
 }
 
-/* The pack that the header names: the server's, or after a change of content the one kept in the store. */
+/* The pack that the header names: the server's, or after a change of content the one kept in the
+ * store. */
 static const struct nvl_pack *slice_pack(struct slice *s)
 {
     struct sim *sim = s->sim;
@@ -149,11 +150,14 @@ static const struct nvl_pack *slice_pack(struct slice *s)
     arena_init(&q.read.arena, 65536);
     store_read_wait(sim->jobs->o.store, &q.read); /* a worker may wait; this is once a simulation */
     struct nvl_error err = { 0 };
-    int rc = q.read.result == STORE_OK ? nvl_pack_open(q.image.data, q.image.size, &err, &sim->own_pack) : NVL_E_PACK;
+    int rc = q.read.result == STORE_OK
+                 ? nvl_pack_open(q.image.data, q.image.size, &err, &sim->own_pack)
+                 : NVL_E_PACK;
     if (rc == NVL_E_NOMEM || q.read.result == STORE_E_NOMEM || q.read.result == STORE_E_BUSY)
         s->no_memory = true;
     else if (rc != NVL_OK)
-        slice_fail(s, "PACK_UNREADABLE", "the content pack that it was begun with cannot be read (%s%s); its log is kept",
+        slice_fail(s, "PACK_UNREADABLE",
+                   "the content pack that it was begun with cannot be read (%s%s); its log is kept",
                    q.read.result == STORE_OK ? "" : store_result_name(q.read.result), err.message);
     arena_done(&q.read.arena);
     return rc == NVL_OK ? sim->own_pack : NULL;
@@ -196,6 +200,18 @@ static bool slice_open(struct slice *s)
     return s->failed_reason == NULL && !s->no_memory;
 }
 
+/* The end came before the last durable event was derived again: this is another log. */
+static bool slice_reached(struct slice *s)
+{
+    const struct sim *sim = s->sim;
+    if (sim->derived_sequence >= s->append.after_sequence)
+        return true;
+    slice_fail(s, "REPLAY_MISMATCH",
+               "re-running the log ended at event %u of %u; the stored log is kept",
+               (unsigned) sim->derived_sequence, (unsigned) s->append.after_sequence);
+    return false;
+}
+
 /* Turns until the slice is over. */
 static bool slice_turns(struct slice *s)
 {
@@ -219,7 +235,7 @@ static bool slice_turns(struct slice *s)
             return false;
         }
     }
-    return true;
+    return slice_reached(s);
 }
 
 int slice_pack_error(nrpc_code code, const char *reason, const char *text, struct arena *a,
@@ -309,6 +325,10 @@ void slice_work(nrpc_job *job)
             for (int v = 0; v < JOBS_VIEWS; v++)
                 nrpc_blob_unref(s->packed[i].views[v]);
         s->n_events = 0;
+        memcpy(s->append.head, s->base_head, sizeof s->append.head);
+        s->append.turns_done = s->base_turns;
+    } else if (sim->derived_sequence < s->append.after_sequence) {
+        /* Still re-deriving: what the disk has is ahead, and stays if this slice must end it. */
         memcpy(s->append.head, s->base_head, sizeof s->append.head);
         s->append.turns_done = s->base_turns;
     } else {
