@@ -30,6 +30,12 @@ void hub_drop(struct sim *sim)
     sim->ring_first = sim->last_sequence + 1;
 }
 
+void hub_moved(struct sim *sim)
+{
+    hub_drop(sim);
+    hub_wake(sim);
+}
+
 void hub_publish(struct sim *sim, struct slice *s)
 {
     if (sim->ring == NULL)
@@ -101,6 +107,10 @@ static void read_run(struct mail *m, void *owner)
     struct jobs *j = owner;
     j->in_flight--;
     w->reading = false;
+    if (w->sim == NULL && !w->end && w->n_items == 0) {
+        w->result = JOBS_E_STOPPING; /* unfinished, and nobody runs it: this server is going */
+        w->end = true;
+    }
     watch_give(w);
     if (w->closing) {
         w->closing = false;
@@ -164,10 +174,7 @@ static void read_done(struct store_read *r)
         read_events_into(w);
     } else if (store_state_final(w->q.row.state)) {
         read_end_into(w);
-    } else if (w->sim == NULL) {
-        w->result = JOBS_E_STOPPING; /* unfinished, and nobody runs it: this server is going */
-        w->end = true;
-    }
+    } /* else nothing is there yet; what that means, the jobs' thread knows, which owns w->sim */
     arena_done(&r->arena);
     w->read_mail.run = read_run;
     inbox_post(&w->jobs->box, &w->read_mail);

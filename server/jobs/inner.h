@@ -71,7 +71,7 @@ struct sim {
     bool slicing, broken; /* broken: state is dropped once nothing is in flight */
     bool ending;          /* its last slice is on its way to the disk: no other may follow */
     unsigned committing;
-    uint64_t retry_ns; /* SIM_PARKED */
+    uint64_t parked_ns, retry_ns; /* SIM_PARKED: since when, until when */
     uint32_t backoff_ms;
     struct store_read_row row; /* re-read after a failure */
     bool rereading;
@@ -103,7 +103,7 @@ struct jobs {
     unsigned in_flight;  /* slices, commits and reads that will still come back */
     struct store_purge purge;
     bool purging;
-    uint64_t purge_ns;
+    uint64_t purged_ns; /* 0: not yet */
     atomic_uint live, running_now, parked_now;
     atomic_uint_fast64_t completed, failed, cancelled, events;
 };
@@ -131,6 +131,8 @@ void hub_publish(struct sim *sim, struct slice *s); /* takes the packed events *
 void hub_end(struct sim *sim);                      /* finals are there: wake everybody */
 void hub_wake(struct sim *sim);
 void hub_drop(struct sim *sim); /* frees what the ring keeps */
+/* last_sequence went past events that the ring never had: watchers read those from the store. */
+void hub_moved(struct sim *sim);
 void hub_expel(struct sim *sim, enum jobs_result why);
 
 #endif

@@ -20,6 +20,8 @@
 #define PURGE_EVERY_NS   (600ull * 1000000000)
 #define RESUME_PAGE      200u
 #define PARKED_LOOK_MS   50
+#define PROBE_EVERY_NS   (5ull * 1000000000) /* while the store can't be written */
+#define IDLE_LOOK_MS     5000
 
 void jobs_new_id(char out[static STORE_ID_SIZE])
 {
@@ -296,7 +298,7 @@ static void purged_run(struct mail *m, void *owner)
     struct jobs *j = owner;
     j->in_flight--;
     j->purging = false;
-    j->purge_ns = clock_mono_ns() + PURGE_EVERY_NS;
+    j->purged_ns = clock_mono_ns();
 }
 
 static void purged(struct store_write *w)
@@ -308,7 +310,10 @@ static void purged(struct store_write *w)
 
 static void jobs_purge(struct jobs *j, uint64_t now_ns)
 {
-    if (j->purging || j->stopping || now_ns < j->purge_ns)
+    /* It tries the disk too: a full one that has room again is noticed without a request. */
+    bool well = store_get_health(j->o.store) == STORE_WRITABLE;
+    if (j->purging || j->stopping ||
+        (j->purged_ns != 0 && now_ns - j->purged_ns < (well ? PURGE_EVERY_NS : PROBE_EVERY_NS)))
         return;
     j->purge = (struct store_purge){ .write.kind = STORE_WRITE_PURGE,
                                      .write.done = purged,
@@ -323,7 +328,7 @@ static void *jobs_main(void *arg)
     struct jobs *j = arg;
     sim_admit(j);
     while (!j->stopping || j->in_flight > 0) {
-        int timeout = !list_empty(&j->parked) && !j->stopping ? PARKED_LOOK_MS : 60000;
+        int timeout = !list_empty(&j->parked) && !j->stopping ? PARKED_LOOK_MS : IDLE_LOOK_MS;
         for (struct mail *m = inbox_wait(&j->box, timeout); m != NULL;) {
             struct mail *next = m->next; /* run may free m */
             m->run(m, j);

@@ -122,7 +122,8 @@ static void sim_park(struct sim *sim)
     sim->backoff_ms = sim->backoff_ms == 0 ? j->o.retry_ms : sim->backoff_ms * 2;
     if (sim->backoff_ms > longest)
         sim->backoff_ms = longest;
-    sim->retry_ns = clock_mono_ns() + (uint64_t) sim->backoff_ms * 1000000;
+    sim->parked_ns = clock_mono_ns();
+    sim->retry_ns = sim->parked_ns + (uint64_t) sim->backoff_ms * 1000000;
     list_add_tail(&j->parked, &sim->link);
     atomic_fetch_add(&j->parked_now, 1);
 }
@@ -131,6 +132,7 @@ static void sim_unpark(struct sim *sim)
 {
     list_remove(&sim->link);
     atomic_fetch_sub(&sim->jobs->parked_now, 1);
+    sim->start_mono_ns += clock_mono_ns() - sim->parked_ns; /* waiting for a disk is not running */
     sim->state = SIM_RUNNING;
 }
 
@@ -182,17 +184,22 @@ static void reread_run(struct mail *m, void *owner)
     sim->rereading = false;
     enum store_result r = sim->row.read.result;
     if (r == STORE_OK && !store_state_final(sim->row.row.state)) {
+        bool moved = sim->row.row.last_sequence != sim->last_sequence;
         sim_unpark(sim);
         sim_take_row(sim, &sim->row.row);
         arena_done(&sim->row.read.arena);
+        if (moved)
+            hub_moved(sim);
         sim_schedule(sim);
         return;
     }
     if (r == STORE_OK || r == STORE_E_NOT_FOUND) {
         /* Its end is on the disk although the commit seemed to fail: watchers read it there. */
         int state = r == STORE_OK ? sim->row.row.state : STORE_FAILED;
-        if (r == STORE_OK)
+        if (r == STORE_OK && sim->last_sequence != sim->row.row.last_sequence) {
             sim->last_sequence = sim->row.row.last_sequence;
+            hub_moved(sim);
+        }
         arena_done(&sim->row.read.arena);
         sim_unpark(sim);
         sim_ended(sim, state, NULL);
@@ -239,8 +246,8 @@ static void slice_to_inbox(nrpc_task *t, nrpc_loop *loop)
 void sim_schedule(struct sim *sim)
 {
     struct jobs *j = sim->jobs;
-    if (sim->state != SIM_RUNNING || sim->slicing || sim->broken || sim->ending ||
-        j->stopping || sim->committing >= AHEAD_MAX)
+    if (sim->state != SIM_RUNNING || sim->slicing || sim->broken || sim->ending || j->stopping ||
+        sim->committing >= AHEAD_MAX)
         return;
     struct slice *s = alloc_zero(1, sizeof *s);
     if (s == NULL) {
@@ -286,6 +293,11 @@ static void commit_run(struct mail *m, void *owner)
     }
     sim->backoff_ms = 0;
     sim->attempts = 0;
+    if (sim->last_sequence != s->append.after_sequence) {
+        /* A slice before it is on the disk although its commit seemed to fail. */
+        sim->last_sequence = s->append.after_sequence;
+        hub_moved(sim);
+    }
     sim->last_sequence = s->append.after_sequence + s->append.n_events;
     atomic_fetch_add(&j->events, s->append.n_events);
     bool ended = s->ended;
