@@ -140,6 +140,7 @@ static int db_on_wal(void *ctx, sqlite3 *handle, const char *name, int pages)
     (void) handle;
     (void) name;
     ((struct db *) ctx)->wal_pages = pages;
+    ((struct db *) ctx)->wrote = true;
     return SQLITE_OK;
 }
 

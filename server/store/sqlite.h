@@ -46,6 +46,7 @@ struct db {
     sqlite3 *handle; /* NULL: closed */
     sqlite3_stmt *statements[SQL_COUNT];
     int wal_pages; /* since the last checkpoint */
+    bool wrote; /* a commit wrote pages since it was last cleared */
 };
 
 /* Opens PATH; makes the schema when write is set.  0, or -1 with *why filled.  immutable: nobody

@@ -244,6 +244,10 @@ static int apply_purge(struct db *db, struct store_purge *w)
     int rc = run_with_number(db, SQL_PURGE_KEYS, (int64_t) w->now_us, 0);
     if (rc != SQLITE_OK)
         return rc;
+    rc =
+        db_run(db, SQL_SETTLE); /* writes even when nothing is to be forgotten: it tries the disk */
+    if (rc != SQLITE_OK)
+        return rc;
     int64_t before = w->now_us > STORE_KEY_LIFE_US ? (int64_t) (w->now_us - STORE_KEY_LIFE_US) : 0;
     return run_with_number(db, SQL_PURGE_TOMBSTONES, before, 0);
 }

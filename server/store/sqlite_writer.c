@@ -83,6 +83,7 @@ static int writer_apply(struct store *s, struct store_write *w)
 /* The whole batch in one transaction: SQLITE_OK and durable, or rolled back with SQLite's error. */
 static int writer_transaction(struct store *s, struct store_write *batch)
 {
+    s->db.wrote = false;
     int rc = db_run(&s->db, SQL_BEGIN_WRITE);
     for (struct store_write *w = batch; w != NULL && rc == SQLITE_OK; w = w->next)
         rc = writer_apply(s, w);
@@ -122,7 +123,9 @@ static void writer_run_one(struct store *s, struct store_write *w)
     if (rc != SQLITE_OK) {
         enum store_result r = db_result(&s->db, rc);
         writer_rollback(s);
-        if (r == STORE_E_FULL && w->kind == STORE_WRITE_DELETE && store_ballast_free(s)) {
+        /* A delete makes room, and without a claim the server cannot start to be told to. */
+        if (r == STORE_E_FULL && (w->kind == STORE_WRITE_DELETE || w->kind == STORE_WRITE_CLAIM) &&
+            store_ballast_free(s)) {
             rc = writer_transaction(s, w);
             if (rc != SQLITE_OK) {
                 r = db_result(&s->db, rc);
@@ -135,7 +138,11 @@ static void writer_run_one(struct store *s, struct store_write *w)
                 writer_recover(s, w);
         }
     }
-    set_health(s, w->result == STORE_OK || w->result >= STORE_E_STALE ? STORE_OK : w->result);
+    /* A guard that did not hold wrote nothing, so it says nothing about the disk. */
+    if (rc != SQLITE_OK)
+        set_health(s, w->result);
+    else if (s->db.wrote)
+        set_health(s, STORE_OK);
     w->next = next;
 }
 
@@ -153,7 +160,8 @@ static void writer_run_batch(struct store *s, struct store_write *batch)
     if (batch->next != NULL) {
         int rc = writer_transaction(s, batch);
         if (rc == SQLITE_OK) {
-            set_health(s, STORE_OK);
+            if (s->db.wrote)
+                set_health(s, STORE_OK);
             return;
         }
         enum store_result r = db_result(&s->db, rc);

@@ -160,7 +160,7 @@ struct store_character {
     struct store_bytes data; /* packed Character; NULL data: deleted */
     uint64_t now_us;
 };
-/* Forgets expired keys and tombstones. */
+/* Forgets expired keys and tombstones; writes in any case, so that its answer is the disk's health. */
 struct store_purge {
     struct store_write write;
     uint64_t now_us;
