@@ -555,6 +555,26 @@ static void test_broken_until_it_is_well(void **state)
     expect_log(f, "sim_a", 1, STORE_RUNNING);
 }
 
+/* Only a commit that wrote says that the disk can be written. */
+static void test_stale_write_says_nothing_about_the_disk(void **state)
+{
+    struct fixture *f = *state;
+    open_store(f, "fault");
+    int64_t number = submit(f, "sim_a");
+    atomic_store(&fault.write_error, SQLITE_FULL);
+    assert_int_equal(append(f, number, 1, 0, 2, STORE_RUNNING), STORE_E_FULL);
+    assert_int_equal(store_get_health(f->store), STORE_FULL);
+    assert_int_equal(append(f, number, 9, 0, 2, STORE_RUNNING), STORE_E_STALE);
+    assert_int_equal(store_get_health(f->store), STORE_FULL);
+    struct store_purge purge = { .write.kind = STORE_WRITE_PURGE, .now_us = 1 };
+    store_write_wait(f->store, &purge.write);
+    assert_int_equal(purge.write.result, STORE_E_FULL);
+    fault_reset();
+    store_write_wait(f->store, &purge.write); /* nothing to forget, but the disk is tried */
+    assert_int_equal(purge.write.result, STORE_OK);
+    assert_int_equal(store_get_health(f->store), STORE_WRITABLE);
+}
+
 int main(void)
 {
     log_setup("test_store", 2, LOG_LEVEL_OFF);
@@ -576,6 +596,7 @@ int main(void)
         T(test_full_disk),
         T(test_failing_disk_at_every_point),
         T(test_broken_until_it_is_well),
+        T(test_stale_write_says_nothing_about_the_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
