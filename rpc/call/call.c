@@ -10,7 +10,8 @@
 
 enum { ARENA_FIRST_BYTES = 1024 };
 
-static const uint8_t call_next[] = {
+/* Read by assertions only, so a release build does not use it. */
+__attribute__((unused)) static const uint8_t call_next[] = {
     /* bit n: may move to state n */
     [CALL_IDLE] = 1u << CALL_OPEN | 1u << CALL_HALF_LOCAL | 1u << CALL_DECIDED,
     [CALL_OPEN] = 1u << CALL_HALF_REMOTE | 1u << CALL_HALF_LOCAL | 1u << CALL_DECIDED,
