@@ -499,8 +499,8 @@ static void malformed_requests_close(void **state)
     (void) state;
     static const char *const requests[] = { "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\nHost: x\n\n",
                                             "\x16\x03\x01\r\n",
-                                            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: "
-                                            "1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" };
+                                            ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: "
+                                             "1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n") };
     for (size_t i = 0; i < 4; i++) {
         struct buf request = { 0 }, out = { 0 };
         buf_printf(&request, "%sGET /livez HTTP/1.1\r\nHost: x\r\n\r\n", requests[i]);
