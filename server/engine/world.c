@@ -497,7 +497,7 @@ static void state_knowledge(struct building *b)
     }
 }
 /* A fluent without arguments that bears the id of a place, an item or a person of the frame names
- * it; "culprit" is somebody of the cast. */
+ * it; "culprit" is somebody of the cast; "climax_starts" and "climax_ends" are passes. */
 static void state_roles(struct building *b)
 {
     struct nvl_world *w = b->w;
@@ -513,6 +513,13 @@ static void state_roles(struct building *b)
     set_cell(w, nvl_pack_fluent_find(w->pack, "culprit"), 0, 0,
              (int) draw(b, DRAW_ROLE, 0, (uint32_t) w->request->cast_count));
     set_cell(w, nvl_pack_fluent_find(w->pack, "cast_count"), 0, 0, (int) w->request->cast_count);
+    unsigned first = 0, last;
+    while (first + 1 < w->passes && w->pass_phase[first] < NVL_CLIMAX)
+        first++;
+    for (last = first; last + 1 < w->passes && w->pass_phase[last + 1] == NVL_CLIMAX;)
+        last++;
+    set_cell(w, nvl_pack_fluent_find(w->pack, "climax_starts"), 0, 0, (int) first);
+    set_cell(w, nvl_pack_fluent_find(w->pack, "climax_ends"), 0, 0, (int) last);
 }
 static void state_truth(struct building *b)
 {
@@ -544,12 +551,12 @@ static int build(struct building *b)
         lay_cells(b);
     if (b->nomem)
         return NVL_E_NOMEM;
+    world_plan(w->request->turns, w);
     state_people(b);
     state_things(b);
     state_knowledge(b);
     state_roles(b);
     state_truth(b);
-    world_plan(w->request->turns, w);
     return NVL_OK;
 }
 int nvl_world_open(const struct nvl_pack *pack, const struct nvl_request *request,

@@ -13,7 +13,7 @@ static void print_events(const struct stage_run *run)
         struct buf b = { 0 };
         const struct nvl_event *e = &run->events[i];
         nvl_event_text(run->world, e, true, &b);
-        fprintf(stderr, "%3u t%u %-12s %-10s %-9s %-8s w%02x T%u  %s\n", e->sequence, e->turn,
+        fprintf(stderr, "%3u t%u p%u %-12s %-10s %-9s %-8s w%02x T%u  %s\n", e->sequence, e->turn, e->pass,
                 nvl_phase_name(e->phase), nvl_event_op_name(run->world, e),
                 nvl_outcome_name(e->outcome), nvl_event_actor_id(run->world, e), e->witnesses,
                 e->tension, buf_str(&b));
