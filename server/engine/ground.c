@@ -10,6 +10,7 @@ struct token {
     char text[TOKEN_BYTES], lower[TOKEN_BYTES], stem[TOKEN_BYTES];
     uint8_t kind;
     bool capital, sentence_start, end_of_phrase;
+    bool finite; /* "is", "must", "has": a sentence has one */
 };
 
 static bool is_letter(unsigned char c)
@@ -161,6 +162,18 @@ static size_t tokenise(const struct nvl_pack *pack, const char *text, struct tok
                 pack_word_find(pack->words, pack->counts[SEC_WORD], t->lower);
             if (w == NULL)
                 w = pack_word_find(pack->words, pack->counts[SEC_WORD], t->stem);
+            if (w == NULL && strchr(t->lower, '-') != NULL) { /* "sci-fi" is "scifi" */
+                char joined[TOKEN_BYTES] = "";
+                for (size_t i = 0, k = 0; t->lower[i] != 0; i++)
+                    if (t->lower[i] != '-')
+                        joined[k++] = t->lower[i];
+                w = pack_word_find(pack->words, pack->counts[SEC_WORD], joined);
+            }
+            static const char *const finite[] = { "is",    "are",    "was",  "were",  "has",
+                                                  "have",  "had",    "must", "will",  "can",
+                                                  "could", "should", "may",  "might", "would" };
+            for (size_t i = 0; i < sizeof(finite) / sizeof(finite[0]); i++)
+                t->finite |= strcmp(t->lower, finite[i]) == 0;
             t->kind = w != NULL ? (uint8_t) w->value : is_digit((unsigned char) *p) ? WORD_STOP : 0;
         }
         sentence = false;
@@ -182,9 +195,8 @@ static bool is_negation(const char *lower)
 /* A noun by lexicon; an unknown word unless its ending says verb or adverb. */
 static bool is_noun(const struct token *t)
 {
-    if (t->kind >= WORD_PLACE && t->kind <= WORD_TROUBLE)
-        return true;
-    if (t->kind == WORD_GROUP)
+    if ((t->kind >= WORD_PLACE && t->kind <= WORD_TROUBLE) ||
+        (t->kind >= WORD_GROUP && t->kind <= WORD_SIGNAL))
         return true;
     if (t->kind != 0)
         return false;
@@ -195,6 +207,60 @@ static bool is_modifier(const struct token *t)
 {
     return t->kind == WORD_QUALITY ||
            (t->kind == 0 && (ends_with(t->lower, "ed") || ends_with(t->lower, "ing")));
+}
+static bool one_of(const char *word, const char *const *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(word, list[i]) == 0)
+            return true;
+    return false;
+}
+/* Where a verb stands: after "must" or "who", in "to mend the", and as the -s form after a noun. */
+static void mark_verbs(struct token *t, size_t count)
+{
+    static const char *const before[] = { "must", "will",  "can",  "could", "should", "would",
+                                          "may",  "might", "not",  "who",   "he",     "she",
+                                          "it",   "they",  "we",   "you",   "i",      "has",
+                                          "have", "had",   "never" };
+    static const char *const article[] = { "a",   "an", "the", "his",   "her",  "their", "its",
+                                           "our", "my", "all", "every", "some", "any" };
+    enum {
+        BEFORE = sizeof(before) / sizeof(before[0]),
+        ARTICLE = sizeof(article) / sizeof(article[0])
+    };
+    for (size_t i = 0; i < count; i++) {
+        bool first = i == 0 || t[i - 1].end_of_phrase, capital = t[i].capital && !first;
+        bool last = t[i].end_of_phrase || i + 1 == count;
+        size_t n = strlen(t[i].lower);
+        bool named =
+            !first && (t[i - 1].kind == WORD_QUALITY || one_of(t[i - 1].lower, article, ARTICLE));
+        if (t[i].kind == WORD_VERB && named && !t[i].finite)
+            t[i].kind = 0; /* "the dream" */
+        if (t[i].kind != 0 || capital || named)
+            continue;
+        if (ends_with(t[i].lower, "ing"))
+            t[i].kind = WORD_VERB;
+        else if (!first && one_of(t[i - 1].lower, before, BEFORE))
+            t[i].kind = WORD_VERB;
+        else if (!first && !last && strcmp(t[i - 1].lower, "to") == 0 &&
+                 (t[i + 1].kind == WORD_STOP || t[i + 1].kind == WORD_QUALITY ||
+                  is_noun(&t[i + 1])))
+            t[i].kind = WORD_VERB;
+        else if (!first && n > 3 && t[i].lower[n - 1] == 's' && t[i].lower[n - 2] != 's' &&
+                 t[i - 1].kind != 0 && is_noun(&t[i - 1]) &&
+                 strcmp(t[i - 1].stem, t[i - 1].lower) == 0)
+            t[i].kind = WORD_VERB;
+    }
+}
+/* "DROP TABLE stories": a command in capitals is no prose, and neither is the rest of its phrase.
+ */
+static bool is_command(const struct token *t)
+{
+    size_t n = strlen(t->text);
+    for (size_t i = 0; i < n; i++)
+        if (t->text[i] < 'A' || t->text[i] > 'Z')
+            return false;
+    return t->kind == WORD_VERB && n > 3;
 }
 static void add_noun(struct ground *g, const struct token *t, size_t first, size_t head)
 {
@@ -224,12 +290,15 @@ static void add_noun(struct ground *g, const struct token *t, size_t first, size
     if (n->text[0] != 0 && !seen)
         g->count++;
 }
-static void find_nouns(struct ground *g, const struct token *t, size_t count)
+static void find_nouns(struct ground *g, struct token *t, size_t count)
 {
     bool negated = false;
     for (size_t i = 0; i < count && g->count < WORLD_NOUNS_MAX; i++) {
         if (is_negation(t[i].lower))
             negated = true;
+        if (is_command(&t[i]))
+            while (i + 1 < count && !t[i].end_of_phrase)
+                t[i++].kind = WORD_STOP;
         if (t[i].kind == WORD_QUALITY && g->words_count < 64)
             snprintf(g->words[g->words_count++], sizeof(g->words[0]), "%.23s", t[i].lower);
         size_t first = i;
@@ -271,6 +340,68 @@ static void score(const struct nvl_pack *pack, const struct token *t, size_t cou
         negated &= !t[i].end_of_phrase;
     }
 }
+/* The setting as a phrase of its own, "a lighthouse on a dead moon": one plain line that begins
+ * with an article and names more than its kind of story. */
+static void find_setting(struct ground *g, const char *clean, const struct token *t, size_t count)
+{
+    size_t n = strlen(clean), nouns = 0, said = 0;
+    static const char *const article[] = { "a", "an", "the" };
+    while (n > 0 && (clean[n - 1] == ' ' || clean[n - 1] == '.'))
+        n--;
+    if (count < 3 || n >= sizeof(g->setting) - 4 || !one_of(t[0].lower, article, 3))
+        return;
+    for (size_t i = 0; i < n; i++)
+        if (!is_letter((unsigned char) clean[i]) && strchr(" '-", clean[i]) == NULL)
+            return;
+    unsigned head = 0;
+    char out[sizeof(g->setting)] = "";
+    size_t used = 0;
+    for (size_t i = 1; i < count; i++) {
+        if (is_negation(t[i].lower))
+            return;
+        if (t[i].kind == WORD_LABEL)
+            continue;
+        bool noun = is_noun(&t[i]);
+        nouns += noun, said += noun || t[i].kind == WORD_QUALITY;
+        if (noun && (i + 1 == count || !is_noun(&t[i + 1])) && head == 0)
+            head = t[i].kind == 0 ? WORD_STOP : t[i].kind;
+        used += (size_t) snprintf(out + used, sizeof(out) - used, "%s%s", used > 0 ? " " : "",
+                                  t[i].text);
+    }
+    if (nouns == 0 || said < 2 || (head != WORD_PLACE && head != WORD_REGION))
+        return;
+    const char *word = strcmp(t[0].lower, "the") == 0         ? "the"
+                       : strchr("aeiouAEIOU", out[0]) != NULL ? "an"
+                                                              : "a";
+    snprintf(g->setting, sizeof(g->setting), "%s %.90s", word, out);
+    g->setting_wide = head == WORD_REGION;
+}
+/* A scenario that is one short sentence may be quoted. */
+static void find_saying(struct ground *g, const char *clean, const struct token *t, size_t count)
+{
+    size_t from = strspn(clean, " "), n = strlen(clean);
+    while (n > from && (clean[n - 1] == ' ' || clean[n - 1] == '.'))
+        n--;
+    if (count < 4 || n - from < 12 || n - from >= sizeof(g->saying) - 2)
+        return;
+    bool verb = false;
+    for (size_t i = from; i < n; i++)
+        if (!is_letter((unsigned char) clean[i]) && strchr(" '-,", clean[i]) == NULL)
+            return;
+    for (size_t i = 0; i < count; i++) {
+        if (is_command(&t[i]))
+            return;
+        verb |= i > 0 && (t[i].kind == WORD_VERB || t[i].finite);
+    }
+    static const char *const whose[] = { "i", "we", "you", "us", "me", "my", "our", "your" };
+    for (size_t i = 0; i < count; i++)
+        verb &= !one_of(t[i].lower, whose, sizeof(whose) / sizeof(whose[0]));
+    if (!verb || t[0].kind == WORD_VERB || t[0].kind == WORD_LABEL)
+        return;
+    snprintf(g->saying, sizeof(g->saying), "%.*s", (int) (n - from), clean + from);
+    if (g->saying[0] >= 'a' && g->saying[0] <= 'z')
+        g->saying[0] = (char) (g->saying[0] - 'a' + 'A');
+}
 void ground_read(const struct nvl_pack *pack, const char *setting, const char *scenario,
                  struct ground *out)
 {
@@ -282,6 +413,11 @@ void ground_read(const struct nvl_pack *pack, const char *setting, const char *s
         ground_clean(texts[k], clean, sizeof(clean));
         size_t count = tokenise(pack, clean, tokens, TOKENS_MAX), before = out->count;
         score(pack, tokens, count, out);
+        mark_verbs(tokens, count);
+        if (k == 0)
+            find_saying(out, clean, tokens, count);
+        else
+            find_setting(out, clean, tokens, count);
         find_nouns(out, tokens, count);
         for (size_t i = before; k == 1 && i < out->count; i++)
             out->nouns[i].position = (int16_t) (out->nouns[i].position + 1000); /* of the setting */

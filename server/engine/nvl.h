@@ -15,7 +15,7 @@
 #include "rpc/base/sha256.h"
 
 /* Raised whenever a golden head changes: a log names the engine that wrote it. */
-#define NVL_ENGINE_ABI 1u
+#define NVL_ENGINE_ABI 2u
 
 enum nvl_rc {
     NVL_OK = 0,
@@ -271,6 +271,11 @@ const char *nvl_world_question(const struct nvl_world *world); /* the frame's qu
 enum nvl_mood nvl_world_mood(const struct nvl_world *world);
 uint32_t nvl_world_turns(const struct nvl_world *world);
 uint64_t nvl_world_seed(const struct nvl_world *world);
+/* The user's setting as a phrase with its article ("a lighthouse on a dead moon"), or "".
+ * *out_wide: it is a city or a moon rather than one building. */
+const char *nvl_world_setting(const struct nvl_world *world, bool *out_wide);
+/* The user's scenario when it is one short plain sentence, without its full stop; or "". */
+const char *nvl_world_saying(const struct nvl_world *world);
 /* Content nouns of setting and scenario, in order, and whether each became an entity or motif. */
 size_t nvl_world_noun_count(const struct nvl_world *world);
 const char *nvl_world_noun(const struct nvl_world *world, size_t i, bool *out_placed);

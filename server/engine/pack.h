@@ -44,7 +44,10 @@ enum word_kind {
     WORD_TROUBLE,
     WORD_QUALITY,
     WORD_VERB,
-    WORD_GROUP
+    WORD_GROUP,
+    WORD_REGION, /* a place too wide to be a room: a city, a moon */
+    WORD_SIGNAL, /* what is sent, not held: a message */
+    WORD_LABEL   /* says what kind of story it is: "noir" */
 };
 
 enum pack_section {

@@ -436,8 +436,8 @@ static bool tale_genre(struct tale *t, const struct tale_statement *s)
 }
 static bool tale_words(struct tale *t, const struct tale_statement *s)
 {
-    static const char *const kinds[] = { "",        "stop",    "place", "item", "person",
-                                         "trouble", "quality", "verb",  "group" };
+    static const char *const kinds[] = { "",        "stop", "place", "item",   "person", "trouble",
+                                         "quality", "verb", "group", "region", "signal", "label" };
     struct lex lex;
     lex_open(&lex, t, s->file, &s->head);
     enum pack_section sec = SEC_RANK;
@@ -446,7 +446,7 @@ static bool tale_words(struct tale *t, const struct tale_statement *s)
     int f;
     if (strcmp(s->keyword, "lexicon") == 0) {
         sec = SEC_WORD;
-        for (int k = 1; k < 9; k++)
+        for (int k = 1; k < (int) (sizeof(kinds) / sizeof(kinds[0])); k++)
             if (lex_is(&lex, kinds[k]))
                 value = k;
         if (value == 0)

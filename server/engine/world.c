@@ -118,6 +118,16 @@ static unsigned best_of(const struct building *b, const int32_t *scores, uint32_
             return i;
     return 0;
 }
+/* What of the scenario there is decides with the seed which truth lies under it. */
+static uint32_t text_salt(const struct nvl_request *q)
+{
+    uint32_t h = 0;
+    for (const char *s = q->setting; *s != 0; s++)
+        h = h * 31 + (uint8_t) *s;
+    for (const char *s = q->scenario; *s != 0; s++)
+        h = h * 31 + (uint8_t) *s;
+    return h & 0xFFFFFF;
+}
 static void choose_story(struct building *b)
 {
     struct nvl_world *w = b->w;
@@ -127,7 +137,9 @@ static void choose_story(struct building *b)
     uint32_t total = 0;
     for (uint32_t i = 0; i < p->counts[SEC_TRUT]; i++)
         total += p->truths[i].frame == w->frame ? p->truths[i].weight : 0;
-    uint32_t pick = draw(b, DRAW_TRUTH, 0, total);
+    w->setting = keep(b, b->ground.setting), w->setting_wide = b->ground.setting_wide;
+    w->saying = keep(b, b->ground.saying);
+    uint32_t pick = draw(b, DRAW_TRUTH, text_salt(w->request), total);
     for (uint32_t i = 0; i < p->counts[SEC_TRUT]; i++) {
         if (p->truths[i].frame != w->frame)
             continue;
@@ -267,7 +279,11 @@ static void add_items(struct building *b)
             continue;
         struct nvl_entity *e = add(b, NVL_SORT_ITEM, p->items[i].role, "", p->items[i].klass);
         set_name(e, genre_name(b, p->items[i].klass, 400 + i));
-        struct ground_noun *n = take_noun(b, WORD_ITEM, false);
+        /* What is sent takes the place of what sends; what is held may be found. */
+        struct ground_noun *n =
+            strcmp(p->items[i].klass, "beacon") == 0 ? take_noun(b, WORD_SIGNAL, false)
+            : strcmp(p->items[i].klass, "tool") == 0 ? NULL
+                                                     : take_noun(b, WORD_ITEM, false);
         if (n != NULL)
             set_user_name(b, e, n);
     }

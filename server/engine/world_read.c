@@ -54,6 +54,15 @@ uint64_t nvl_world_seed(const struct nvl_world *w)
 {
     return w->request->seed;
 }
+const char *nvl_world_setting(const struct nvl_world *w, bool *out_wide)
+{
+    *out_wide = w->setting_wide;
+    return w->setting;
+}
+const char *nvl_world_saying(const struct nvl_world *w)
+{
+    return w->saying;
+}
 size_t nvl_world_noun_count(const struct nvl_world *w)
 {
     return w->nouns_count;

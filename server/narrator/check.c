@@ -33,11 +33,11 @@ static const struct {
     const char *name;
     uint8_t sort;
 } common_slots[] = {
-    { "LOCALE", NVL_SORT_NONE }, { "HERE", NVL_SORT_PLACE }, { "F", NVL_SORT_CHAR },
-    { "CLOCK", NVL_SORT_NONE },  { "SITE", NVL_SORT_PLACE }, { "WORDS", NVL_SORT_NONE },
-    { "BROKEN", NVL_SORT_NONE }, { "VOW", NVL_SORT_NONE },   { "FEAR", NVL_SORT_NONE },
-    { "GOAL", NVL_SORT_NONE },   { "DO", NVL_SORT_NONE },    { "ALT", NVL_SORT_NONE },
-    { "CALLER", NVL_SORT_CHAR },
+    { "LOCALE", NVL_SORT_NONE },  { "HERE", NVL_SORT_PLACE }, { "F", NVL_SORT_CHAR },
+    { "CLOCK", NVL_SORT_NONE },   { "SITE", NVL_SORT_PLACE }, { "WORDS", NVL_SORT_NONE },
+    { "SETTING", NVL_SORT_NONE }, { "SAID", NVL_SORT_NONE },  { "BROKEN", NVL_SORT_NONE },
+    { "VOW", NVL_SORT_NONE },     { "FEAR", NVL_SORT_NONE },  { "GOAL", NVL_SORT_NONE },
+    { "DO", NVL_SORT_NONE },      { "ALT", NVL_SORT_NONE },   { "CALLER", NVL_SORT_CHAR },
 };
 static const struct bind *slot_find(struct checking *c, const char *p, size_t n,
                                     struct bind *buffer)

@@ -190,6 +190,21 @@ static void list_add(const struct teller *t, struct word_list *l, const char *na
         strpbrk(name, "\"<>{}@\\|") == NULL && !head_told(t, name))
         l->words[l->count++] = name;
 }
+/* The user's setting and scenario where they can be said whole. */
+static void put_phrases(struct composing *c)
+{
+    struct teller *t = c->t;
+    bool wide;
+    const char *setting = nvl_world_setting(t->world, &wide), *said = nvl_world_saying(t->world);
+    struct env env;
+    env_story(t, &env);
+    env_text(&env, "SETTING", setting);
+    env_text(&env, "SAID", said);
+    if (setting[0] != 0)
+        put_part(c, &env, PROSE_GROUND, wide ? "wide" : "site", false);
+    if (said[0] != 0)
+        put_part(c, &env, PROSE_GROUND, "said", false);
+}
 /* Words of the user that the story has not used yet are brought in by the ground rules. */
 static void put_ground(struct composing *c)
 {
@@ -400,6 +415,7 @@ static void scene_begin(struct composing *c, const struct nvl_event *e)
     if (first) {
         put_image(c, &env, PROSE_IMAGE, true);
         put_part(c, &env, PROSE_OPEN, nvl_world_frame(t->world), false);
+        put_phrases(c);
         put_ground(c);
         c->sequence = e->sequence;
     } else {

@@ -13,8 +13,8 @@ static void print_events(const struct stage_run *run)
         struct buf b = { 0 };
         const struct nvl_event *e = &run->events[i];
         nvl_event_text(run->world, e, true, &b);
-        fprintf(stderr, "%3u t%u p%u %-12s %-10s %-9s %-8s w%02x T%u  %s\n", e->sequence, e->turn, e->pass,
-                nvl_phase_name(e->phase), nvl_event_op_name(run->world, e),
+        fprintf(stderr, "%3u t%u p%u %-12s %-10s %-9s %-8s w%02x T%u  %s\n", e->sequence, e->turn,
+                e->pass, nvl_phase_name(e->phase), nvl_event_op_name(run->world, e),
                 nvl_outcome_name(e->outcome), nvl_event_actor_id(run->world, e), e->witnesses,
                 e->tension, buf_str(&b));
         buf_done(&b);
@@ -89,6 +89,14 @@ int main(int argc, char **argv)
             nvl_world_genre(run.world), rc == NVL_OK ? story.ending : "",
             rc == NVL_OK ? story.word_count : 0, rc == NVL_OK ? story.scenario_coverage : 0,
             run.count, rc == NVL_OK ? story.passages_count : 0);
+    static const enum nvl_sort named[] = { NVL_SORT_PLACE, NVL_SORT_ITEM, NVL_SORT_CHAR,
+                                           NVL_SORT_MOTIF };
+    for (size_t k = 0; k < sizeof(named) / sizeof(named[0]); k++)
+        for (size_t i = 0; i < nvl_world_count(run.world, named[k]); i++) {
+            const struct nvl_entity *e = nvl_world_entity(run.world, named[k], i);
+            if (e->from_user)
+                fprintf(stderr, "the user's: %s (%s)\n", e->name, e->kind);
+        }
     buf_done(&b);
     arena_done(&arena);
     stage_run_done(&run);
