@@ -434,7 +434,9 @@ static void scene_end(struct composing *c, const struct nvl_event *e, bool last)
         put_part(c, &env, PROSE_EXIT, "any", false);
         return;
     }
-    t->focaliser = t->scenes[0].focaliser; /* who began it ends it */
+    t->focaliser = t->scenes[0].focaliser; /* who began it ends it, if still there to do so */
+    for (size_t i = 0; i < t->cast && !plan_awake_last(t, (unsigned) t->focaliser); i++)
+        t->focaliser = plan_awake_last(t, (unsigned) i) ? (int16_t) i : t->focaliser;
     env_add(&env, "F", NVL_SORT_CHAR, (unsigned) t->focaliser);
     const struct nvl_event *end = &t->events[t->events_count - 1];
     c->sequence = end->type == NVL_COMPLETED ? end->sequence : e->sequence;

@@ -184,6 +184,46 @@ static int32_t need_of(const struct teller *t, const struct unit *u, const uint3
         s += told[e->actor] == 0 ? 60 : -(int32_t) told[e->actor] * 4;
     return s;
 }
+/* The unit that opened the thread which event i closes; NULL when nothing did. */
+static struct unit *opener_of(const struct teller *t, size_t unit,
+                              const struct nvl_thread_ref *closed)
+{
+    for (size_t i = unit; i-- > 0;) {
+        const struct unit *u = &t->units[i];
+        for (uint32_t k = u->first; k < u->first + u->count; k++)
+            for (unsigned n = 0; n < t->events[k].threads_count; n++) {
+                const struct nvl_thread_ref *r = &t->events[k].threads[n];
+                if (r->thread == closed->thread && r->about == closed->about &&
+                    r->change == NVL_THREAD_OPENED)
+                    return &t->units[i];
+            }
+    }
+    return NULL;
+}
+/* What closes a thread is not told without what opened it: thanks for a help that the reader never
+ * saw would only puzzle.  Where the opening cannot be seen, the closing goes untold too, unless the
+ * story ends by it. */
+static void tell_openers(struct teller *t, const int16_t eyes[8])
+{
+    for (size_t i = t->units_count; i-- > 0;) {
+        struct unit *u = &t->units[i];
+        const struct nvl_event *e = &t->events[u->first];
+        struct nvl_op_info info;
+        if (!u->chosen)
+            continue;
+        nvl_pack_op(t->pack, e->op, &info);
+        for (unsigned n = 0; n < e->threads_count && u->chosen; n++) {
+            struct unit *o =
+                e->threads[n].change == NVL_THREAD_CLOSED ? opener_of(t, i, &e->threads[n]) : NULL;
+            if (o == NULL || o->chosen)
+                continue;
+            if (plan_sees(t, &t->events[o->first], eyes[o->phase & 7]))
+                o->chosen = true;
+            else if (strcmp(info.family, "ending") != 0)
+                u->chosen = false;
+        }
+    }
+}
 /* Greedy by need; the first and the last tellable unit of the story are always told. */
 void plan_choose(struct teller *t, uint32_t budget)
 {
@@ -213,4 +253,17 @@ void plan_choose(struct teller *t, uint32_t budget)
         if (t->events[best->first].actor < PEOPLE_MAX)
             told[t->events[best->first].actor]++;
     }
+    tell_openers(t, eyes);
+}
+bool plan_awake_last(const struct teller *t, unsigned who)
+{
+    int fluent = nvl_pack_fluent_find(t->pack, "awake");
+    int cell = fluent < 0 ? -1 : nvl_world_cell(t->world, (size_t) fluent, who, 0);
+    if (cell < 0)
+        return true;
+    for (size_t i = t->events_count; i-- > 0;)
+        for (unsigned k = 0; k < t->events[i].deltas_count && k < NVL_DELTAS_MAX; k++)
+            if (t->events[i].deltas[k].cell == cell)
+                return t->events[i].deltas[k].after != 0;
+    return nvl_world_initial(t->world)[cell] != 0;
 }

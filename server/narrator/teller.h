@@ -157,6 +157,7 @@ bool plan_units(struct teller *t);
 void plan_choose(struct teller *t, uint32_t budget);
 int16_t plan_focaliser(const struct teller *t, unsigned phase, int16_t before);
 void plan_follow(struct teller *t, uint32_t count); /* at[] as it is before event count */
+bool plan_awake_last(const struct teller *t, unsigned who); /* as the log ends */
 bool plan_sees(const struct teller *t, const struct nvl_event *e, int16_t who);
 /* compose.c */
 bool compose(struct teller *t);
