@@ -348,7 +348,7 @@ static void find_setting(struct ground *g, const char *clean, const struct token
     static const char *const article[] = { "a", "an", "the" };
     while (n > 0 && (clean[n - 1] == ' ' || clean[n - 1] == '.'))
         n--;
-    if (count < 3 || n >= sizeof(g->setting) - 4 || !one_of(t[0].lower, article, 3))
+    if (count < 2 || n >= sizeof(g->setting) - 4 || !one_of(t[0].lower, article, 3))
         return;
     for (size_t i = 0; i < n; i++)
         if (!is_letter((unsigned char) clean[i]) && strchr(" '-", clean[i]) == NULL)
@@ -368,13 +368,16 @@ static void find_setting(struct ground *g, const char *clean, const struct token
         used += (size_t) snprintf(out + used, sizeof(out) - used, "%s%s", used > 0 ? " " : "",
                                   t[i].text);
     }
-    if (nouns == 0 || said < 2 || (head != WORD_PLACE && head != WORD_REGION))
+    bool bare = nouns == 1 && said == 1 && head == WORD_REGION;
+    if (nouns == 0 || (said < 2 && !bare) || (head != WORD_PLACE && head != WORD_REGION))
         return;
-    const char *word = strcmp(t[0].lower, "the") == 0         ? "the"
+    const char *word = bare || strcmp(t[0].lower, "the") == 0 ? "the"
                        : strchr("aeiouAEIOU", out[0]) != NULL ? "an"
                                                               : "a";
     snprintf(g->setting, sizeof(g->setting), "%s %.90s", word, out);
-    g->setting_wide = head == WORD_REGION;
+    g->setting_kind = bare                  ? NVL_SETTING_REGION
+                      : head == WORD_REGION ? NVL_SETTING_WIDE
+                                            : NVL_SETTING_SITE;
 }
 /* A scenario that is one short sentence may be quoted. */
 static void find_saying(struct ground *g, const char *clean, const struct token *t, size_t count)

@@ -271,9 +271,13 @@ const char *nvl_world_question(const struct nvl_world *world); /* the frame's qu
 enum nvl_mood nvl_world_mood(const struct nvl_world *world);
 uint32_t nvl_world_turns(const struct nvl_world *world);
 uint64_t nvl_world_seed(const struct nvl_world *world);
-/* The user's setting as a phrase with its article ("a lighthouse on a dead moon"), or "".
- * *out_wide: it is a city or a moon rather than one building. */
-const char *nvl_world_setting(const struct nvl_world *world, bool *out_wide);
+enum nvl_setting_kind {
+    NVL_SETTING_SITE,  /* one building or ship: "a lighthouse on a dead moon" */
+    NVL_SETTING_WIDE,  /* a city, a moon, and something said of it: "a city in the rain" */
+    NVL_SETTING_REGION /* the same with nothing said: "the realm" */
+};
+/* The user's setting as a phrase with its article, or "". */
+const char *nvl_world_setting(const struct nvl_world *world, enum nvl_setting_kind *out_kind);
 /* The user's scenario when it is one short plain sentence, without its full stop; or "". */
 const char *nvl_world_saying(const struct nvl_world *world);
 /* Content nouns of setting and scenario, in order, and whether each became an entity or motif. */

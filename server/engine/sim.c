@@ -147,7 +147,8 @@ int nvl_turn(struct nvl_sim *s, nvl_sink sink, void *ctx)
     s->turns_done = turn;
     if (turn < s->w->request->turns)
         return NVL_OK;
-    s->pass = s->w->passes - 1; /* COMPLETED happens in the last pass; its expressions see that one too */
+    s->pass =
+        s->w->passes - 1; /* COMPLETED happens in the last pass; its expressions see that one too */
     struct nvl_event e = plain_event(s, NVL_COMPLETED);
     e.turns = turn, e.ending = (uint8_t) direct_ending(s, s->state);
     s->ended = true;

@@ -74,6 +74,26 @@ static const char *genre_name(struct building *b, const char *klass, unsigned sa
     }
     return klass;
 }
+/* What the genre calls something of the cast's ("role_pilot", "gear_scanner"), or own: only a genre
+ * that has a word for it renames it. */
+static const char *renamed(struct building *b, const char *prefix, const char *own, unsigned salt)
+{
+    char head[32] = "", klass[48];
+    const char *stop = strstr(own, " with "), *end = stop != NULL ? stop : own + strlen(own);
+    const char *word = end;
+    while (word > own && word[-1] != ' ')
+        word--;
+    if (b->w->genre == 0 || word == end || (size_t) (end - word) >= sizeof(head))
+        return own;
+    for (size_t i = 0; word + i < end; i++)
+        head[i] = word[i] >= 'A' && word[i] <= 'Z' ? (char) (word[i] - 'A' + 'a') : word[i];
+    snprintf(klass, sizeof(klass), "%s_%s", prefix, head);
+    const struct nvl_pack *p = b->w->pack;
+    for (uint32_t i = 0; i < p->counts[SEC_NAME]; i++)
+        if (p->names[i].genre == b->w->genre && strcmp(p->names[i].klass, klass) == 0)
+            return genre_name(b, p->names[i].klass, salt);
+    return own;
+}
 /* "~crew quarters" is plural, "Tollan Deep" proper. */
 static void set_name(struct nvl_entity *e, const char *text)
 {
@@ -137,7 +157,7 @@ static void choose_story(struct building *b)
     uint32_t total = 0;
     for (uint32_t i = 0; i < p->counts[SEC_TRUT]; i++)
         total += p->truths[i].frame == w->frame ? p->truths[i].weight : 0;
-    w->setting = keep(b, b->ground.setting), w->setting_wide = b->ground.setting_wide;
+    w->setting = keep(b, b->ground.setting), w->setting_kind = b->ground.setting_kind;
     w->saying = keep(b, b->ground.saying);
     uint32_t pick = draw(b, DRAW_TRUTH, text_salt(w->request), total);
     for (uint32_t i = 0; i < p->counts[SEC_TRUT]; i++) {
@@ -208,6 +228,7 @@ static void add_people(struct building *b)
         const struct nvl_profile *p = &q->cast[i];
         struct nvl_entity *e = add(b, NVL_SORT_CHAR, p->id, p->id, p->role);
         name_cast(b, e, p);
+        e->kind = renamed(b, "role", p->role, 600 + (unsigned) i);
         e->detail = p->rank;
         for (int k = 0; k < NVL_TRAITS; k++)
             w->traits[i * NVL_TRAITS + (size_t) k] = (uint8_t) p->traits[k];
@@ -299,7 +320,8 @@ static void add_items(struct building *b)
                     name[j] = (char) (name[j] - 'A' + 'a');
             snprintf(id, sizeof(id), "gear_%zu_%zu", c + 1, k + 1);
             struct nvl_entity *e = add(b, NVL_SORT_ITEM, keep(b, id), "", "gear");
-            set_name(e, keep(b, name + strspn(name, " ")));
+            set_name(e, keep(b, renamed(b, "gear", name + strspn(name, " "),
+                                        700 + (unsigned) (c * 8 + k))));
             e->owner = (int16_t) c;
         }
 }
@@ -341,7 +363,8 @@ static void add_motifs(struct building *b)
     struct nvl_world *w = b->w;
     for (size_t i = 0; i < b->ground.count; i++) {
         struct ground_noun *n = &b->ground.nouns[i];
-        if (!n->used && !n->negated && w->counts[NVL_SORT_MOTIF] < 12) {
+        bool telling = n->kind != WORD_REGION; /* nobody muses on "the city" */
+        if (!n->used && !n->negated && telling && w->counts[NVL_SORT_MOTIF] < 12) {
             struct nvl_entity *e = add(b, NVL_SORT_MOTIF, keep(b, n->head), "", "motif");
             set_user_name(b, e, n);
         }

@@ -28,7 +28,7 @@ struct nvl_world {
     unsigned frame, truth, genre; /* pack indices */
     const char *locale;
     const char *setting, *saying; /* the user's own phrases, or "" */
-    bool setting_wide;
+    uint8_t setting_kind;
     struct nvl_entity *entities[NVL_SORTS];
     uint8_t counts[NVL_SORTS];
     uint8_t clue_of[32]; /* clue entity -> pack clue */
@@ -101,9 +101,9 @@ struct ground {
     int32_t frame_score[32], genre_score[32];
     char words[64][24]; /* qualities met, in order */
     size_t words_count;
-    char setting[104]; /* the setting as a phrase with its article, or "" */
-    bool setting_wide; /* it is a city or a moon and not one building */
-    char saying[104];  /* the scenario, when it is one plain sentence, without its stop; or "" */
+    char setting[104];    /* the setting as a phrase with its article, or "" */
+    uint8_t setting_kind; /* enum nvl_setting_kind */
+    char saying[104];     /* the scenario, when it is one plain sentence, without its stop; or "" */
 };
 void ground_read(const struct nvl_pack *pack, const char *setting, const char *scenario,
                  struct ground *out);

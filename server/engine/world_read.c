@@ -54,9 +54,9 @@ uint64_t nvl_world_seed(const struct nvl_world *w)
 {
     return w->request->seed;
 }
-const char *nvl_world_setting(const struct nvl_world *w, bool *out_wide)
+const char *nvl_world_setting(const struct nvl_world *w, enum nvl_setting_kind *out_kind)
 {
-    *out_wide = w->setting_wide;
+    *out_kind = (enum nvl_setting_kind) w->setting_kind;
     return w->setting;
 }
 const char *nvl_world_saying(const struct nvl_world *w)

@@ -194,14 +194,15 @@ static void list_add(const struct teller *t, struct word_list *l, const char *na
 static void put_phrases(struct composing *c)
 {
     struct teller *t = c->t;
-    bool wide;
-    const char *setting = nvl_world_setting(t->world, &wide), *said = nvl_world_saying(t->world);
+    enum nvl_setting_kind kind;
+    static const char *const keys[] = { "site", "wide", "region" };
+    const char *setting = nvl_world_setting(t->world, &kind), *said = nvl_world_saying(t->world);
     struct env env;
     env_story(t, &env);
     env_text(&env, "SETTING", setting);
     env_text(&env, "SAID", said);
     if (setting[0] != 0)
-        put_part(c, &env, PROSE_GROUND, wide ? "wide" : "site", false);
+        put_part(c, &env, PROSE_GROUND, keys[kind], false);
     if (said[0] != 0)
         put_part(c, &env, PROSE_GROUND, "said", false);
 }
@@ -294,6 +295,16 @@ static const char *act_phrase(struct teller *t, const struct nvl_event *like, un
         d.text[0] = (char) (d.text[0] - 'A' + 'a');
     return arena_strndup(&t->scratch, d.text, d.size);
 }
+/* A choice is worth weighing where it may end things, mend them or help somebody. */
+static bool grave(const struct teller *t, unsigned op)
+{
+    struct nvl_op_info info;
+    if (op >= nvl_pack_op_count(t->pack))
+        return false;
+    nvl_pack_op(t->pack, op, &info);
+    return strcmp(info.family, "ending") == 0 || strcmp(info.family, "help") == 0 ||
+           strcmp(info.family, "doom") == 0;
+}
 /* Before a choice that cost something: what else could have been done. */
 static void put_weigh(struct composing *c, const struct nvl_event *e)
 {
@@ -302,7 +313,7 @@ static void put_weigh(struct composing *c, const struct nvl_event *e)
         e->phase < NVL_CRISIS)
         return;
     const struct nvl_alternative *a = &e->alternatives[0];
-    if (a->op == NVL_NO_OP || a->op == e->op)
+    if (a->op == NVL_NO_OP || a->op == e->op || (!grave(t, e->op) && !grave(t, a->op)))
         return;
     const char *done = act_phrase(t, e, e->op, e->args, e->args_count);
     const char *other = act_phrase(t, e, a->op, a->args, a->args_count);

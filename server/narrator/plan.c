@@ -95,7 +95,7 @@ static int32_t event_score(const struct teller *t, const struct nvl_event *e, un
     s += strcmp(info.family, "ending") != 0 ? 0 : e->outcome == NVL_FAIL ? -15 : 260;
     s += e->type == NVL_INCIDENT && e->threads_count > 0 ? 60 : 0;
     bool moves = strcmp(info.family, "movement") == 0;
-    s -= moves ? (e->phase == NVL_RESOLUTION ? 120 : 25) : 0;
+    s -= moves ? (e->phase == NVL_RESOLUTION ? 120 : e->phase == NVL_CLIMAX ? 60 : 25) : 0;
     s -= e->phase == NVL_RESOLUTION && e->outcome == NVL_FAIL ? 60 : 0;
     s -= strcmp(info.name, "hesitate") == 0 || strcmp(info.name, "wait") == 0 ? 30 : 0;
     s -= e->deltas_count + e->beliefs_count == 0 && e->type != NVL_SPEECH ? 20 : 0;
