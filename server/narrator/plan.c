@@ -204,25 +204,33 @@ static struct unit *opener_of(const struct teller *t, size_t unit,
 /* What closes a thread is not told without what opened it: thanks for a help that the reader never
  * saw would only puzzle.  Where the opening cannot be seen, the closing goes untold too, unless the
  * story ends by it. */
+static bool open_first(struct teller *t, size_t unit, const int16_t eyes[8])
+{
+    struct unit *u = &t->units[unit];
+    const struct nvl_event *e = &t->events[u->first];
+    struct nvl_op_info info;
+    nvl_pack_op(t->pack, e->op, &info);
+    for (unsigned n = 0; n < e->threads_count; n++) {
+        struct unit *o =
+            e->threads[n].change == NVL_THREAD_CLOSED ? opener_of(t, unit, &e->threads[n]) : NULL;
+        if (o == NULL || o->chosen)
+            continue;
+        if (!o->dropped && plan_sees(t, &t->events[o->first], eyes[o->phase & 7]))
+            o->chosen = true;
+        else if (strcmp(info.family, "ending") != 0)
+            return false;
+    }
+    return true;
+}
 static void tell_openers(struct teller *t, const int16_t eyes[8])
 {
-    for (size_t i = t->units_count; i-- > 0;) {
-        struct unit *u = &t->units[i];
-        const struct nvl_event *e = &t->events[u->first];
-        struct nvl_op_info info;
-        if (!u->chosen)
-            continue;
-        nvl_pack_op(t->pack, e->op, &info);
-        for (unsigned n = 0; n < e->threads_count && u->chosen; n++) {
-            struct unit *o =
-                e->threads[n].change == NVL_THREAD_CLOSED ? opener_of(t, i, &e->threads[n]) : NULL;
-            if (o == NULL || o->chosen)
-                continue;
-            if (plan_sees(t, &t->events[o->first], eyes[o->phase & 7]))
-                o->chosen = true;
-            else if (strcmp(info.family, "ending") != 0)
-                u->chosen = false;
-        }
+    for (bool again = true; again;) { /* a unit can only be dropped once */
+        again = false;
+        for (size_t i = t->units_count; i-- > 0;)
+            if (t->units[i].chosen && !open_first(t, i, eyes)) {
+                t->units[i].chosen = false;
+                t->units[i].dropped = again = true;
+            }
     }
 }
 /* Greedy by need; the first and the last tellable unit of the story are always told. */
@@ -234,7 +242,7 @@ void plan_choose(struct teller *t, uint32_t budget)
     for (unsigned p = 0; p < 8; p++)
         eyes[p] = before = p == 0 ? plan_focaliser(t, 0, -1) : plan_focaliser(t, p, before);
     for (size_t i = 0; i < t->units_count; i++)
-        t->units[i].chosen = false;
+        t->units[i].chosen = t->units[i].dropped = false;
     while (words < budget) {
         struct unit *best = NULL;
         int32_t most = 0;

@@ -87,7 +87,7 @@ struct unit {              /* events told together: an act and its answer */
     int32_t score;
     uint16_t words;
     uint8_t phase;
-    bool chosen, must;
+    bool chosen, must, dropped; /* dropped: would hang in the air, so it is not told */
 };
 struct teller {
     const struct nvl_world *world;
@@ -156,7 +156,7 @@ int32_t usage_cost(const struct teller *t, const struct draft *d);
 bool plan_units(struct teller *t);
 void plan_choose(struct teller *t, uint32_t budget);
 int16_t plan_focaliser(const struct teller *t, unsigned phase, int16_t before);
-void plan_follow(struct teller *t, uint32_t count); /* at[] as it is before event count */
+void plan_follow(struct teller *t, uint32_t count);         /* at[] as it is before event count */
 bool plan_awake_last(const struct teller *t, unsigned who); /* as the log ends */
 bool plan_sees(const struct teller *t, const struct nvl_event *e, int16_t who);
 /* compose.c */

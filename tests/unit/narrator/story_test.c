@@ -271,6 +271,117 @@ static void every_operator_has_prose(void **state)
     buf_done(&b);
 }
 
+/* Plays and tells one request of the default crew. */
+static void make_of(struct made *m, uint64_t seed, uint32_t turns, const char *setting,
+                    const char *scenario)
+{
+    struct nvl_profile cast[3] = { *stage_profile(0), *stage_profile(1), *stage_profile(2) };
+    struct nvl_request q = { .turns = turns,
+                             .seed = seed,
+                             .setting = setting,
+                             .scenario = scenario,
+                             .cast = cast,
+                             .cast_count = 3 };
+    memset(m, 0, sizeof(*m));
+    arena_init(&m->arena, 65536);
+    assert_int_equal(stage_play(pack, &q, &m->run), NVL_OK);
+    assert_int_equal(
+        nvl_tell(m->run.world, m->run.events, m->run.count, NULL, &m->arena, NULL, &m->story),
+        NVL_OK);
+    nvl_story_markdown(&m->story, &m->text);
+}
+/* The user's phrases are read as English: whole where they can be, never a verb taken for a thing.
+ */
+static void words_of_the_user(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *setting, *scenario, *has, *has_not;
+    } table[] = {
+        { "a lighthouse on a dead moon", "", "a lighthouse on a dead moon", "the the" },
+        { "a noir city in the rain", "", "a city in the rain", "noir" },
+        { "a fantasy realm", "", "the realm", "fantasy" },
+        { "", "someone has stolen the captain's logbook",
+          "*Someone has stolen the captain's logbook*", "stolen," },
+        { "", "the medicine must reach the village before the snow",
+          "*The medicine must reach the village before the snow*", "reach," },
+        { "", "'; DROP TABLE stories; --", "", "TABLE" },
+        { "", "A lost child calls from the mine", "mine", "child calls," },
+        { "", "you must save us", "", "*You must" }, /* whose voice would it be? */
+        { "a {{7*7}} city", "", "", "7*7" },
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+        for (uint64_t seed = 1; seed <= 6; seed++) {
+            struct made m;
+            make_of(&m, seed, 3, table[i].setting, table[i].scenario);
+            if (strstr(buf_str(&m.text), table[i].has) == NULL)
+                fail_msg("seed %u: no \"%s\" in\n%s", (unsigned) seed, table[i].has,
+                         buf_str(&m.text));
+            if (strstr(buf_str(&m.text), table[i].has_not) != NULL)
+                fail_msg("seed %u: \"%s\" in\n%s", (unsigned) seed, table[i].has_not,
+                         buf_str(&m.text));
+            done(&m);
+        }
+}
+static bool is_told(const struct made *m, uint32_t sequence)
+{
+    for (size_t p = 0; p < m->story.passages_count; p++)
+        for (size_t i = 0; i < m->story.passages[p].sentences_count; i++) {
+            const struct nvl_sentence *s = &m->story.passages[p].sentences[i];
+            for (size_t k = 0; k < s->events_count; k++)
+                if (s->events[k] == sequence)
+                    return true;
+        }
+    return false;
+}
+/* Nobody is thanked for what the reader never saw. */
+static void thanks_follow_help(void **state)
+{
+    (void) state;
+    int thank = nvl_pack_op_find(pack, "thank");
+    unsigned thanked = 0;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct made m;
+        make_of(&m, seed, 6, "", "");
+        for (size_t i = 0; i < m.run.count; i++) {
+            const struct nvl_event *e = &m.run.events[i], *opener = NULL;
+            if (e->op != thank || e->threads_count == 0 || !is_told(&m, e->sequence))
+                continue;
+            for (size_t k = 0; k < i; k++)
+                for (unsigned n = 0; n < m.run.events[k].threads_count; n++)
+                    if (m.run.events[k].threads[n].thread == e->threads[0].thread &&
+                        m.run.events[k].threads[n].about == e->threads[0].about &&
+                        m.run.events[k].threads[n].change == NVL_THREAD_OPENED)
+                        opener = &m.run.events[k];
+            thanked++;
+            if (opener != NULL && !is_told(&m, opener->sequence))
+                fail_msg("seed %u: event %u is thanked for and untold", (unsigned) seed,
+                         opener->sequence);
+        }
+        done(&m);
+    }
+    assert_true(thanked >= 5);
+}
+/* Who stays behind is not seen again, neither in the log nor by the fire. */
+static void who_stayed_is_gone(void **state)
+{
+    (void) state;
+    int stay = nvl_pack_op_find(pack, "hold_to_last");
+    unsigned stayed = 0;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct made m;
+        make_of(&m, seed, 6, "", "");
+        uint8_t gone = NVL_NONE;
+        for (size_t i = 0; i < m.run.count; i++) {
+            assert_true(gone == NVL_NONE || m.run.events[i].actor != gone);
+            if (m.run.events[i].op == stay && m.run.events[i].outcome == NVL_DONE)
+                gone = m.run.events[i].actor, stayed++;
+        }
+        done(&m);
+    }
+    assert_true(stayed >= 2);
+}
+
 static int setup(void **state)
 {
     (void) state;
@@ -289,6 +400,9 @@ int main(void)
         cmocka_unit_test(two_hundred_requests),
         cmocka_unit_test(lengths),
         cmocka_unit_test(default_request_keeps_the_old_floor),
+        cmocka_unit_test(words_of_the_user),
+        cmocka_unit_test(thanks_follow_help),
+        cmocka_unit_test(who_stayed_is_gone),
         cmocka_unit_test(every_frame_is_english),
         cmocka_unit_test(every_operator_has_prose),
     };
