@@ -340,6 +340,16 @@ static void score(const struct nvl_pack *pack, const struct token *t, size_t cou
         negated &= !t[i].end_of_phrase;
     }
 }
+/* Letters of European scripts, blanks and what stands inside words: nothing that could set a phrase
+ * off from the text around it. */
+static bool is_plain(const char *p, size_t n, const char *marks)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char) p[i] >= 0xE0 ||
+            (!is_letter((unsigned char) p[i]) && strchr(marks, p[i]) == NULL))
+            return false;
+    return true;
+}
 /* The setting as a phrase of its own, "a lighthouse on a dead moon": one plain line that begins
  * with an article and names more than its kind of story. */
 static void find_setting(struct ground *g, const char *clean, const struct token *t, size_t count)
@@ -348,11 +358,9 @@ static void find_setting(struct ground *g, const char *clean, const struct token
     static const char *const article[] = { "a", "an", "the" };
     while (n > 0 && (clean[n - 1] == ' ' || clean[n - 1] == '.'))
         n--;
-    if (count < 2 || n >= sizeof(g->setting) - 4 || !one_of(t[0].lower, article, 3))
+    if (count < 2 || n >= sizeof(g->setting) - 16 || !one_of(t[0].lower, article, 3) ||
+        !is_plain(clean, n, " '-"))
         return;
-    for (size_t i = 0; i < n; i++)
-        if (!is_letter((unsigned char) clean[i]) && strchr(" '-", clean[i]) == NULL)
-            return;
     unsigned head = 0;
     char out[sizeof(g->setting)] = "";
     size_t used = 0;
@@ -388,9 +396,8 @@ static void find_saying(struct ground *g, const char *clean, const struct token 
     if (count < 4 || n - from < 12 || n - from >= sizeof(g->saying) - 2)
         return;
     bool verb = false;
-    for (size_t i = from; i < n; i++)
-        if (!is_letter((unsigned char) clean[i]) && strchr(" '-,", clean[i]) == NULL)
-            return;
+    if (!is_plain(clean + from, n - from, " '-,"))
+        return;
     for (size_t i = 0; i < count; i++) {
         if (is_command(&t[i]))
             return;
