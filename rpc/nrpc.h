@@ -15,6 +15,11 @@
 #include <stdint.h>
 #include <protobuf-c/protobuf-c.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
 typedef struct nrpc_loop nrpc_loop;         /* one thread, one event_base, one mailbox */
 typedef struct nrpc_pool nrpc_pool;         /* worker threads for CPU work */
 typedef struct nrpc_server nrpc_server;
@@ -40,6 +45,7 @@ typedef enum {
 } nrpc_err;
 enum { NRPC_PAUSE = 1 }; /* send: accepted, but wait for on_writable */
 const char *nrpc_strerror(int err); /* [any] never NULL */
+const char *nrpc_version(void);     /* [any] of the library that runs: "0.1.0" */
 
 /* ---- status: what travels in grpc-status, grpc-message, grpc-status-details-bin ------------------- */
 typedef enum {
@@ -322,4 +328,8 @@ void nrpc_gauges_read(nrpc_gauges *out);
 int nrpc_server_add_health(nrpc_server *s);
 void nrpc_server_set_serving(nrpc_server *s, const char *service, bool serving); /* "" is the whole server */
 
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
 #endif
