@@ -230,6 +230,15 @@ typedef struct {
     uint32_t handshake_ms;         /* preface and SETTINGS: 10,000 */
     uint32_t idle_ms;              /* connection without streams: 300,000 */
     uint32_t stall_ms;             /* output that makes no progress: 30,000 */
+    /* gRFC A8, A9; here UINT32_MAX switches a limit off. */
+    uint32_t keepalive_ms;         /* a silent connection is sent a PING after: 7,200,000 */
+    uint32_t keepalive_timeout_ms; /* and closed without an answer after: 20,000 */
+    uint32_t keepalive_min_ms;     /* a client may PING no more often: 300,000; after two strikes
+                                    * GOAWAY(ENHANCE_YOUR_CALM) "too_many_pings"; HEADERS or DATA that
+                                    * we send wipe strikes out */
+    bool keepalive_permit_idle;    /* the same without calls; else a PING in two hours then */
+    uint32_t max_age_ms;           /* then a graceful GOAWAY, +-10 %: 1,800,000 */
+    uint32_t max_age_grace_ms;     /* then calls end with UNAVAILABLE: 30,000 */
 } nrpc_server_options;
 void nrpc_server_defaults(nrpc_server_options *o);
 int nrpc_server_new(const nrpc_server_options *o, nrpc_server **out_server);
@@ -260,6 +269,10 @@ typedef struct {
     uint32_t stream_window, connection_window; /* 256 KiB, 4 MiB */
     uint32_t send_high_bytes, send_low_bytes;
     uint32_t idle_ms;              /* closes an idle connection: 0, never */
+    uint32_t keepalive_ms;         /* a silent connection is sent a PING after: 0, never; least 10,000;
+                                    * doubles when a server says too_many_pings */
+    uint32_t keepalive_timeout_ms; /* and lost without an answer after: 20,000 */
+    bool keepalive_without_calls;
 } nrpc_channel_options;
 typedef struct {
     uint64_t timeout_ms;           /* 0: none; travels as grpc-timeout, and is enforced here too */

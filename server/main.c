@@ -109,12 +109,31 @@ static int listen_all(struct program *p)
     return 0;
 }
 
+static uint32_t or_never(uint64_t ms)
+{
+    return ms == 0 ? UINT32_MAX : (uint32_t) ms;
+}
+
+static void set_server_options(const struct settings *s, nrpc_server_options *o)
+{
+    nrpc_server_defaults(o);
+    o->loops = (uint16_t) s->threads;
+    o->max_connections = (uint32_t) s->max_connections;
+    o->handshake_ms = (uint32_t) s->handshake_ms;
+    o->idle_ms = (uint32_t) s->idle_ms;
+    o->stall_ms = (uint32_t) s->stall_ms;
+    o->keepalive_ms = or_never(s->keepalive_ms);
+    o->keepalive_timeout_ms = (uint32_t) s->keepalive_timeout_ms;
+    o->keepalive_min_ms = or_never(s->keepalive_min_ms);
+    o->keepalive_permit_idle = s->keepalive_permit_idle;
+    o->max_age_ms = or_never(s->max_age_ms);
+    o->max_age_grace_ms = or_never(s->max_age_grace_ms);
+}
+
 static int start_server(struct program *p)
 {
     nrpc_server_options o;
-    nrpc_server_defaults(&o);
-    o.loops = (uint16_t) p->settings.threads;
-    o.max_connections = (uint32_t) p->settings.max_connections;
+    set_server_options(&p->settings, &o);
     int r = nrpc_server_new(&o, &p->server);
     if (r < 0)
         return fail("cannot make the server", nrpc_strerror(r));

@@ -2,7 +2,7 @@
 
 #include "rpc/base/check.h"
 
-enum { OPTIONS_COUNT = 14 };
+enum { OPTIONS_COUNT = 23, MS_MAX = 2147483647 };
 
 static const char epilogue[] =
     "Examples:\n"
@@ -44,6 +44,24 @@ static void fill_table(struct settings *s, struct option table[OPTIONS_COUNT])
           "debug|info|warn|error|off", false },
         { "log-calls", OPTION_STRING, &s->log_calls, "changes", 0, 0, "WHICH",
           "Calls that are logged; those that fail or take over a second always are.", "errors|changes|all", false },
+        { "handshake-ms", OPTION_UINT, &s->handshake_ms, "10000", 1, MS_MAX, "MS",
+          "How long a new connection may take to speak HTTP/2.", NULL, false },
+        { "idle-ms", OPTION_UINT, &s->idle_ms, "300000", 1, MS_MAX, "MS", "A connection without calls is closed after.",
+          NULL, false },
+        { "stall-ms", OPTION_UINT, &s->stall_ms, "30000", 1, MS_MAX, "MS",
+          "A peer that does not take or send what is due is given up after.", NULL, false },
+        { "keepalive-ms", OPTION_UINT, &s->keepalive_ms, "7200000", 0, MS_MAX, "MS",
+          "A silent connection is sent a PING after; 0: never.", NULL, false },
+        { "keepalive-timeout-ms", OPTION_UINT, &s->keepalive_timeout_ms, "20000", 1, MS_MAX, "MS",
+          "And closed without an answer after.", NULL, false },
+        { "keepalive-min-ms", OPTION_UINT, &s->keepalive_min_ms, "300000", 0, MS_MAX, "MS",
+          "Least time between a client's keepalive PINGs; 0: any.", NULL, false },
+        { "keepalive-permit-idle", OPTION_BOOL, &s->keepalive_permit_idle, "false", 0, 0, NULL,
+          "Clients may send them without calls, too.", NULL, false },
+        { "max-age-ms", OPTION_UINT, &s->max_age_ms, "1800000", 0, MS_MAX, "MS",
+          "Clients are asked to reconnect after, +-10 %; 0: never.", NULL, false },
+        { "max-age-grace-ms", OPTION_UINT, &s->max_age_grace_ms, "30000", 0, MS_MAX, "MS",
+          "And their calls end after; 0: never.", NULL, false },
     };
     for (size_t i = 0; i < OPTIONS_COUNT; i++)
         table[i] = rows[i];

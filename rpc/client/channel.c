@@ -11,7 +11,12 @@
 #define NOVEL_VERSION "0"
 #endif
 #define NS_PER_MS 1000000ull
-enum { METADATA_BYTES = 16384, METADATA_FIELDS = 100, MAX_SEND = 64 << 20 };
+enum {
+    KEEPALIVE_MIN_MS = 10000,
+    METADATA_BYTES = 16384,
+    METADATA_FIELDS = 100,
+    MAX_SEND = 64 << 20
+};
 
 void nrpc_channel_defaults(nrpc_channel_options *o)
 {
@@ -25,6 +30,7 @@ void nrpc_channel_defaults(nrpc_channel_options *o)
         .connection_window = 4 << 20,
         .send_high_bytes = 256 << 10,
         .send_low_bytes = 64 << 10,
+        .keepalive_timeout_ms = 20000,
     };
 }
 
@@ -42,10 +48,13 @@ static void options_fill(nrpc_channel_options *o)
         { &o->connection_window, &d.connection_window },
         { &o->send_high_bytes, &d.send_high_bytes },
         { &o->send_low_bytes, &d.send_low_bytes },
+        { &o->keepalive_timeout_ms, &d.keepalive_timeout_ms },
     };
     for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
         if (*fields[i][0] == 0)
             *fields[i][0] = *fields[i][1];
+    if (o->keepalive_ms > 0 && o->keepalive_ms < KEEPALIVE_MIN_MS)
+        o->keepalive_ms = KEEPALIVE_MIN_MS;
 }
 
 static void derive_limits(nrpc_channel *ch)
@@ -69,7 +78,16 @@ static void derive_limits(nrpc_channel *ch)
         },
         .handshake_ms = o->connect_ms,
         .idle_ms = o->idle_ms,
+        .keepalive_ms = o->keepalive_ms,
+        .keepalive_timeout_ms = o->keepalive_timeout_ms,
+        .keepalive_idle = o->keepalive_without_calls,
     };
+}
+
+void channel_ping_less(nrpc_channel *ch)
+{
+    uint32_t *ms = &ch->conn_options.keepalive_ms;
+    *ms = *ms > UINT32_MAX / 2 ? UINT32_MAX : *ms * 2;
 }
 
 /* Splits the target at commas. */

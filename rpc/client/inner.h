@@ -55,6 +55,8 @@ struct nrpc_channel {
 /* Something changed: calls that wait may go, or must fail. */
 void channel_run_pending(nrpc_channel *ch);
 void channel_check_gone(nrpc_channel *ch);
+/* A server found our PINGs too many: the keepalive interval of new connections doubles. */
+void channel_ping_less(nrpc_channel *ch);
 /* fn(ctx) once a closed channel is gone. */
 void channel_notify_gone(nrpc_channel *ch, void (*fn)(void *ctx), void *ctx);
 

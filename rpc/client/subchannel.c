@@ -82,6 +82,8 @@ static void on_goaway(void *owner, uint32_t error_code)
     (void) error_code;
     struct channel_conn *conn = owner;
     struct subchannel *sub = conn->sub;
+    if (h2_session_pinged_too_much(h2_conn_session(conn->h2)))
+        channel_ping_less(sub->channel);
     h2_conn_shutdown(conn->h2);
     if (sub->conn != conn)
         return;

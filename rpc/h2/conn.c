@@ -3,8 +3,9 @@
 #include <errno.h>
 
 #include "rpc/base/alloc.h"
+#include "rpc/base/map.h"
 
-enum { OUTPUT_MAX = 262144, OUTPUT_LOW = 65536, TICK_MIN_MS = 10 };
+enum { OUTPUT_MAX = 262144, OUTPUT_LOW = 65536, TICK_MIN_MS = 10, CUT_WAIT_MS = 2000 };
 #define NS_PER_MS 1000000ull
 
 struct h2_conn {
@@ -17,7 +18,11 @@ struct h2_conn {
     const char *peer; /* the socket's text; stays valid through on_close */
     struct timer tick;
     struct loop_dirty again; /* output is left for the next turn */
-    uint64_t opened_ns, idle_since_ns;
+    uint64_t opened_ns, idle_since_ns, received_ns;
+    uint64_t pinged_ns;  /* when the keepalive PING went that waits for an answer; 0: none does */
+    uint64_t age_due_ns; /* the next step of getting old; UINT64_MAX: none */
+    uint64_t keepalives;
+    enum { AGE_YOUNG, AGE_DRAINING, AGE_CUT } age;
     int error;
     bool connecting, closing, paused;
 };
@@ -27,6 +32,71 @@ static uint64_t now(const struct h2_conn *c)
     return loop_now_ns(c->loop);
 }
 
+/* ---- keepalive
+ * ----------------------------------------------------------------------------------- */
+static bool has_keepalive(const struct h2_conn *c)
+{
+    return c->options.keepalive_ms > 0 && h2_session_has_settings(c->session) &&
+           (c->options.keepalive_idle || h2_session_streams(c->session) > 0);
+}
+
+static uint64_t keepalive_due(const struct h2_conn *c)
+{
+    if (!has_keepalive(c))
+        return UINT64_MAX;
+    bool waits = c->pinged_ns != 0 && c->received_ns <= c->pinged_ns;
+    return waits ? c->pinged_ns + c->options.keepalive_timeout_ms * NS_PER_MS
+                 : c->received_ns + c->options.keepalive_ms * NS_PER_MS;
+}
+
+/* False when the peer is taken for dead. */
+static bool keepalive_look(struct h2_conn *c)
+{
+    if (c->received_ns > c->pinged_ns)
+        c->pinged_ns = 0;
+    if (now(c) < keepalive_due(c))
+        return true;
+    if (c->pinged_ns != 0)
+        return false;
+    c->pinged_ns = now(c);
+    c->keepalives++;
+    if (h2_session_ping(c->session) < 0)
+        return false;
+    sock_mark_dirty(c->sock);
+    return true;
+}
+
+/* ---- age
+ * ----------------------------------------------------------------------------------------- */
+/* +-10 %, so that connections that came together do not come back together. */
+static uint64_t age_limit_ns(const struct h2_conn *c)
+{
+    const uint64_t seed[2] = { c->opened_ns, (uint64_t) (uintptr_t) c };
+    uint64_t permille = 900 + map_hash(seed, sizeof seed) % 201;
+    return c->options.age_ms * permille * (NS_PER_MS / 1000);
+}
+
+static void age_look(struct h2_conn *c)
+{
+    if (now(c) < c->age_due_ns)
+        return;
+    c->age_due_ns = UINT64_MAX;
+    if (c->age == AGE_YOUNG) {
+        c->age = AGE_DRAINING;
+        if (c->options.age_grace_ms > 0)
+            c->age_due_ns = now(c) + c->options.age_grace_ms * NS_PER_MS;
+        h2_conn_shutdown(c);
+    } else if (c->age == AGE_DRAINING && c->ev->on_aged != NULL) {
+        c->age = AGE_CUT;
+        c->age_due_ns = now(c) + CUT_WAIT_MS * NS_PER_MS;
+        c->ev->on_aged(c->owner);
+    } else {
+        sock_close(c->sock);
+    }
+}
+
+/* ---- the timer
+ * ----------------------------------------------------------------------------------- */
 /* The next look at this connection: soon while it works, at the idle limit while it rests. */
 static void tick_start(struct h2_conn *c)
 {
@@ -38,11 +108,16 @@ static void tick_start(struct h2_conn *c)
         after = o->handshake_ms;
     else if (h2_session_streams(c->session) > 0 && o->stall_ms > 0)
         after = o->stall_ms / 4 < TICK_MIN_MS ? TICK_MIN_MS : o->stall_ms / 4;
-    else if (o->idle_ms > 0)
+    else if (o->idle_ms > 0 && !c->closing)
         after = o->idle_ms;
-    if (after == 0)
+    uint64_t due = after == 0 ? UINT64_MAX : now(c) + after * NS_PER_MS;
+    uint64_t alive = keepalive_due(c);
+    if (alive < due)
+        due = alive;
+    if (c->age_due_ns < due)
+        due = c->age_due_ns;
+    if (due == UINT64_MAX)
         return;
-    uint64_t due = now(c) + after * NS_PER_MS;
     /* Only ever earlier: one restart when work begins, none when it ends. */
     if (!timer_running(&c->tick) || due < c->tick.due_ns)
         timer_start_at(&c->tick, due);
@@ -83,6 +158,12 @@ static void on_tick(struct timer *t)
         }
         reap_streams(c, o->stall_ms * NS_PER_MS);
     }
+    if (!keepalive_look(c)) {
+        c->error = ETIMEDOUT;
+        sock_close(c->sock);
+        return;
+    }
+    age_look(c);
     if (h2_session_streams(c->session) == 0 && o->idle_ms > 0 && !c->closing) {
         uint64_t due = c->idle_since_ns + o->idle_ms * NS_PER_MS;
         if (at >= due) {
@@ -92,7 +173,6 @@ static void on_tick(struct timer *t)
         } else {
             timer_start_at(&c->tick, due);
         }
-        return;
     }
     tick_start(c);
 }
@@ -110,6 +190,7 @@ static void on_request(void *owner, struct h2_stream *st, const struct h2_field 
 static void on_settings(void *owner)
 {
     struct h2_conn *c = owner;
+    tick_start(c); /* keepalive begins here */
     if (c->ev->on_ready != NULL)
         c->ev->on_ready(c->owner);
 }
@@ -155,7 +236,8 @@ static const struct h2_session_events session_events = {
 static void on_bytes(void *owner, const uint8_t *data, size_t size)
 {
     struct h2_conn *c = owner;
-    int r = h2_session_feed(c->session, data, size, now(c));
+    c->received_ns = now(c);
+    int r = h2_session_feed(c->session, data, size, c->received_ns);
     if (r == NRPC_E_NOMEM) {
         c->error = ENOMEM;
         sock_close(c->sock);
@@ -261,7 +343,8 @@ static struct h2_conn *conn_new(nrpc_loop *l, const struct h2_conn_options *o,
     c->options = *o;
     c->ev = ev;
     c->owner = owner;
-    c->opened_ns = c->idle_since_ns = loop_now_ns(l);
+    c->opened_ns = c->idle_since_ns = c->received_ns = loop_now_ns(l);
+    c->age_due_ns = o->age_ms > 0 ? c->opened_ns + age_limit_ns(c) : UINT64_MAX;
     timer_init(&c->tick, l, on_tick);
     list_init(&c->again.link);
     c->again.flush = flush_again;
@@ -332,6 +415,11 @@ const char *h2_conn_peer(const struct h2_conn *c)
 nrpc_loop *h2_conn_loop(const struct h2_conn *c)
 {
     return c->loop;
+}
+
+uint64_t h2_conn_keepalives(const struct h2_conn *c)
+{
+    return c->keepalives;
 }
 
 void h2_conn_shutdown(struct h2_conn *c)

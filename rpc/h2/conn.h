@@ -1,7 +1,7 @@
 /* conn.h — one HTTP/2 connection on a loop: a socket, a session and its timers.  All [loop].
  * Timers: handshake (peer's SETTINGS and the answer to ours), idle (no streams), stall (output, or
- * one stream's output, that makes no progress).  Output over 256 KiB waits in the streams' queues.
- */
+ * one stream's output, that makes no progress), keepalive (PING after silence), age (drain and
+ * end a connection that lived long).  Output over 256 KiB waits in the streams' queues. */
 #ifndef NRPC_H2_CONN_H
 #define NRPC_H2_CONN_H
 #include "rpc/h2/session.h"
@@ -17,13 +17,21 @@ struct h2_conn_events {
     /* A stream whose queue has not moved for stall_ms: end it or drop its queue.  user is the
      * stream's. */
     void (*on_stalled)(void *owner, void *user);
+    /* The grace after the age limit is over: end the streams, the connection goes soon after. NULL:
+     * it goes now. */
+    void (*on_aged)(void *owner);
     /* Last event: the connection is gone on return, its streams were closed before.  error: 0 or an
      * errno. */
     void (*on_close)(void *owner, int error);
 };
 struct h2_conn_options {
     struct h2_options h2;
-    uint32_t handshake_ms, idle_ms, stall_ms; /* 0: none */
+    uint32_t handshake_ms, idle_ms, stall_ms; /* 0: none, here and below */
+    /* gRFC A8, A9: a PING after so much silence, and the end without an answer. */
+    uint32_t keepalive_ms, keepalive_timeout_ms;
+    bool keepalive_idle; /* also without streams */
+    /* Server: after this age (+-10 %) no new streams; the grace later the streams end. */
+    uint32_t age_ms, age_grace_ms;
 };
 
 /* Takes fd (only when it returns 0).  ev and owner must outlive on_close. */
@@ -39,6 +47,7 @@ nrpc_loop *h2_conn_loop(const struct h2_conn *c);
 /* No new streams; closes when the last one ended.  A server says GOAWAY twice, a client just waits.
  */
 void h2_conn_shutdown(struct h2_conn *c);
-void h2_conn_close(struct h2_conn *c); /* now; on_close follows this turn */
+uint64_t h2_conn_keepalives(const struct h2_conn *c); /* keepalive PINGs sent */
+void h2_conn_close(struct h2_conn *c);                /* now; on_close follows this turn */
 
 #endif

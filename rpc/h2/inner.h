@@ -42,7 +42,8 @@ struct h2_session {
     bool list_too_big, no_memory;
     bool unsafe; /* memory ran out inside nghttp2: never free its session */
     struct h2_session *buried_before;
-    bool got_settings, settled, got_goaway, sent_goaway, failed, shutting_down;
+    uint32_t pings_out; /* of ours, without an answer yet */
+    bool got_settings, settled, got_goaway, sent_goaway, failed, shutting_down, pinged_too_much;
 };
 
 void receive_set_callbacks(nghttp2_session_callbacks *cb);
@@ -50,6 +51,7 @@ void transmit_set_callbacks(nghttp2_session_callbacks *cb);
 struct h2_stream *stream_new(struct h2_session *s, int32_t id);
 void stream_free(struct h2_stream *st);
 void session_output(struct h2_session *s);
+extern const uint8_t session_drain_mark[8]; /* the PING between the two GOAWAYs of a drain */
 ssize_t transmit_read(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t size, uint32_t *flags,
                       nghttp2_data_source *source, void *user_data);
 enum { NV_MAX = 160 }; /* fields in one block that we send */

@@ -5,6 +5,7 @@
 #include "rpc/h2/inner.h"
 
 enum { FIELD_OVERHEAD = 32 };
+static const char too_many_pings[] = "too_many_pings"; /* gRFC A8 */
 
 static int verdict(bool ok)
 {
@@ -20,7 +21,12 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
     bool ack = (hd->flags & NGHTTP2_FLAG_ACK) != 0;
     switch (hd->type) {
     case NGHTTP2_PING:
-        return verdict(ack && s->shutting_down ? true : h2_shield_ping(shield, s->now_ns));
+        if (!ack)
+            return verdict(h2_shield_ping(shield, s->n_streams > 0, s->now_ns));
+        if (s->pings_out == 0) /* an answer to nothing */
+            return verdict(h2_shield_charge(shield, H2_ABUSE_PING, s->now_ns));
+        s->pings_out--;
+        return 0;
     case NGHTTP2_SETTINGS:
         if ((ack && !s->settled) || (!ack && !s->got_settings))
             return 0;
@@ -166,11 +172,16 @@ static void on_control_frame(struct h2_session *s, const nghttp2_frame *frame)
         break;
     case NGHTTP2_GOAWAY:
         s->got_goaway = true;
+        s->pinged_too_much =
+            frame->goaway.error_code == NGHTTP2_ENHANCE_YOUR_CALM &&
+            frame->goaway.opaque_data_len == sizeof too_many_pings - 1 &&
+            memcmp(frame->goaway.opaque_data, too_many_pings, sizeof too_many_pings - 1) == 0;
         if (s->ev->on_goaway != NULL)
             s->ev->on_goaway(s->owner, frame->goaway.error_code);
         break;
     case NGHTTP2_PING:
-        if (ack && s->shutting_down && !s->sent_goaway)
+        if (ack && s->shutting_down && !s->sent_goaway &&
+            memcmp(frame->ping.opaque_data, session_drain_mark, sizeof session_drain_mark) == 0)
             h2_session_goaway(s, H2_NO_ERROR, NULL);
         break;
     default:

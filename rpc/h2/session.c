@@ -6,6 +6,7 @@
 #include "rpc/h2/inner.h"
 
 enum { FIRST_UNKNOWN_TYPE = 0x0a };
+const uint8_t session_drain_mark[8] = { 'n', 'r', 'p', 'c', 'd', 'r', 'a', 'i' };
 
 static void *mem_get(size_t size, void *ctx)
 {
@@ -162,6 +163,8 @@ int h2_session_new(const struct h2_options *o, const struct h2_session_events *e
     list_init(&s->closed);
     list_init(&s->low);
     h2_shield_init(&s->shield, now_ns);
+    s->shield.ping_min_ns = o->ping_min_ms * 1000000ull;
+    s->shield.ping_permit_idle = o->ping_permit_idle;
     if (session_make(s) < 0 || announce(s) < 0) {
         h2_session_free(s);
         return NRPC_E_NOMEM;
@@ -207,7 +210,8 @@ static int fail(struct h2_session *s, int ng_error)
     const char *reason = nghttp2_strerror(ng_error);
     if (s->shield.tripped) {
         code = H2_ENHANCE_YOUR_CALM;
-        reason = "too many frames without progress";
+        reason = s->shield.ping_strikes > H2_PING_STRIKES ? "too_many_pings"
+                                                          : "too many frames without progress";
     } else if (ng_error == NGHTTP2_ERR_FLOODED) {
         code = H2_ENHANCE_YOUR_CALM;
     }
@@ -293,15 +297,30 @@ void h2_session_abort(struct h2_session *s)
 
 int h2_session_shutdown(struct h2_session *s)
 {
-    static const uint8_t mark[8] = "nrpcdrai";
     if (s->shutting_down || s->failed)
         return 0;
     s->shutting_down = true;
-    if (nghttp2_submit_shutdown_notice(s->ng) != 0 ||
-        nghttp2_submit_ping(s->ng, NGHTTP2_FLAG_NONE, mark) != 0)
+    if (nghttp2_submit_shutdown_notice(s->ng) != 0)
         return NRPC_E_NOMEM;
     session_output(s);
     return 0;
+}
+
+int h2_session_ping(struct h2_session *s)
+{
+    static const uint8_t mark[8] = "nrpclive";
+    if (s->failed)
+        return 0;
+    if (nghttp2_submit_ping(s->ng, NGHTTP2_FLAG_NONE, mark) != 0)
+        return NRPC_E_NOMEM;
+    s->pings_out++;
+    session_output(s);
+    return 0;
+}
+
+bool h2_session_pinged_too_much(const struct h2_session *s)
+{
+    return s->pinged_too_much;
 }
 
 int h2_session_goaway(struct h2_session *s, uint32_t error_code, const char *reason)

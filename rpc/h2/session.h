@@ -71,6 +71,8 @@ struct h2_options {
     uint32_t stream_window, connection_window;
     uint32_t max_field_bytes; /* name + value + 32 each */
     uint32_t max_fields;
+    uint32_t ping_min_ms;  /* server: the least time between two PINGs of the peer; 0: any */
+    bool ping_permit_idle; /* also without streams; else two hours then */
 };
 
 /* ev and owner must outlive the session.  The preface and SETTINGS are queued at once. */
@@ -93,6 +95,10 @@ void h2_session_abort(struct h2_session *s);
 
 /* Drain of a server: GOAWAY(2^31-1) and a PING; its answer brings the GOAWAY with the real id. */
 int h2_session_shutdown(struct h2_session *s);
+/* Asks whether the peer is there: its answer is bytes like any others.  0 or E_NOMEM. */
+int h2_session_ping(struct h2_session *s);
+/* The peer's GOAWAY said too_many_pings. */
+bool h2_session_pinged_too_much(const struct h2_session *s);
 /* GOAWAY now; streams up to the last id go on. */
 int h2_session_goaway(struct h2_session *s, uint32_t error_code, const char *reason);
 size_t h2_session_streams(const struct h2_session *s);

@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 
 enum { MILLI = 1000, FREE_UPDATES_START = 64, FREE_UPDATES_MAX = 4096 };
+#define PING_IDLE_MIN_NS   (H2_PING_IDLE_MIN_MS * 1000000ull)
 #define NS_PER_MILLI_TOKEN (1000000000ull / H2_SHIELD_REFILL / MILLI)
 
 static _Atomic uint64_t totals[H2_ABUSE_KINDS];
@@ -38,6 +39,14 @@ static void refill(struct h2_shield *s, uint64_t now_ns)
     s->tokens_milli = (uint32_t) (tokens > full ? full : tokens);
 }
 
+static bool trip(struct h2_shield *s, enum h2_abuse kind)
+{
+    s->tripped = true;
+    s->why = kind;
+    atomic_fetch_add_explicit(&totals[kind], 1, memory_order_relaxed);
+    return false;
+}
+
 bool h2_shield_charge(struct h2_shield *s, enum h2_abuse kind, uint64_t now_ns)
 {
     s->counts[kind]++;
@@ -48,18 +57,33 @@ bool h2_shield_charge(struct h2_shield *s, enum h2_abuse kind, uint64_t now_ns)
         s->tokens_milli -= MILLI;
         return true;
     }
-    s->tripped = true;
-    atomic_fetch_add_explicit(&totals[kind], 1, memory_order_relaxed);
-    return false;
+    return trip(s, kind);
 }
 
-bool h2_shield_ping(struct h2_shield *s, uint64_t now_ns)
+/* Does this PING come too soon after the last one? */
+static bool is_strike(const struct h2_shield *s, bool has_streams, uint64_t last_ns,
+                      uint64_t now_ns)
 {
+    uint64_t min_ns = has_streams || s->ping_permit_idle || s->ping_min_ns > PING_IDLE_MIN_NS
+                          ? s->ping_min_ns
+                          : PING_IDLE_MIN_NS;
+    return s->ping_min_ns > 0 && last_ns != 0 && now_ns - last_ns < min_ns;
+}
+
+bool h2_shield_ping(struct h2_shield *s, bool has_streams, uint64_t now_ns)
+{
+    uint64_t last_ns = s->pinged_ns;
+    s->pinged_ns = now_ns;
     if (s->ping_is_free) {
         s->ping_is_free = false;
+        s->ping_strikes = 0;
         return !s->tripped;
     }
-    return h2_shield_charge(s, H2_ABUSE_PING, now_ns);
+    if (!h2_shield_charge(s, H2_ABUSE_PING, now_ns))
+        return false;
+    if (is_strike(s, has_streams, last_ns, now_ns) && ++s->ping_strikes > H2_PING_STRIKES)
+        return trip(s, H2_ABUSE_PING);
+    return true;
 }
 
 bool h2_shield_window_update(struct h2_shield *s, uint64_t now_ns)

@@ -1,7 +1,9 @@
 /* shield.h — the budget for frames that bring nothing forward (PING, SETTINGS, resets, empty DATA,
  * ...). One token bucket a connection: each such frame costs 1; burst 1,000, refill 100 a second.
  * An empty bucket means the peer is hostile or broken, and the connection ends with
- * GOAWAY(ENHANCE_YOUR_CALM). Pure: time comes in as an argument. */
+ * GOAWAY(ENHANCE_YOUR_CALM).  A server may also police PINGs (gRFC A8): one that comes sooner than
+ * ping_min_ns after the one before is a strike, the third strike ends the connection, and what we
+ * send in HEADERS or DATA wipes strikes out.  Pure: time comes in as an argument. */
 #ifndef NRPC_H2_SHIELD_H
 #define NRPC_H2_SHIELD_H
 #include <stdbool.h>
@@ -19,21 +21,27 @@ enum h2_abuse {
     H2_ABUSE_KINDS
 };
 enum { H2_SHIELD_BURST = 1000, H2_SHIELD_REFILL = 100, H2_SHIELD_DATA_PER_UPDATE = 8192 };
+enum { H2_PING_STRIKES = 2, H2_PING_IDLE_MIN_MS = 7200000 };
 
 struct h2_shield {
     uint64_t refilled_ns;
     uint32_t tokens_milli; /* thousandths of a token */
     uint32_t free_updates; /* WINDOW_UPDATEs that DATA paid for */
     uint64_t unpaid_bytes; /* DATA sent since the last one was granted */
+    uint64_t ping_min_ns;  /* between two PINGs; 0: not policed */
+    uint64_t pinged_ns;    /* the last PING; 0: none yet */
+    uint8_t ping_strikes;
+    bool ping_permit_idle; /* ping_min_ns holds without streams, too; else two hours do */
     bool ping_is_free;     /* HEADERS or DATA went out since the last PING */
     bool tripped;
+    enum h2_abuse why; /* once tripped */
     uint32_t counts[H2_ABUSE_KINDS];
 };
 
 void h2_shield_init(struct h2_shield *s, uint64_t now_ns);
 /* Charges one frame; false once the budget is spent. */
 bool h2_shield_charge(struct h2_shield *s, enum h2_abuse kind, uint64_t now_ns);
-bool h2_shield_ping(struct h2_shield *s, uint64_t now_ns);
+bool h2_shield_ping(struct h2_shield *s, bool has_streams, uint64_t now_ns);
 bool h2_shield_window_update(struct h2_shield *s, uint64_t now_ns);
 void h2_shield_sent(struct h2_shield *s, uint64_t data_bytes); /* HEADERS (0) or DATA went out */
 const char *h2_abuse_name(enum h2_abuse kind);

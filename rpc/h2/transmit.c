@@ -105,9 +105,14 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
             (void) h2_shield_charge(&s->shield, H2_ABUSE_RESET_SENT, s->now_ns);
         return 0;
     case NGHTTP2_GOAWAY:
-        /* The notice of a shutdown has the largest id and is no refusal yet. */
+        /* The notice of a shutdown has the largest id and is no refusal yet.  The PING goes behind
+         * it: submitted together, nghttp2 would send the PING first. */
         if (frame->goaway.last_stream_id != INT32_MAX)
             s->sent_goaway = true;
+        else if (nghttp2_submit_ping(ng, NGHTTP2_FLAG_NONE, session_drain_mark) == 0)
+            s->pings_out++;
+        else
+            s->no_memory = true;
         return 0;
     default:
         return 0;

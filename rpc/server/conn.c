@@ -32,7 +32,13 @@ static void on_streams(void *owner, size_t open)
         h2_conn_shutdown(conn->h2);
 }
 
+static void on_aged(void *owner)
+{
+    server_conn_cut(owner, "the connection has reached its age limit");
+}
+
 static const struct h2_conn_events conn_events = {
+    .on_aged = on_aged,
     .on_request = dispatch_on_request,
     .on_streams = on_streams,
     .on_stalled = on_stalled,
@@ -65,14 +71,14 @@ void server_conn_drain(struct server_conn *conn)
     h2_conn_shutdown(conn->h2);
 }
 
-void server_conn_cut(struct server_conn *conn)
+void server_conn_cut(struct server_conn *conn, const char *why)
 {
     /* call_end_here never frees a call: on_end comes later. */
     LIST_EACH(&conn->calls, link, next)
     {
         nrpc_call *c = LIST_ENTRY(link, nrpc_call, link);
         nrpc_status st = NRPC_STATUS_INIT;
-        nrpc_status_set(&st, NRPC_UNAVAILABLE, "the server is shutting down");
+        nrpc_status_set(&st, NRPC_UNAVAILABLE, "%s", why);
         call_end_here(c, &st);
     }
     if (h2_session_goaway(h2_conn_session(conn->h2), H2_NO_ERROR, "shutting down") < 0)

@@ -63,7 +63,7 @@ struct nrpc_server {
 void server_on_accept(void *ctx, nrpc_loop *loop, int fd, const char *peer);
 void server_conn_drain(struct server_conn *conn);
 /* The grace is over: calls that are left end with UNAVAILABLE, then the connection goes. */
-void server_conn_cut(struct server_conn *conn);
+void server_conn_cut(struct server_conn *conn, const char *why);
 /* server.c */
 void server_loop_check_drained(struct server_loop *sl);
 struct server_loop *server_loop_find(nrpc_server *s, nrpc_loop *loop);

@@ -25,12 +25,22 @@ void nrpc_server_defaults(nrpc_server_options *o)
         .handshake_ms = 10000,
         .idle_ms = 300000,
         .stall_ms = 30000,
+        .keepalive_ms = 7200000,
+        .keepalive_timeout_ms = 20000,
+        .keepalive_min_ms = 300000,
+        .max_age_ms = 1800000,
+        .max_age_grace_ms = 30000,
     };
 }
 
 static uint32_t or_default(uint32_t value, uint32_t otherwise)
 {
     return value == 0 ? otherwise : value;
+}
+
+static uint32_t or_off(uint32_t value)
+{
+    return value == UINT32_MAX ? 0 : value;
 }
 
 static void options_fill(nrpc_server_options *o)
@@ -50,6 +60,11 @@ static void options_fill(nrpc_server_options *o)
     o->handshake_ms = or_default(o->handshake_ms, d.handshake_ms);
     o->idle_ms = or_default(o->idle_ms, d.idle_ms);
     o->stall_ms = or_default(o->stall_ms, d.stall_ms);
+    o->keepalive_ms = or_default(o->keepalive_ms, d.keepalive_ms);
+    o->keepalive_timeout_ms = or_default(o->keepalive_timeout_ms, d.keepalive_timeout_ms);
+    o->keepalive_min_ms = or_default(o->keepalive_min_ms, d.keepalive_min_ms);
+    o->max_age_ms = or_default(o->max_age_ms, d.max_age_ms);
+    o->max_age_grace_ms = or_default(o->max_age_grace_ms, d.max_age_grace_ms);
     if (o->loops == 0) {
         long cpus = sysconf(_SC_NPROCESSORS_ONLN);
         o->loops = cpus < 1 ? 1 : cpus > 256 ? 256 : (uint16_t) cpus;
@@ -75,10 +90,17 @@ static void derive_limits(nrpc_server *s)
             .connection_window = o->connection_window,
             .max_field_bytes = o->max_metadata_bytes,
             .max_fields = o->max_metadata_fields,
+            .ping_min_ms = or_off(o->keepalive_min_ms),
+            .ping_permit_idle = o->keepalive_permit_idle,
         },
         .handshake_ms = o->handshake_ms,
         .idle_ms = o->idle_ms,
         .stall_ms = o->stall_ms,
+        .keepalive_ms = or_off(o->keepalive_ms),
+        .keepalive_timeout_ms = o->keepalive_timeout_ms,
+        .keepalive_idle = true,
+        .age_ms = or_off(o->max_age_ms),
+        .age_grace_ms = or_off(o->max_age_grace_ms),
     };
 }
 
@@ -292,7 +314,7 @@ static void on_grace_over(struct timer *t)
         if (again)
             h2_conn_close(conn->h2);
         else
-            server_conn_cut(conn);
+            server_conn_cut(conn, "the server is shutting down");
     }
     if (!again)
         timer_start(&sl->grace, CUT_WAIT_MS);

@@ -472,7 +472,7 @@ static void test_flood(void **state)
         while (recv(fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0)
             ; /* the answers are read, so the library's own limit never trips */
     }
-    assert_true(sent >= 1000 && clock_mono_ns() < end);
+    assert_true(sent > H2_PING_STRIKES && clock_mono_ns() < end);
     close(fd);
     assert_int_equal(h2_abuse_total(H2_ABUSE_PING), before + 1);
     struct peer p;
