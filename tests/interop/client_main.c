@@ -1,0 +1,212 @@
+/* interop_client — the public gRPC interop test client on nrpc.h: runs one test case, or all,
+ * against a server, says what it asserts, and exits 0 when all of it held, 1 when not, 77 when
+ * the one case that was asked for is none of ours, 2 for wrong flags.  Every case has a channel
+ * of its own, after which no object of the runtime may be left. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "rpc/base/alloc.h"
+#include "tests/interop/client.h"
+#include "tests/interop/flags.h"
+
+#define PROGRAM "interop_client"
+enum { EXIT_USAGE = 2, EXIT_SKIPPED = 77, METADATA_MAX = 64 };
+
+static bool nothing_left(void)
+{
+    nrpc_gauges g;
+    nrpc_gauges_read(&g);
+    bool empty = g.connections == 0 && g.calls == 0 && g.messages == 0 && g.blobs == 0 &&
+                 g.cancels == 0 && g.channels == 0 && g.timers == 0;
+    return expect(empty,
+                  "nothing is left: %lld connections, %lld calls, %lld messages, %lld channels, "
+                  "%lld timers",
+                  (long long) g.connections, (long long) g.calls, (long long) g.messages,
+                  (long long) g.channels, (long long) g.timers);
+}
+
+static enum outcome run_case(const struct interop_case *c, struct run *r)
+{
+    if (c->run == NULL) {
+        printf("%s: skipped: %s\n", c->name, c->why);
+        return CASE_SKIPPED;
+    }
+    printf("%s\n", c->name);
+    const char *const *metadata = r->peer.metadata;
+    int error = peer_open(&r->peer, &r->channel);
+    if (error < 0)
+        return expect(false, "the channel opens: %s", nrpc_strerror(error)) ? CASE_PASSED
+                                                                            : CASE_FAILED;
+    r->peer.metadata = metadata;
+    bool good = c->run(r);
+    peer_close(&r->peer);
+    good = nothing_left() && good;
+    printf("%s: %s\n", c->name, good ? "passed" : "FAILED");
+    if (!good)
+        fprintf(stderr, PROGRAM ": %s failed\n", c->name);
+    fflush(stdout);
+    return good ? CASE_PASSED : CASE_FAILED;
+}
+
+static int run_all(struct run *r)
+{
+    int counts[3] = { 0 };
+    for (const struct interop_case *c = interop_cases; c->name != NULL; c++)
+        counts[run_case(c, r)]++;
+    printf("%d passed, %d failed, %d skipped\n", counts[CASE_PASSED], counts[CASE_FAILED],
+           counts[CASE_SKIPPED]);
+    return counts[CASE_FAILED] == 0 ? 0 : 1;
+}
+
+static int run_named(struct run *r, const char *name)
+{
+    if (strcmp(name, "all") == 0)
+        return run_all(r);
+    for (const struct interop_case *c = interop_cases; c->name != NULL; c++)
+        if (strcmp(c->name, name) == 0) {
+            enum outcome outcome = run_case(c, r);
+            return outcome == CASE_PASSED ? 0 : outcome == CASE_SKIPPED ? EXIT_SKIPPED : 1;
+        }
+    fprintf(stderr, PROGRAM ": no test case %s (--list names them)\n", name);
+    return EXIT_USAGE;
+}
+
+/* "key1:value1;key2:value2" to pairs in `text`, which it cuts up; false when it is no such list. */
+static bool split_metadata(char *text, const char *out_pairs[METADATA_MAX + 1])
+{
+    size_t n = 0;
+    for (char *at = text; at != NULL && *at != '\0';) {
+        char *end = strchr(at, ';'), *colon = strchr(at, ':');
+        if (colon == NULL || (end != NULL && colon > end) || n + 2 > METADATA_MAX)
+            return false;
+        *colon = '\0';
+        if (end != NULL)
+            *end++ = '\0';
+        out_pairs[n++] = at;
+        out_pairs[n++] = colon + 1;
+        at = end;
+    }
+    out_pairs[n] = NULL;
+    return true;
+}
+
+static int run(const struct settings *o)
+{
+    char target[300];
+    const char *pairs[METADATA_MAX + 1] = { NULL };
+    char *metadata = alloc_strdup(o->additional_metadata);
+    if (metadata == NULL || !split_metadata(metadata, pairs)) {
+        fprintf(stderr, PROGRAM ": --additional_metadata is a list like key:value;key:value\n");
+        alloc_free(metadata);
+        return EXIT_USAGE;
+    }
+    bool v6 = strchr(o->server_host, ':') != NULL;
+    snprintf(target, sizeof target, v6 ? "[%s]:%d" : "%s:%d", o->server_host, o->server_port);
+    struct run r = { .settings = o, .channel = { .target = target, .user_agent = PROGRAM } };
+    r.peer.metadata = pairs;
+    int result = run_named(&r, o->test_case);
+    alloc_free(metadata);
+    return result;
+}
+
+/* Flags of the public client that ask for what is not built here: taken, so that its command lines
+ * work; the cases they are for say that they are skipped. */
+static const char *unused_text;
+static bool unused_switch;
+#define UNUSED_TEXT(NAME)                                                                          \
+    {                                                                                              \
+        NAME, FLAG_TEXT, { .text = &unused_text }, "of the cases with cloud credentials; not used" \
+    }
+#define SOAK "soak cases: "
+
+int main(int argc, char **argv)
+{
+    struct settings o = {
+        .server_host = "localhost",
+        .test_case = "large_unary",
+        .additional_metadata = "",
+        .soak_iterations = 10,
+        .soak_latency_ms = 1000,
+        .soak_request_size = LARGE_REQUEST,
+        .soak_response_size = LARGE_RESPONSE,
+        .iteration_interval = 1,
+    };
+    const struct flag flags[] = {
+        { "server_host", FLAG_TEXT, { .text = &o.server_host }, "host or address of the server" },
+        { "server_port", FLAG_NUMBER, { .number = &o.server_port }, "its port" },
+        { "server_host_override",
+          FLAG_TEXT,
+          { .text = &o.server_host_override },
+          "name for :authority and for the certificate" },
+        { "test_case", FLAG_TEXT, { .text = &o.test_case }, "one case, or all" },
+        { "use_tls", FLAG_SWITCH, { .on = &o.use_tls }, "TLS rather than plaintext" },
+        { "use_test_ca",
+          FLAG_SWITCH,
+          { .on = &o.use_test_ca },
+          "trust --ca_file, not the system's" },
+        { "ca_file", FLAG_TEXT, { .text = &o.ca_file }, "certificates to trust, PEM" },
+        { "additional_metadata",
+          FLAG_TEXT,
+          { .text = &o.additional_metadata },
+          "sent with every call: key:value;key:value" },
+        { "soak_iterations", FLAG_NUMBER, { .number = &o.soak_iterations }, SOAK "how many calls" },
+        { "soak_max_failures",
+          FLAG_NUMBER,
+          { .number = &o.soak_max_failures },
+          SOAK "how many may fail" },
+        { "soak_per_iteration_max_acceptable_latency_ms",
+          FLAG_NUMBER,
+          { .number = &o.soak_latency_ms },
+          SOAK "a call that took longer has failed" },
+        { "soak_overall_timeout_seconds",
+          FLAG_NUMBER,
+          { .number = &o.soak_overall_seconds },
+          SOAK "time for all; 0: what the iterations may take" },
+        { "soak_min_time_ms_between_rpcs",
+          FLAG_NUMBER,
+          { .number = &o.soak_min_time_ms },
+          SOAK "from one call's start to the next's" },
+        { "soak_request_size",
+          FLAG_NUMBER,
+          { .number = &o.soak_request_size },
+          SOAK "bytes of a request" },
+        { "soak_response_size",
+          FLAG_NUMBER,
+          { .number = &o.soak_response_size },
+          SOAK "bytes of a response" },
+        { "iteration_interval",
+          FLAG_NUMBER,
+          { .number = &o.iteration_interval },
+          "long_lived_channel: seconds between calls" },
+        UNUSED_TEXT("default_service_account"),
+        UNUSED_TEXT("oauth_scope"),
+        UNUSED_TEXT("service_account_key_file"),
+        UNUSED_TEXT("custom_credentials_type"),
+        { "do_not_abort_on_transient_failures",
+          FLAG_SWITCH,
+          { .on = &unused_switch },
+          "all cases are run in any case; not used" },
+        { "list", FLAG_SWITCH, { .on = &o.list }, "the names of the cases" },
+        { "help", FLAG_SWITCH, { .on = &o.help }, "this list" },
+        { 0 },
+    };
+    if (!flags_parse(flags, PROGRAM, argc, argv))
+        return EXIT_USAGE;
+    if (o.help) {
+        flags_print(flags, PROGRAM);
+        return 0;
+    }
+    for (const struct interop_case *c = interop_cases; o.list && c->name != NULL; c++)
+        printf("%s%s%s\n", c->name,
+               c->why == NULL ? "" : "  skipped: ", c->why == NULL ? "" : c->why);
+    if (o.list)
+        return 0;
+    if (o.server_port <= 0 || o.server_port > 65535 || strlen(o.server_host) > 255 ||
+        o.soak_request_size > 4 << 20 || o.soak_response_size > 4 << 20) {
+        fprintf(stderr, PROGRAM ": --server_port is 1 to 65535, soak sizes 4 MiB at most\n");
+        return EXIT_USAGE;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    return run(&o);
+}
