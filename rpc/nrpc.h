@@ -85,6 +85,7 @@ void nrpc_metadata_at(const nrpc_metadata *md, size_t i, const char **out_key, n
 /* ---- messages [any]: immutable; may move to a worker while one thread at a time holds it ----------- */
 const ProtobufCMessage *nrpc_msg_body(const nrpc_msg *m); /* cast to the method's type; NULL for a raw method */
 nrpc_slice nrpc_msg_bytes(const nrpc_msg *m);             /* as received, decompressed */
+bool nrpc_msg_was_compressed(const nrpc_msg *m);          /* the flag of the frame it came in */
 void nrpc_msg_free(nrpc_msg *m);                          /* NULL is fine */
 
 /* ---- blobs [any]: packed once, sent to many ------------------------------------------------------------ */
@@ -130,6 +131,8 @@ typedef struct nrpc_rules {
  * with a google.rpc.BadRequest that names each field by its proto path, ErrorInfo reason
  * INVALID_FIELD, domain as given.  NRPC_E_NOMEM leaves *st RESOURCE_EXHAUSTED. */
 int nrpc_validate(const nrpc_rules *rules, const ProtobufCMessage *m, const char *domain, nrpc_status *st);
+
+typedef enum { NRPC_IDENTITY, NRPC_GZIP, NRPC_DEFLATE } nrpc_compression;
 
 /* Events of a call.  A NULL entry means: nothing to do (on_message NULL: drop and go on). */
 typedef struct nrpc_events {
@@ -191,6 +194,14 @@ void nrpc_call_set_state(nrpc_call *c, void *state);          /* for nrpc_reques
 void *nrpc_call_alloc(nrpc_call *c, size_t size);             /* zeroed, from the call's arena; NULL without memory */
 uint64_t nrpc_call_number(const nrpc_call *c);                /* unique in the process; for logs */
 
+/* ---- compression (grpc/doc/compression.md): one encoding a call, chosen message by message ------------ *
+ * What comes in is inflated up to max_message_bytes (then RESOURCE_EXHAUSTED).  Going out: an encoding that was
+ * set here or in nrpc_call_options compresses every message that is not empty; a default of the options only
+ * those of 128 bytes to 1 MiB that become shorter.  A server answers without one that its client does not take. */
+int nrpc_call_set_compression(nrpc_call *c, nrpc_compression k); /* [loop] E_STATE once the headers are out */
+void nrpc_call_compress_next(nrpc_call *c, bool on);             /* [loop] the next message only */
+nrpc_compression nrpc_call_compression_in(const nrpc_call *c);   /* what the peer's headers named */
+
 /* A call as other threads may hold it: a number, never a pointer.  get() is NULL once the call ended. */
 typedef struct {
     uint32_t slot, generation;
@@ -239,6 +250,7 @@ typedef struct {
     bool keepalive_permit_idle;    /* the same without calls; else a PING in two hours then */
     uint32_t max_age_ms;           /* then a graceful GOAWAY, +-10 %: 1,800,000 */
     uint32_t max_age_grace_ms;     /* then calls end with UNAVAILABLE: 30,000 */
+    nrpc_compression compression;  /* of answers, where the client takes it: identity */
 } nrpc_server_options;
 void nrpc_server_defaults(nrpc_server_options *o);
 int nrpc_server_new(const nrpc_server_options *o, nrpc_server **out_server);
@@ -273,10 +285,13 @@ typedef struct {
                                     * doubles when a server says too_many_pings */
     uint32_t keepalive_timeout_ms; /* and lost without an answer after: 20,000 */
     bool keepalive_without_calls;
+    nrpc_compression compression;  /* of requests: identity */
 } nrpc_channel_options;
 typedef struct {
     uint64_t timeout_ms;           /* 0: none; travels as grpc-timeout, and is enforced here too */
     bool wait_for_ready;           /* else a call fails UNAVAILABLE while the channel backs off */
+    nrpc_compression compression;  /* instead of the channel's, when compression_set */
+    bool compression_set;
 } nrpc_call_options;
 void nrpc_channel_defaults(nrpc_channel_options *o);
 int nrpc_channel_new(nrpc_loop *loop, const nrpc_channel_options *o, nrpc_channel **out_channel); /* no I/O */

@@ -98,6 +98,7 @@ int call_new(const struct call_options *o, nrpc_call **out_call)
     c->phase = o->server ? CALL_OPEN : CALL_IDLE;
     c->credits = 1;
     c->deadline_ns = UINT64_MAX;
+    c->encoding_out = o->limits->compression;
     list_init(&c->link);
     list_init(&c->pending_link);
     list_init(&c->later.link);

@@ -30,9 +30,17 @@ enum call_state {
     CALL_ENDED
 };
 
+/* What becomes of the next message when the call has an encoding. */
+enum call_squeeze {
+    SQUEEZE_UNASKED, /* compressed if that makes it shorter */
+    SQUEEZE_YES,
+    SQUEEZE_NO
+};
+
 struct call_limits {
     uint32_t max_message_bytes, max_send_bytes, send_high_bytes, send_low_bytes;
     uint32_t max_metadata_bytes, max_metadata_fields;
+    nrpc_compression compression; /* to send with, when nobody says otherwise */
 };
 enum { CALL_INTERCEPTORS_MAX = 8 };
 struct call_interceptors {
@@ -59,7 +67,7 @@ struct call_options {
 /* Bytes of the stream on their way to whole messages. */
 struct call_input {
     struct frame_parser frames;
-    uint32_t held; /* bytes of the message in `frames`, as the budget knows them */
+    uint32_t held;      /* bytes of the message in `frames`, as the budget knows them */
     struct buf waiting; /* came without a credit or budget; their window is not returned */
     size_t waiting_at;
     uint64_t starved_ns; /* since when the budget refuses; 0: it does not */
@@ -91,6 +99,10 @@ struct nrpc_call {
         has_remote_end;
     bool is_pending, wait_for_ready; /* for the channel */
     bool announced;                  /* the application knows this call, so it gets an on_end */
+    nrpc_compression encoding_out;   /* fixed with the head */
+    uint32_t accepts;                /* what the peer takes: bits (1 << nrpc_compression) */
+    bool squeeze_asked;              /* the application chose the encoding itself */
+    enum call_squeeze squeeze_next;
     uint32_t credits;
     uint64_t messages_in, number, deadline_ns;
     nrpc_call_id id;
@@ -147,6 +159,16 @@ int call_put_end(nrpc_call *c, bool now);
 int call_open_stream(nrpc_call *c, struct h2_session *session, const char *authority,
                      const char *user_agent);
 void call_on_low(nrpc_call *c);
+
+/* compress.c */
+/* A received message with the flag to what it stands for; else *st says why not, and *m is as it
+ * was. */
+int call_inflate(nrpc_call *c, nrpc_msg **m, nrpc_status *st);
+/* How the next message of so many bytes goes; spends what nrpc_call_compress_next said.  Only for a
+ * call with an encoding. */
+enum call_squeeze call_next_squeeze(nrpc_call *c, size_t size);
+uint8_t *call_scratch(nrpc_call *c, size_t size); /* until the next call_put_squeezed */
+int call_put_squeezed(nrpc_call *c, nrpc_slice message, enum call_squeeze how);
 
 /* streams.c: the events of the stream below */
 extern const struct h2_stream_events call_server_stream, call_client_stream;

@@ -5,6 +5,7 @@
 #include "rpc/base/alloc.h"
 #include "rpc/call/call.h"
 #include "rpc/grpc/codec.h"
+#include "rpc/grpc/compress.h"
 #include "rpc/grpc/status.h"
 #include "rpc/grpc/timeout.h"
 
@@ -80,11 +81,18 @@ static void field_status(struct fields *f, const nrpc_status *st)
         field_buffer(f, "grpc-status-details-bin", &details);
 }
 
+static void field_encoding(struct fields *f)
+{
+    if (f->call->encoding_out != NRPC_IDENTITY)
+        field_text(f, "grpc-encoding", compress_name(f->call->encoding_out));
+}
+
 static void fields_answer(struct fields *f)
 {
     field_text(f, ":status", "200");
     field_text(f, "content-type", "application/grpc");
-    field_text(f, "grpc-accept-encoding", "identity");
+    field_text(f, "grpc-accept-encoding", COMPRESS_ACCEPT);
+    field_encoding(f);
     field_metadata(f, f->call->headers_out);
 }
 
@@ -95,6 +103,9 @@ int call_put_head(nrpc_call *c)
     if (c->stream == NULL)
         return NRPC_E_CLOSED;
     struct fields f = { .call = c };
+    /* Never what the client did not say it takes (compression.md). */
+    if ((c->accepts & 1u << c->encoding_out) == 0)
+        c->encoding_out = NRPC_IDENTITY;
     fields_answer(&f);
     if (f.error < 0)
         return f.error;
@@ -112,7 +123,7 @@ static int put_end(nrpc_call *c, bool now, bool with_metadata)
     if (!c->sent_head) {
         field_text(&f, ":status", "200");
         field_text(&f, "content-type", "application/grpc");
-        field_text(&f, "grpc-accept-encoding", "identity");
+        field_text(&f, "grpc-accept-encoding", COMPRESS_ACCEPT);
         if (with_metadata)
             field_metadata(&f, c->headers_out);
     }
@@ -178,12 +189,29 @@ static int queued(nrpc_call *c, size_t size)
     return NRPC_PAUSE;
 }
 
+static int send_squeezed(nrpc_call *c, const ProtobufCMessage *m, size_t size,
+                         enum call_squeeze how)
+{
+    uint8_t *p = call_scratch(c, size);
+    if (p == NULL)
+        return NRPC_E_NOMEM;
+    size_t packed = protobuf_c_message_pack(m, p);
+    CHECK(packed == size);
+    int r = call_put_squeezed(c, (nrpc_slice){ p, size }, how);
+    return r < 0 ? r : queued(c, size);
+}
+
 int nrpc_call_send(nrpc_call *c, const ProtobufCMessage *m)
 {
     size_t size = protobuf_c_message_get_packed_size(m);
     int r = check_send(c, size);
     if (r < 0)
         return r;
+    if (c->encoding_out != NRPC_IDENTITY) {
+        enum call_squeeze how = call_next_squeeze(c, size);
+        if (how != SQUEEZE_NO)
+            return send_squeezed(c, m, size, how);
+    }
     uint8_t *p = h2_queue_grow(&c->out, PREFIX + size);
     if (p == NULL)
         return NRPC_E_NOMEM;
@@ -198,6 +226,13 @@ int nrpc_call_send_bytes(nrpc_call *c, nrpc_slice message)
     int r = check_send(c, message.size);
     if (r < 0)
         return r;
+    if (c->encoding_out != NRPC_IDENTITY) {
+        enum call_squeeze how = call_next_squeeze(c, message.size);
+        if (how != SQUEEZE_NO) {
+            r = call_put_squeezed(c, message, how);
+            return r < 0 ? r : queued(c, message.size);
+        }
+    }
     uint8_t *p = h2_queue_grow(&c->out, PREFIX + message.size);
     if (p == NULL)
         return NRPC_E_NOMEM;
@@ -215,7 +250,7 @@ static void blob_release(void *ctx)
 int nrpc_call_send_blob(nrpc_call *c, nrpc_blob *b)
 {
     nrpc_slice bytes = nrpc_blob_bytes(b);
-    if (bytes.size <= BLOB_COPY_MAX)
+    if (bytes.size <= BLOB_COPY_MAX || c->encoding_out != NRPC_IDENTITY)
         return nrpc_call_send_bytes(c, bytes);
     int r = check_send(c, bytes.size);
     if (r < 0)
@@ -316,7 +351,8 @@ int call_open_stream(nrpc_call *c, struct h2_session *session, const char *autho
     field_timeout(&f, c->deadline_ns);
     field_text(&f, "content-type", "application/grpc");
     field_text(&f, "user-agent", user_agent);
-    field_text(&f, "grpc-accept-encoding", "identity");
+    field_text(&f, "grpc-accept-encoding", COMPRESS_ACCEPT);
+    field_encoding(&f);
     field_metadata(&f, c->headers_out);
     if (f.error < 0)
         return f.error;

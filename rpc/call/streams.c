@@ -70,6 +70,8 @@ static bool read_section(nrpc_call *c, const struct h2_field *fields, size_t n, 
             break;
     }
     *out_md = md;
+    if (head.http_status != 0)
+        c->in.frames.encoding = head.encoding;
     return response_head_outcome(&head, end, st);
 }
 

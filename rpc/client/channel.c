@@ -67,6 +67,7 @@ static void derive_limits(nrpc_channel *ch)
         .send_low_bytes = o->send_low_bytes,
         .max_metadata_bytes = METADATA_BYTES,
         .max_metadata_fields = METADATA_FIELDS,
+        .compression = o->compression,
     };
     ch->conn_options = (struct h2_conn_options) {
         .h2 = {
@@ -157,7 +158,8 @@ int nrpc_channel_new(nrpc_loop *loop, const nrpc_channel_options *o, nrpc_channe
     int r = agent.failed ? NRPC_E_NOMEM : add_addresses(ch, o->target);
     if (r == 0 &&
         (ch->options.stream_window > INT32_MAX || ch->options.connection_window > INT32_MAX ||
-         ch->options.send_low_bytes > ch->options.send_high_bytes))
+         ch->options.send_low_bytes > ch->options.send_high_bytes ||
+         ch->options.compression > NRPC_DEFLATE))
         r = NRPC_E_INVAL;
     if (r < 0) {
         channel_free(ch);
@@ -346,6 +348,8 @@ int nrpc_channel_start(nrpc_channel *ch, const nrpc_method *method, const nrpc_c
         return r;
     list_add_tail(&ch->calls, &c->link);
     c->wait_for_ready = o != NULL && o->wait_for_ready;
+    if (o != NULL && o->compression_set)
+        (void) nrpc_call_set_compression(c, o->compression);
     if (o != NULL && o->timeout_ms > 0 && o->timeout_ms < UINT64_MAX / NS_PER_MS / 2)
         call_arm_deadline(c, loop_now_ns(ch->loop) + o->timeout_ms * NS_PER_MS);
     nrpc_status st = NRPC_STATUS_INIT;

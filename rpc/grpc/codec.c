@@ -16,6 +16,7 @@ struct nrpc_msg {
     struct arena arena; /* of the decoded message */
     const ProtobufCMessage *body;
     size_t size;
+    bool compressed;
     uint8_t bytes[];
 };
 
@@ -26,6 +27,12 @@ struct nrpc_blob {
 };
 
 /* ---- received messages ---- */
+/* A decoded message is about twice its bytes; small ones then take one block. */
+static size_t arena_first_bytes(size_t size)
+{
+    return size > ARENA_FIRST_MAX / 2 ? ARENA_FIRST_MAX : 256 + size * 2;
+}
+
 nrpc_msg *codec_msg_new(size_t size)
 {
     if (size > SIZE_MAX / 2)
@@ -33,10 +40,9 @@ nrpc_msg *codec_msg_new(size_t size)
     nrpc_msg *m = alloc_get(sizeof *m + size);
     if (m == NULL)
         return NULL;
-    /* A decoded message is about twice its bytes; small ones then take one block. */
-    size_t first = size > ARENA_FIRST_MAX / 2 ? ARENA_FIRST_MAX : 256 + size * 2;
-    arena_init(&m->arena, first);
+    arena_init(&m->arena, arena_first_bytes(size));
     m->body = NULL;
+    m->compressed = false;
     m->size = size;
     gauge_add(GAUGE_MESSAGES, 1);
     return m;
@@ -45,6 +51,28 @@ nrpc_msg *codec_msg_new(size_t size)
 uint8_t *codec_msg_data(nrpc_msg *m)
 {
     return m->bytes;
+}
+
+nrpc_msg *codec_msg_resize(nrpc_msg *m, size_t size)
+{
+    if (size > SIZE_MAX / 2)
+        return NULL;
+    nrpc_msg *moved = alloc_resize(m, sizeof *m + size);
+    if (moved == NULL)
+        return NULL;
+    arena_init(&moved->arena, arena_first_bytes(size));
+    moved->size = size;
+    return moved;
+}
+
+void codec_msg_set_compressed(nrpc_msg *m)
+{
+    m->compressed = true;
+}
+
+bool nrpc_msg_was_compressed(const nrpc_msg *m)
+{
+    return m->compressed;
 }
 
 const ProtobufCMessage *nrpc_msg_body(const nrpc_msg *m)

@@ -26,6 +26,9 @@ int codec_scan(const ProtobufCMessageDescriptor *d, nrpc_slice message,
 /* A message of `size` uninitialised bytes; NULL without memory.  Free with nrpc_msg_free. */
 nrpc_msg *codec_msg_new(size_t size);
 uint8_t *codec_msg_data(nrpc_msg *m); /* its bytes, to be filled before decode */
+/* Only before decode: m with another number of bytes; NULL without memory, then m stays. */
+nrpc_msg *codec_msg_resize(nrpc_msg *m, size_t size);
+void codec_msg_set_compressed(nrpc_msg *m); /* the frame it came in had the flag */
 /* Scans and unpacks m's bytes into m's arena; d NULL: a raw method, nothing to do.  0; E_PROTO (*st
  * INTERNAL), E_TOOBIG or E_NOMEM (*st RESOURCE_EXHAUSTED).  m stays the caller's.  st may be NULL.
  */

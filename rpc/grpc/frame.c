@@ -28,17 +28,22 @@ static void eat(nrpc_slice *data, uint8_t *to, size_t size)
     data->size -= size;
 }
 
+static bool flag_is_good(const struct frame_parser *p)
+{
+    return p->prefix[0] == 0 || (p->prefix[0] == FLAG_COMPRESSED && p->encoding != NRPC_IDENTITY);
+}
+
 static int begin_message(struct frame_parser *p)
 {
     p->size = (uint32_t) p->prefix[1] << 24 | (uint32_t) p->prefix[2] << 16 |
               (uint32_t) p->prefix[3] << 8 | p->prefix[4];
-    if (p->prefix[0] != 0)
-        return NRPC_E_PROTO;
     if (p->size > p->bytes_max)
         return NRPC_E_TOOBIG;
     p->msg = codec_msg_new(p->size);
     if (p->msg == NULL)
         return NRPC_E_NOMEM;
+    if (p->prefix[0] == FLAG_COMPRESSED)
+        codec_msg_set_compressed(p->msg);
     p->data = codec_msg_data(p->msg);
     p->have = 0;
     return 0;
@@ -53,7 +58,7 @@ int frame_feed(struct frame_parser *p, nrpc_slice *data, nrpc_msg **out_msg)
         eat(data, p->prefix + p->prefix_have, n);
         p->prefix_have = (uint8_t) (p->prefix_have + n);
         /* A bad flag is told at once, not when the length is in. */
-        if (p->prefix_have > 0 && p->prefix[0] != 0)
+        if (p->prefix_have > 0 && !flag_is_good(p))
             return p->error = NRPC_E_PROTO;
         if (n < need)
             return 0;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "rpc/grpc/compress.h"
 #include "rpc/grpc/status.h"
 #include "rpc/grpc/timeout.h"
 
@@ -17,7 +18,8 @@ enum request_bits {
     CODEC_IS_PROTO = 1 << 7,
     TIMEOUT_IS_BAD = 1 << 8,
     TE_IS_BAD = 1 << 9,
-    ENCODING_IS_BAD = 1 << 10
+    ENCODING_IS_BAD = 1 << 10,
+    SEEN_ENCODING = 1 << 11
 };
 
 static bool equals(nrpc_slice s, const char *text)
@@ -63,7 +65,8 @@ static bool parse_content_type(nrpc_slice value, nrpc_slice *out_codec)
 /* ---- requests ---- */
 void request_head_init(struct request_head *h, nrpc_metadata *md)
 {
-    *h = (struct request_head){ .md = md, .timeout_ns = UINT64_MAX };
+    *h =
+        (struct request_head){ .md = md, .timeout_ns = UINT64_MAX, .accepts = 1u << NRPC_IDENTITY };
 }
 
 static int copy_text(struct request_head *h, nrpc_slice value, const char **out_text)
@@ -129,8 +132,15 @@ static int on_timeout(struct request_head *h, nrpc_slice value)
 
 static int on_encoding(struct request_head *h, nrpc_slice value)
 {
-    if (!equals(value, "identity"))
+    if ((h->seen & SEEN_ENCODING) != 0 || !compress_parse(value, &h->encoding))
         h->seen |= ENCODING_IS_BAD;
+    h->seen |= SEEN_ENCODING;
+    return 0;
+}
+
+static int on_accept_encoding(struct request_head *h, nrpc_slice value)
+{
+    h->accepts |= compress_parse_list(value);
     return 0;
 }
 
@@ -147,6 +157,7 @@ static const struct {
     { "te", on_te },
     { "grpc-timeout", on_timeout },
     { "grpc-encoding", on_encoding },
+    { "grpc-accept-encoding", on_accept_encoding },
 };
 
 /* Fields of the protocol that an application has no use for. */
@@ -213,7 +224,9 @@ enum head_outcome request_head_end(struct request_head *h, int *out_http_status,
         nrpc_status_set(st, NRPC_UNIMPLEMENTED,
                         "The only message format here is application/grpc+proto");
     else if ((seen & ENCODING_IS_BAD) != 0)
-        nrpc_status_set(st, NRPC_UNIMPLEMENTED, "The only grpc-encoding here is identity");
+        nrpc_status_set(
+            st, NRPC_UNIMPLEMENTED,
+            "The grpc-encoding is none of those that this server takes: " COMPRESS_ACCEPT);
     else if ((seen & TIMEOUT_IS_BAD) != 0)
         nrpc_status_set(st, NRPC_INTERNAL, "Malformed grpc-timeout");
     else if ((seen & TE_IS_BAD) != 0)
@@ -228,7 +241,7 @@ enum head_outcome request_head_end(struct request_head *h, int *out_http_status,
 /* ---- responses ---- */
 void response_head_init(struct response_head *h, nrpc_metadata *md)
 {
-    *h = (struct response_head){ .md = md, .identity = true };
+    *h = (struct response_head){ .md = md };
 }
 
 static int copy_slice(struct response_head *h, nrpc_slice value, nrpc_slice *out_slice)
@@ -261,7 +274,7 @@ int response_head_field(struct response_head *h, nrpc_slice name, nrpc_slice val
     else if (equals(name, "content-type"))
         h->grpc = parse_content_type(value, &codec);
     else if (equals(name, "grpc-encoding"))
-        h->identity = equals(value, "identity");
+        h->encoding_is_bad = !compress_parse(value, &h->encoding);
     else if (equals(name, "grpc-status"))
         return copy_slice(h, value, &h->code);
     else if (equals(name, "grpc-message"))
@@ -303,7 +316,7 @@ bool response_head_outcome(const struct response_head *h, bool end_stream, nrpc_
         nrpc_status_set(st, NRPC_INTERNAL, "Trailers did not end the stream");
         return true;
     }
-    if (!h->identity) {
+    if (h->encoding_is_bad) {
         nrpc_status_set(st, NRPC_INTERNAL,
                         "The response uses a grpc-encoding that was not offered");
         return true;

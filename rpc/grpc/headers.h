@@ -13,14 +13,16 @@ enum head_outcome {
 };
 
 struct request_head {
-    nrpc_metadata *md;     /* lent */
-    const char *path;      /* NUL-ended, in md's arena; NULL until seen */
-    const char *method;    /* name behind the last slash of path; set by request_head_end */
-    const char *authority; /* NULL when absent */
-    uint64_t timeout_ns;   /* UINT64_MAX: none */
-    uint32_t seen;         /* bits of headers.c */
-    bool te_trailers;      /* proxies may strip it, so its absence is no error */
-    int error;             /* sticky E_NOMEM, E_TOOBIG or E_PROTO of the metadata */
+    nrpc_metadata *md;         /* lent */
+    const char *path;          /* NUL-ended, in md's arena; NULL until seen */
+    const char *method;        /* name behind the last slash of path; set by request_head_end */
+    const char *authority;     /* NULL when absent */
+    uint64_t timeout_ns;       /* UINT64_MAX: none */
+    nrpc_compression encoding; /* grpc-encoding */
+    uint32_t accepts; /* grpc-accept-encoding: bit (1 << nrpc_compression), identity is always in */
+    uint32_t seen;    /* bits of headers.c */
+    bool te_trailers; /* proxies may strip it, so its absence is no error */
+    int error;        /* sticky E_NOMEM, E_TOOBIG or E_PROTO of the metadata */
 };
 void request_head_init(struct request_head *h, nrpc_metadata *md);
 /* One field, names in lower case (HTTP/2 requires it).  0, or E_NOMEM / E_TOOBIG / E_PROTO: the
@@ -31,10 +33,11 @@ enum head_outcome request_head_end(struct request_head *h, int *out_http_status,
 
 /* One header section of a response: initial metadata, trailers, or both at once (trailers-only). */
 struct response_head {
-    nrpc_metadata *md; /* lent */
-    int http_status;   /* 0: no :status seen, so these are trailers */
-    bool grpc;         /* content-type begins with application/grpc */
-    bool identity;     /* grpc-encoding absent or identity */
+    nrpc_metadata *md;         /* lent */
+    int http_status;           /* 0: no :status seen, so these are trailers */
+    bool grpc;                 /* content-type begins with application/grpc */
+    nrpc_compression encoding; /* grpc-encoding */
+    bool encoding_is_bad;      /* it names one that we did not offer */
     nrpc_slice code, message,
         details; /* grpc-status and its companions, in md's arena; data NULL when absent */
     int error;   /* sticky */

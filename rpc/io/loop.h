@@ -41,7 +41,7 @@ void timer_stop(struct timer *t);                     /* safe when not running *
 bool timer_running(const struct timer *t);
 
 /* Free slot for the call table of rpc/call, and for whoever else needs one object a loop. */
-enum { LOOP_SLOT_CALLS, LOOP_SLOT_USER, LOOP_SLOTS };
+enum { LOOP_SLOT_CALLS, LOOP_SLOT_COMPRESSOR, LOOP_SLOT_USER, LOOP_SLOTS };
 void *loop_slot(const nrpc_loop *l, int slot);
 /* done(value) runs in nrpc_loop_free. */
 void loop_set_slot(nrpc_loop *l, int slot, void *value, void (*done)(void *value));

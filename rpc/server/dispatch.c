@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "rpc/base/alloc.h"
+#include "rpc/grpc/compress.h"
 #include "rpc/grpc/headers.h"
 #include "rpc/server/inner.h"
 
@@ -55,7 +56,7 @@ static void answer_status(struct h2_stream *st, nrpc_code code, const char *text
     const struct h2_field fields[] = {
         H2_FIELD(":status", "200"),
         H2_FIELD("content-type", "application/grpc"),
-        H2_FIELD("grpc-accept-encoding", "identity"),
+        H2_FIELD("grpc-accept-encoding", COMPRESS_ACCEPT),
         { "grpc-status", digits, 11, (uint32_t) strlen(digits) },
         { "grpc-message", text, 12, (uint32_t) strlen(text) },
     };
@@ -147,6 +148,8 @@ static bool read_head(nrpc_call *c, struct h2_stream *st, const struct h2_field 
     }
     if (head.path != NULL)
         c->path = head.path;
+    c->in.frames.encoding = head.encoding;
+    c->accepts = head.accepts;
     if (too_big) {
         nrpc_status_set(status, NRPC_RESOURCE_EXHAUSTED,
                         "the metadata is over the limit of %u bytes, %u fields",

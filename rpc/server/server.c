@@ -81,6 +81,7 @@ static void derive_limits(nrpc_server *s)
         .send_low_bytes = o->send_low_bytes,
         .max_metadata_bytes = o->max_metadata_bytes,
         .max_metadata_fields = o->max_metadata_fields,
+        .compression = o->compression,
     };
     s->conn_options = (struct h2_conn_options) {
         .h2 = {
@@ -110,7 +111,7 @@ int nrpc_server_new(const nrpc_server_options *o, nrpc_server **out_server)
     if (o != NULL)
         options = *o;
     options_fill(&options);
-    if (options.send_low_bytes > options.send_high_bytes || options.stream_window > INT32_MAX ||
+    if (options.compression > NRPC_DEFLATE || options.send_low_bytes > options.send_high_bytes || options.stream_window > INT32_MAX ||
         options.connection_window > INT32_MAX)
         return NRPC_E_INVAL;
     nrpc_server *s = alloc_zero(1, sizeof *s);

@@ -45,6 +45,51 @@ static void fail_with(nrpc_call *c, const char *text)
     nrpc_status_clear(&st);
 }
 
+static nrpc_slice as_slice(const char *text)
+{
+    return (nrpc_slice){ (const uint8_t *) text, strlen(text) };
+}
+
+static void reply_flag(nrpc_call *c, nrpc_msg *request)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%d %d %zu", nrpc_msg_was_compressed(request),
+             (int) nrpc_call_compression_in(c), nrpc_msg_bytes(request).size);
+    nrpc_call_reply_bytes(c, as_slice(text));
+}
+
+/* "ENCODING:N": N bytes that compress well; *out_bytes is the caller's. */
+static size_t squeeze(nrpc_call *c, const char *text, uint8_t **out_bytes)
+{
+    char *rest;
+    unsigned long encoding = strtoul(text, &rest, 10), size = strtoul(rest + 1, NULL, 10);
+    CHECK(nrpc_call_set_compression(c, (nrpc_compression) encoding) == 0);
+    *out_bytes = alloc_zero(1, size);
+    CHECK(*out_bytes != NULL);
+    return size;
+}
+
+static void reply_squeezed(nrpc_call *c, const char *text)
+{
+    uint8_t *bytes;
+    size_t size = squeeze(c, text, &bytes);
+    nrpc_call_reply_bytes(c, (nrpc_slice){ bytes, size });
+    alloc_free(bytes);
+}
+
+static void stream_squeezed(nrpc_call *c, const char *text)
+{
+    uint8_t *bytes;
+    size_t size = squeeze(c, text, &bytes);
+    for (int i = 0; i < 4; i++) {
+        if (i % 2 == 1)
+            nrpc_call_compress_next(c, false);
+        nrpc_call_send_bytes(c, (nrpc_slice){ bytes, size });
+    }
+    alloc_free(bytes);
+    nrpc_call_finish(c, NULL);
+}
+
 static void unary(nrpc_call *c, void *ctx, nrpc_msg *request)
 {
     (void) ctx;
@@ -59,6 +104,10 @@ static void unary(nrpc_call *c, void *ctx, nrpc_msg *request)
         uint8_t *bytes = alloc_zero(1, size);
         nrpc_call_reply_bytes(c, (nrpc_slice){ bytes, size });
         alloc_free(bytes);
+    } else if (strncmp(text, "flag", 4) == 0) {
+        reply_flag(c, request);
+    } else if (strncmp(text, "squeeze:", 8) == 0) {
+        reply_squeezed(c, text + 8);
     } else if (strcmp(text, "headers") == 0) {
         nrpc_call_send_headers(c);
     } else if (strcmp(text, "sleep") != 0) {
@@ -112,6 +161,8 @@ static void stream(nrpc_call *c, void *ctx, nrpc_msg *request)
         alloc_free(bytes);
         nrpc_call_set_state(c, n);
         pour(c, n);
+    } else if (strncmp(text, "squeeze:", 8) == 0) {
+        stream_squeezed(c, text + 8);
     } else {
         echo_metadata(c);
         nrpc_call_send_bytes(c, q);

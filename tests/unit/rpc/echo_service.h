@@ -3,7 +3,11 @@
  * headers, with
  *            "-t" put behind the key as trailers.
  *            "fail:CODE:TEXT" ends with that status and a detail; "sleep" never answers; "big:N"
- * answers N bytes; "headers" sends headers at once and never answers. Stream   "count:N:SIZE" sends
+ * answers N bytes; "headers" sends headers at once and never answers; "flag..." answers
+ * "COMPRESSED ENCODING SIZE" of the request; "squeeze:ENCODING:N" answers N bytes in that encoding
+ * (0 identity, 1 gzip, 2 deflate).
+ * Stream   "squeeze:ENCODING:N" sends 4 messages of N bytes, every second one not compressed.
+ * Stream   "count:N:SIZE" sends
  * N messages of SIZE bytes, as fast as the peer takes them.  Else the request once. Collect  client
  * stream: answers the number and bytes of messages.   Chat  bidi: echoes each. */
 #ifndef ECHO_SERVICE_H

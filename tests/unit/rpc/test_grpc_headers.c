@@ -359,7 +359,9 @@ static void test_request_heads(void **state)
         { { "+grpc-timeout", "3S" }, HEAD_STATUS, NRPC_INTERNAL },
         { { "te", "gzip" }, HEAD_STATUS, NRPC_INTERNAL },
         { { ":scheme", "ftp" }, HEAD_STATUS, NRPC_INTERNAL },
-        { { "grpc-encoding", "gzip" }, HEAD_STATUS, NRPC_UNIMPLEMENTED },
+        { { "grpc-encoding", "snappy" }, HEAD_STATUS, NRPC_UNIMPLEMENTED },
+        { { "grpc-encoding", "GZIP" }, HEAD_STATUS, NRPC_UNIMPLEMENTED },
+        { { "grpc-encoding", "gzip" }, HEAD_ACCEPT, NRPC_OK },
         { { "+x-bin", "***" }, HEAD_STATUS, NRPC_INTERNAL },
         { { "+x-large", "0123456789012345678901234567890123456789012345678901234567890123456789" },
           HEAD_STATUS,
@@ -405,6 +407,15 @@ static void test_request_head_values(void **state)
     metadata_init(&md, &arena, 1000, 10);
     assert_int_equal(read_head(&h, &md, none, 2, &http, &st), HEAD_ACCEPT);
     assert_true(h.timeout_ns == UINT64_MAX && !h.te_trailers);
+    assert_int_equal(h.encoding, NRPC_IDENTITY);
+    assert_int_equal(h.accepts, 1u << NRPC_IDENTITY);
+    const struct pair squeezed[] = { { "grpc-encoding", "deflate" },
+                                     { "+grpc-accept-encoding", "br, gzip" },
+                                     { "+grpc-accept-encoding", "identity" } };
+    metadata_init(&md, &arena, 1000, 10);
+    assert_int_equal(read_head(&h, &md, squeezed, 3, &http, &st), HEAD_ACCEPT);
+    assert_int_equal(h.encoding, NRPC_DEFLATE);
+    assert_int_equal(h.accepts, 1u << NRPC_IDENTITY | 1u << NRPC_GZIP);
     arena_done(&arena);
     /* Without memory the outcome is a status. */
     alloc_fail_at(1);
@@ -457,10 +468,16 @@ static void test_response_heads(void **state)
         { { { ":status", "abc" } }, false, true, NRPC_UNKNOWN },
         { { { ":status", "200" },
             { "content-type", "application/grpc" },
-            { "grpc-encoding", "gzip" } },
+            { "grpc-encoding", "zstd" } },
           false,
           true,
           NRPC_INTERNAL },
+        { { { ":status", "200" },
+            { "content-type", "application/grpc" },
+            { "grpc-encoding", "gzip" } },
+          false,
+          false,
+          0 },
         { { { ":status", "200" }, { "content-type", "application/grpc" }, { "y-bin", "*" } },
           false,
           true,

@@ -204,6 +204,10 @@ static void exchange_done(struct exchange *x)
     ((const char *const[]){ ":method", "POST", ":path", path, "te", "trailers", "content-type",    \
                             "application/grpc", NULL })
 
+#define GRPC_ENCODED(encoding)                                                                     \
+    ((const char *const[]){ ":method", "POST", ":path", "/test.Echo/Unary", "te", "trailers",      \
+                            "content-type", "application/grpc", "grpc-encoding", encoding, NULL })
+
 /* ---- wrong requests, right answers
  * --------------------------------------------------------------- */
 static const struct {
@@ -238,7 +242,20 @@ static const struct {
     { "unknown encoding",
       (const char *const[]){ ":method", "POST", ":path", "/test.Echo/Unary", "te", "trailers",
                              "content-type", "application/grpc", "grpc-encoding", "snappy", NULL },
-      "\0\0\0\0\0", 5, "grpc-status=12\n", "grpc-accept-encoding=identity\n" },
+      "\0\0\0\0\0", 5, "grpc-status=12\n", "grpc-accept-encoding=identity,deflate,gzip\n" },
+    { "two encodings",
+      (const char *const[]){ ":method", "POST", ":path", "/test.Echo/Unary", "te", "trailers",
+                             "content-type", "application/grpc", "grpc-encoding", "gzip,deflate",
+                             NULL },
+      "\0\0\0\0\0", 5, "grpc-status=12\n", NULL },
+    { "a message that is not what the encoding says", GRPC_ENCODED("gzip"), "\1\0\0\0\3abc", 8,
+      "grpc-status=13\n", NULL },
+    { "a compressed message of no bytes", GRPC_ENCODED("gzip"), "\1\0\0\0\0", 5, "grpc-status=13\n",
+      NULL },
+    { "a plain message under an encoding", GRPC_ENCODED("deflate"), "\0\0\0\0\1a", 6,
+      "grpc-status=0\n", ":status=200\n" },
+    { "identity, and the flag", GRPC_ENCODED("identity"), "\1\0\0\0\0", 5, "grpc-status=13\n",
+      NULL },
     { "broken timeout",
       (const char *const[]){ ":method", "POST", ":path", "/test.Echo/Unary", "te", "trailers",
                              "content-type", "application/grpc", "grpc-timeout", "1x", NULL },
