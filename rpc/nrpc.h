@@ -346,6 +346,12 @@ int nrpc_pool_new(unsigned workers, size_t max_queued, nrpc_pool **out_pool);
 int nrpc_pool_submit(nrpc_pool *p, nrpc_job *j); /* [any] takes j; E_FULL: j stays yours, shed load */
 void nrpc_pool_free(nrpc_pool *p);               /* runs what is queued, joins; before the loops stop */
 
+/* ---- grpc.reflection.v1 and v1alpha [setup] ------------------------------------------------------------------ */
+/* Describes the services of s from a packed FileDescriptorSet with its imports (protoc --include_imports
+ * --descriptor_set_out); lends the bytes for the server's life.  The runtime's own services (health, reflection,
+ * channelz) need not be in it.  E_INVAL: it is no such set.  E_STATE: added before, or started. */
+int nrpc_server_add_reflection(nrpc_server *s, nrpc_slice file_descriptor_set);
+
 /* ---- gauges [any]: live objects of the process; all zero after a clean stop ------------------------------ */
 typedef struct {
     int64_t connections, calls, messages, blobs, cancels, channels, timers;

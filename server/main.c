@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core_pack.h"
+#include "novel_engine_descriptors.h"
 #include "rpc/base/alloc.h"
 #include "rpc/base/log.h"
 #include "server/admin.h"
@@ -130,6 +131,14 @@ static void set_server_options(const struct settings *s, nrpc_server_options *o)
     o->max_age_grace_ms = or_never(s->max_age_grace_ms);
 }
 
+static int add_own_services(struct program *p)
+{
+    int r = nrpc_server_add_health(p->server);
+    if (r == 0 && p->settings.reflection)
+        r = nrpc_server_add_reflection(p->server, (nrpc_slice) { novel_engine_descriptors, novel_engine_descriptors_size });
+    return r;
+}
+
 static int start_server(struct program *p)
 {
     nrpc_server_options o;
@@ -147,7 +156,7 @@ static int start_server(struct program *p)
         .current = p->current,
         .log_calls = log_calls_of(p->settings.log_calls),
     };
-    if ((r = service_new(&s, &p->service)) < 0 || (r = nrpc_server_add_health(p->server)) < 0)
+    if ((r = service_new(&s, &p->service)) < 0 || (r = add_own_services(p)) < 0)
         return fail("cannot make the service", nrpc_strerror(r));
     if (listen_all(p) < 0)
         return -1;

@@ -2,7 +2,7 @@
 
 #include "rpc/base/check.h"
 
-enum { OPTIONS_COUNT = 23, MS_MAX = 2147483647 };
+enum { OPTIONS_COUNT = 24, MS_MAX = 2147483647 };
 
 static const char epilogue[] =
     "Examples:\n"
@@ -62,6 +62,8 @@ static void fill_table(struct settings *s, struct option table[OPTIONS_COUNT])
           "Clients are asked to reconnect after, +-10 %; 0: never.", NULL, false },
         { "max-age-grace-ms", OPTION_UINT, &s->max_age_grace_ms, "30000", 0, MS_MAX, "MS",
           "And their calls end after; 0: never.", NULL, false },
+        { "reflection", OPTION_BOOL, &s->reflection, "true", 0, 0, NULL,
+          "Describe the services to grpcurl and its like; --reflection=false does not.", NULL, false },
     };
     for (size_t i = 0; i < OPTIONS_COUNT; i++)
         table[i] = rows[i];

@@ -19,6 +19,7 @@ struct server_method {
     void *service_ctx;
 };
 struct health_loop;
+struct reflection;
 
 /* One thread.  Only the fields above `loop` are read by others, and only before start and after
  * join. */
@@ -55,6 +56,7 @@ struct nrpc_server {
     struct listener *listeners[LISTENERS_MAX];
     size_t n_listeners;
     bool started, has_health;
+    struct reflection *reflection; /* NULL: not added */
     atomic_bool stopping;
     atomic_size_t undrained;
 };
@@ -76,5 +78,9 @@ void dispatch_on_request(void *owner, struct h2_stream *st, const struct h2_fiel
 int health_start(nrpc_server *s);                /* [setup] */
 void health_start_drain(struct server_loop *sl); /* [loop] NOT_SERVING everywhere; watchers end */
 void health_free(struct server_loop *sl);
+
+/* reflection.c */
+int reflection_start(nrpc_server *s); /* [setup] all services are known */
+void reflection_free(struct reflection *ref);
 
 #endif

@@ -264,6 +264,8 @@ int nrpc_server_start(nrpc_server *s)
     if (s->started)
         return NRPC_E_STATE;
     int ready = health_start(s);
+    if (ready == 0)
+        ready = reflection_start(s);
     if (ready < 0)
         return ready;
     s->started = true;
@@ -363,6 +365,7 @@ void nrpc_server_free(nrpc_server *s)
     for (size_t i = 0; i < s->methods.count; i++)
         alloc_free(s->methods.entries[i].value);
     map_done(&s->methods);
+    reflection_free(s->reflection);
     map_done(&s->services);
     alloc_free(s->loop_list);
     alloc_free(s->loops);
