@@ -108,3 +108,39 @@ struct accept_choice accept_choose(const char *accept, size_t size, const char *
     }
     return (struct accept_choice){ index, best.quality, index < 0 ? 0 : best.specificity };
 }
+
+/* ---- codings --------------------------------------------------------------------------- */
+
+/* The q of one coding: by name, else by "*", else none; in thousandths. */
+static int coding_quality(const char *header, size_t size, const char *name)
+{
+    int by_name = -1, by_star = -1;
+    while (size > 0) {
+        const char *comma = memchr(header, ',', size);
+        size_t n = comma == NULL ? size : (size_t) (comma - header);
+        struct range r = read_range(header, n);
+        if (r.size == strlen(name) && strncasecmp(r.type, name, r.size) == 0)
+            by_name = r.quality;
+        else if (r.size == 1 && *r.type == '*')
+            by_star = r.quality;
+        n += comma != NULL;
+        header += n;
+        size -= n;
+    }
+    return by_name >= 0 ? by_name : by_star;
+}
+
+int accept_choose_coding(const char *header, size_t size, const char *const *names, size_t n)
+{
+    int best = -1, quality = 0;
+    for (size_t i = 0; i < n; i++) {
+        int q = coding_quality(header, size, names[i]);
+        if (q < 0 && strcmp(names[i], "identity") == 0)
+            q = 1; /* acceptable, and less liked than all that is named */
+        if (q > quality) {
+            best = (int) i;
+            quality = q;
+        }
+    }
+    return best;
+}

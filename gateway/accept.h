@@ -15,5 +15,10 @@ struct accept_choice {
  * everything. */
 struct accept_choice accept_choose(const char *accept, size_t size, const char *const *types,
                                    size_t n);
+/* The same for Accept-Encoding (section 12.5.3): the index of the coding with the highest q above
+ * 0, the server's order at equal q; -1 when none is left.  A coding that is not named is refused,
+ * unless "*" says otherwise; "identity" is the exception: it is acceptable, as the last resort,
+ * unless refused. */
+int accept_choose_coding(const char *header, size_t size, const char *const *names, size_t n);
 
 #endif

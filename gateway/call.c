@@ -115,7 +115,7 @@ static void on_headers(nrpc_call *c, void *state)
 {
     struct exchange *x = state;
     (void) c;
-    if (x->conn != NULL && !x->failed && exchange_is_stream(x))
+    if (x->client != NULL && !x->failed && exchange_is_stream(x))
         stream_on_headers(x);
 }
 
@@ -123,7 +123,7 @@ static void on_message(nrpc_call *c, void *state, nrpc_msg *m)
 {
     struct exchange *x = state;
     (void) c;
-    if (x->conn == NULL || x->failed) {
+    if (x->client == NULL || x->failed) {
         nrpc_msg_free(m);
     } else if (exchange_is_stream(x)) {
         stream_on_message(x, m);
@@ -162,7 +162,7 @@ static void on_end(nrpc_call *c, void *state, const nrpc_status *st)
     x->call = NULL;
     if (st->code == NRPC_INTERNAL || st->code == NRPC_UNKNOWN || st->code == NRPC_DATA_LOSS)
         log_server_error(x, st);
-    if (x->conn == NULL) {
+    if (x->client == NULL) {
         exchange_release(x);
     } else if (exchange_is_stream(x)) {
         stream_on_end(x, st);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "gateway/exchange.h"
+#include "gateway/http2.h"
 #include "rpc/base/alloc.h"
 
 static void feed(struct conn *c, const uint8_t *data, size_t size);
@@ -16,7 +17,7 @@ static void on_close(void *owner, int error)
     struct conn *c = owner;
     (void) error;
     struct gateway_loop *gl = c->gl;
-    c->closing = true;
+    c->client.closing = true;
     timer_stop(&c->timer);
     list_remove(&c->link);
     if (c->exchange != NULL) {
@@ -31,16 +32,16 @@ static void on_close(void *owner, int error)
 
 static void close_after_flush(struct conn *c)
 {
-    if (c->closing)
+    if (c->client.closing)
         return;
-    c->closing = true;
+    c->client.closing = true;
     timer_stop(&c->timer);
     sock_close_after_flush(c->sock);
 }
 
 void conn_abort(struct conn *c)
 {
-    c->closing = true;
+    c->client.closing = true;
     sock_close(c->sock);
 }
 
@@ -59,7 +60,7 @@ static bool is_stalled(const struct conn *c)
 static void on_timer(struct timer *t)
 {
     struct conn *c = LIST_ENTRY(t, struct conn, timer);
-    if (c->closing)
+    if (c->client.closing)
         return;
     if (c->serving) { /* half closed, and the answer takes too long */
         if (c->eof)
@@ -110,7 +111,7 @@ static bool feed_once(struct conn *c, const uint8_t **data, size_t *size)
     if (c->exchange == NULL) {
         if (*size == 0)
             return false;
-        c->exchange = exchange_take(c);
+        c->exchange = exchange_take(c->gl, &c->client);
         if (c->exchange == NULL) {
             conn_abort(c);
             return false;
@@ -146,7 +147,7 @@ static bool feed_once(struct conn *c, const uint8_t **data, size_t *size)
 static void feed(struct conn *c, const uint8_t *data, size_t size)
 {
     c->feeding = true;
-    while (!c->closing && !c->serving) {
+    while (!c->client.closing && !c->serving) {
         if (c->exchange == NULL && sock_pending(c->sock) > GATEWAY_OUTPUT_MAX) {
             timer_start(&c->timer, GATEWAY_THROTTLE_MS);
             break;
@@ -155,17 +156,72 @@ static void feed(struct conn *c, const uint8_t *data, size_t size)
             break;
     }
     c->feeding = false;
-    if (!c->closing && size > 0)
+    if (!c->client.closing && size > 0)
         keep_pending(c, data, size);
-    if (!c->closing && c->eof && c->exchange == NULL && c->pending.size == 0)
+    if (!c->client.closing && c->eof && c->exchange == NULL && c->pending.size == 0)
         close_after_flush(c);
+}
+
+/* Does the connection begin as HTTP/2 does?  1 yes, 0 no, -1 too early to say. */
+static int begins_http2(const struct conn *c, const uint8_t *data, size_t size)
+{
+    if (c->requests > 0 || c->exchange != NULL)
+        return 0;
+    size_t n = size < HTTP2_PREFACE_SIZE ? size : HTTP2_PREFACE_SIZE;
+    if (memcmp(data, http2_preface, n) != 0)
+        return 0;
+    return n == HTTP2_PREFACE_SIZE ? 1 : -1;
+}
+
+/* The socket goes on as HTTP/2; what is left here is no connection any more. */
+static void become_http2(struct conn *c, const uint8_t *data, size_t size)
+{
+    struct buf pending = c->pending;
+    if (http2_open(c->gl, c->sock, data, size) < 0) {
+        conn_abort(c);
+        return;
+    }
+    timer_stop(&c->timer);
+    list_remove(&c->link);
+    buf_done(&pending);
+    alloc_free(c);
+}
+
+/* The first bytes, until they show which HTTP this is.  "PRI " begins no request of HTTP/1.1, so
+ * waiting for the rest of it delays nobody. */
+static void on_first_bytes(struct conn *c, const uint8_t *data, size_t size)
+{
+    if (c->pending.size > 0) {
+        if (!keep_pending(c, data, size))
+            return;
+        data = c->pending.data;
+        size = c->pending.size;
+    }
+    int http2 = begins_http2(c, data, size);
+    if (http2 > 0) {
+        become_http2(c, data, size);
+        return;
+    }
+    c->sniffed = http2 == 0;
+    if (c->sniffed && c->pending.size > 0) {
+        resume(c);
+    } else if (c->sniffed) {
+        feed(c, data, size);
+    } else if (c->pending.size == 0) {
+        timer_start(&c->timer, GATEWAY_HEAD_MS);
+        keep_pending(c, data, size);
+    }
 }
 
 static void on_bytes(void *owner, const uint8_t *data, size_t size)
 {
     struct conn *c = owner;
-    if (c->closing)
+    if (c->client.closing)
         return;
+    if (!c->sniffed) {
+        on_first_bytes(c, data, size);
+        return;
+    }
     if (c->serving || c->pending.size > 0)
         keep_pending(c, data, size);
     else
@@ -186,7 +242,7 @@ static void on_eof(void *owner)
 {
     struct conn *c = owner;
     c->eof = true;
-    if (c->closing)
+    if (c->client.closing)
         return;
     if (c->serving && exchange_is_stream(c->exchange))
         conn_abort(
@@ -200,7 +256,7 @@ static void on_eof(void *owner)
 static void on_drained(void *owner)
 {
     struct conn *c = owner;
-    if (c->closing)
+    if (c->client.closing)
         return;
     if (c->exchange != NULL)
         exchange_on_drained(c->exchange);
@@ -208,12 +264,15 @@ static void on_drained(void *owner)
         resume(c);
 }
 
-void conn_exchange_ended(struct conn *c, bool keep)
+/* ---- what an exchange sees of it ------------------------------------------------------ */
+
+static void client_ended(struct client *client, bool keep)
 {
+    struct conn *c = (struct conn *) client;
     c->exchange = NULL;
     c->serving = false;
     c->requests++;
-    if (c->closing)
+    if (c->client.closing)
         return;
     sock_mark_dirty(c->sock);
     if (!keep || c->gl->draining) {
@@ -229,6 +288,46 @@ void conn_exchange_ended(struct conn *c, bool keep)
         close_after_flush(c);
 }
 
+static struct buf *client_output(struct client *client)
+{
+    return sock_tail(((struct conn *) client)->sock);
+}
+
+static void client_send(struct client *client)
+{
+    sock_mark_dirty(((struct conn *) client)->sock);
+}
+
+static size_t client_unsent(const struct client *client)
+{
+    return sock_pending(((const struct conn *) client)->sock);
+}
+
+static uint64_t client_progress_ns(const struct client *client)
+{
+    return sock_last_progress_ns(((const struct conn *) client)->sock);
+}
+
+static void client_abort(struct client *client)
+{
+    conn_abort((struct conn *) client);
+}
+
+static const char *client_peer(const struct client *client)
+{
+    return sock_peer(((const struct conn *) client)->sock);
+}
+
+static const struct client_ops conn_client_ops = {
+    .tail = client_output,
+    .flush = client_send,
+    .pending = client_unsent,
+    .progress_ns = client_progress_ns,
+    .ended = client_ended,
+    .abort = client_abort,
+    .peer = client_peer,
+};
+
 void conn_open(struct gateway_loop *gl, int fd)
 {
     static const struct sock_events events = {
@@ -240,6 +339,7 @@ void conn_open(struct gateway_loop *gl, int fd)
         alloc_free(c);
         return;
     }
+    c->client.ops = &conn_client_ops;
     c->gl = gl;
     sock_set_low(c->sock, GATEWAY_OUTPUT_MAX / 4);
     list_init(&c->link);

@@ -2,10 +2,12 @@
  * pipelined. At most one exchange at a time; an idle connection holds none.  All [loop]. */
 #ifndef NOVEL_GATEWAY_CONN_H
 #define NOVEL_GATEWAY_CONN_H
+#include "gateway/client.h"
 #include "gateway/gateway.h"
 #include "rpc/io/sock.h"
 
 struct conn {
+    struct client client; /* first */
     struct gateway_loop *gl;
     struct sock *sock;
     struct exchange *exchange; /* of the request that is read or served; NULL between requests */
@@ -14,15 +16,13 @@ struct conn {
     struct list link;
     bool feeding; /* inside the read loop: what ends now is gone on with there */
     bool serving; /* the request is whole; its answer is on the way */
-    bool eof, closing;
+    bool eof;
+    bool sniffed; /* it is HTTP/1.1 */
     uint32_t requests;
 };
 
 /* Takes fd.  Without memory the connection is closed at once. */
 void conn_open(struct gateway_loop *gl, int fd);
-/* The exchange is over and its answer is in the socket's output.  keep: another request may follow.
- */
-void conn_exchange_ended(struct conn *c, bool keep);
 /* Closes now and without an answer (a stream that must not look whole, a client that does not
  * read). */
 void conn_abort(struct conn *c);

@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "gateway/access_log.h"
+#include "gateway/etag.h"
 #include "gateway/respond.h"
 #include "gateway/stream.h"
 #include "rpc/base/alloc.h"
@@ -20,9 +21,8 @@ enum {
 
 /* ---- taking and giving back ------------------------------------------------------------ */
 
-struct exchange *exchange_take(struct conn *c)
+struct exchange *exchange_take(struct gateway_loop *gl, struct client *client)
 {
-    struct gateway_loop *gl = c->gl;
     struct exchange *x = gl->spare;
     if (x != NULL) {
         gl->spare = x->next_spare;
@@ -36,7 +36,7 @@ struct exchange *exchange_take(struct conn *c)
         http1_init(&x->http);
     }
     x->gl = gl;
-    x->conn = c;
+    x->client = client;
     x->next_spare = NULL;
     x->started_ns = loop_now_ns(gl->loop);
     x->keep_alive = true;
@@ -113,7 +113,7 @@ static void write_log(const struct exchange *x)
         .method = x->method,
         .route = route_label(x),
         .request_id = x->request_id,
-        .peer = x->conn == NULL ? "" : sock_peer(x->conn->sock),
+        .peer = x->client == NULL ? "" : x->client->ops->peer(x->client),
         .status = x->status,
         .bytes = x->response_bytes,
         .duration_us = (clock_mono_ns() - x->started_ns) / 1000,
@@ -123,12 +123,12 @@ static void write_log(const struct exchange *x)
 
 void exchange_end(struct exchange *x)
 {
-    struct conn *c = x->conn;
+    struct client *c = x->client;
     bool keep = x->keep_alive && x->http.keep_alive;
     write_log(x);
     exchange_release(x);
     if (c != NULL)
-        conn_exchange_ended(c, keep);
+        c->ops->ended(c, keep);
 }
 
 void exchange_on_client_gone(struct exchange *x)
@@ -137,13 +137,13 @@ void exchange_on_client_gone(struct exchange *x)
         x->status = 499;
     if (x->call != NULL) {
         write_log(x);
-        x->conn = NULL;
+        x->client = NULL;
         nrpc_call_cancel(x->call); /* on_end gives the exchange back */
         return;
     }
     if (x->method[0] != '\0')
         write_log(x);
-    x->conn = NULL;
+    x->client = NULL;
     exchange_release(x);
 }
 
@@ -288,6 +288,13 @@ static void set_request_id(struct exchange *x)
     x->request_id[id.size] = '\0';
 }
 
+static void set_encoding(struct exchange *x)
+{
+    struct http1_text header = exchange_header(x, "accept-encoding");
+    if (header.data != NULL && x->gl->gateway->settings.compression)
+        x->encoding = encoding_choose(header.data, header.size);
+}
+
 static bool has_body(const struct exchange *x)
 {
     return x->http.chunked || x->http.content_length > 0;
@@ -398,6 +405,13 @@ static void begin_body(struct exchange *x)
     x->body_kind = BODY_JSON;
 }
 
+static bool is_coded(const struct exchange *x)
+{
+    struct http1_text coding = exchange_header(x, "content-encoding");
+    return coding.data != NULL && coding.size > 0 &&
+           !(coding.size == 8 && strncasecmp(coding.data, "identity", 8) == 0);
+}
+
 static void open_request(struct exchange *x)
 {
     struct http1_text type = exchange_header(x, "content-type");
@@ -417,6 +431,11 @@ static void open_request(struct exchange *x)
     if (x->failed)
         return;
     begin_body(x);
+    if (has_body(x) && is_coded(x)) {
+        exchange_fail(x, 415, NRPC_INVALID_ARGUMENT, "UNSUPPORTED_CONTENT_CODING",
+                      "bodies are taken without a content coding");
+        x->problem.headers = "Accept-Encoding: identity\r\n";
+    }
     if (x->body_kind == BODY_JSON && has_body(x) && type.size >= 10 &&
         strncasecmp(type.data, "multipart/", 10) == 0)
         exchange_fail(x, 415, NRPC_INVALID_ARGUMENT, "UNSUPPORTED_MEDIA_TYPE",
@@ -434,6 +453,7 @@ void exchange_on_head(struct exchange *x)
     x->method[n] = '\0';
     x->head_only = strcmp(x->method, "HEAD") == 0;
     set_request_id(x);
+    set_encoding(x);
     if (n < method.size)
         exchange_fail(x, 501, NRPC_UNIMPLEMENTED, "METHOD_UNKNOWN", "the method is not known");
     if (!x->failed && builtin_serve(x))
@@ -443,8 +463,10 @@ void exchange_on_head(struct exchange *x)
     if (!x->failed)
         open_request(x);
     if (!x->failed) {
-        if (x->http.expect_continue && has_body(x))
-            sock_put(x->conn->sock, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+        if (x->http.expect_continue && has_body(x) && !x->client->framed) {
+            buf_puts(client_tail(x->client), "HTTP/1.1 100 Continue\r\n\r\n");
+            client_flush(x->client);
+        }
         return;
     }
     x->body_kind = BODY_DROPPED;
@@ -509,6 +531,32 @@ static int put_mask(struct exchange *x)
     return x->wire.failed ? NRPC_E_NOMEM : 0;
 }
 
+/* If-Match becomes the `etag` of the resource in the body, or of the request (AIP-154): the server
+ * compares. */
+static int put_if_match(struct exchange *x, const struct desc_message *m)
+{
+    const struct desc_field *f = m == NULL ? NULL : desc_field_by_name(m, "etag", 4);
+    struct http1_text header = exchange_header(x, "if-match");
+    const char *tag;
+    size_t size;
+    if (header.data == NULL || f == NULL || f->repeated || f->type != DESC_STRING ||
+        x->match_sent || (header.size == 1 && *header.data == '*') ||
+        strcmp(x->method, "GET") == 0 || x->head_only)
+        return 0;
+    if (!etag_list_single(header.data, header.size, &tag, &size)) {
+        exchange_fail_field(x, "If-Match", "must be one strong entity tag, or *", "");
+        return NRPC_E_PROTO;
+    }
+    char *quoted = arena_get(&x->arena, size + 2);
+    if (quoted == NULL)
+        return NRPC_E_NOMEM;
+    quoted[0] = quoted[size + 1] = '"';
+    memcpy(quoted + 1, tag, size);
+    wire_put_bytes(&x->wire, f->number, quoted, size + 2);
+    x->match_sent = true;
+    return 0;
+}
+
 static int assemble(struct exchange *x)
 {
     const struct desc_field *body = x->route->body;
@@ -519,12 +567,16 @@ static int assemble(struct exchange *x)
                 : 0;
     if (r == 0 && x->has_region)
         r = bind_write_below(&x->binder, body, &x->wire);
+    if (r == 0 && x->has_region)
+        r = put_if_match(x, body->message);
     if (x->has_region)
         wire_region_close(&x->wire, x->region);
     if (r == 0)
         r = bind_write_rest(&x->binder, body, &x->wire);
     if (r == 0)
         r = put_mask(x);
+    if (r == 0)
+        r = put_if_match(x, x->route->method->input);
     return r == 0 && x->wire.failed ? NRPC_E_NOMEM : r;
 }
 

@@ -4,7 +4,9 @@
 #ifndef NOVEL_GATEWAY_EXCHANGE_H
 #define NOVEL_GATEWAY_EXCHANGE_H
 #include "gateway/bind.h"
-#include "gateway/conn.h"
+#include "gateway/client.h"
+#include "gateway/encode.h"
+#include "gateway/gateway.h"
 #include "gateway/http1.h"
 #include "gateway/problem.h"
 #include "gateway/to_wire.h"
@@ -25,16 +27,17 @@ struct stream {
     bool any;     /* a message was written */
     bool resumed; /* Last-Event-ID came */
     uint64_t resume_id;
-    uint32_t owed;       /* credits to give back once the client reads again */
-    uint64_t written_ns; /* when anything was last written */
-    struct buf held;     /* of a resumed watch, before anything new came */
+    uint32_t owed;           /* credits to give back once the client reads again */
+    uint64_t written_ns;     /* when anything was last written */
+    struct buf held;         /* of a resumed watch, before anything new came */
+    struct encoder *encoder; /* NULL: as it is */
     const struct desc_field *id, *type;
     struct timer timer;
 };
 
 struct exchange {
     struct gateway_loop *gl;
-    struct conn *conn; /* NULL: the client has gone */
+    struct client *client; /* NULL: it has gone */
     struct exchange *next_spare;
     struct http1 http;
     struct arena arena;
@@ -57,16 +60,18 @@ struct exchange {
     struct stream stream;
     uint64_t started_ns;
     uint64_t response_bytes;
-    int status;     /* written; 0: none yet */
-    bool head_only; /* HEAD */
+    enum encoding encoding; /* that the client takes; of the answer once it is written */
+    int status;             /* written; 0: none yet */
+    bool match_sent;        /* If-Match is in the request */
+    bool head_only;         /* HEAD */
     bool keep_alive;
     char method[16];
     char request_id[REQUEST_ID_MAX + 1];
 };
 
-/* A clean exchange for a connection; NULL without memory. */
-struct exchange *exchange_take(struct conn *c);
-/* What the connection's reader found.  Each may end the exchange (conn_exchange_ended). */
+/* A clean exchange for a client; NULL without memory. */
+struct exchange *exchange_take(struct gateway_loop *gl, struct client *client);
+/* What the client's reader found.  Each may end the exchange (client_ops.ended). */
 void exchange_on_head(struct exchange *x);
 void exchange_on_body(struct exchange *x, const char *data, size_t size);
 void exchange_on_whole(struct exchange *x);

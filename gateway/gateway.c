@@ -6,7 +6,9 @@
 
 #include "gateway/access_log.h"
 #include "gateway/conn.h"
+#include "gateway/encode.h"
 #include "gateway/exchange.h"
+#include "gateway/http2.h"
 #include "gateway/json_reader.h"
 #include "novel_engine_descriptors.h"
 #include "rpc/base/alloc.h"
@@ -198,6 +200,7 @@ static void on_grace_over(struct timer *t)
     }
     LIST_EACH(&gl->connections, link, after)
     conn_abort(LIST_ENTRY(link, struct conn, link));
+    http2_abort(gl);
     gateway_loop_check_drained(gl);
 }
 
@@ -212,6 +215,7 @@ int gateway_loop_init(struct gateway_loop *gl, const struct gateway *g, nrpc_loo
     to_json_init(&gl->json[JSON_STANDARD], g->pool, JSON_STANDARD);
     to_json_init(&gl->json[JSON_LEGACY], g->pool, JSON_LEGACY);
     list_init(&gl->connections);
+    list_init(&gl->http2);
     access_log_start(gl);
     timer_init(&gl->grace, loop, on_grace_over);
     loop_set_slot(loop, LOOP_SLOT_USER, gl, NULL);
@@ -227,6 +231,9 @@ void gateway_loop_done(struct gateway_loop *gl)
     to_json_done(&gl->json[JSON_STANDARD]);
     to_json_done(&gl->json[JSON_LEGACY]);
     buf_done(&gl->scratch);
+    buf_done(&gl->coded);
+    for (size_t i = 0; i < ARRAY_SIZE(gl->encoders); i++)
+        encoder_free(gl->encoders[i]);
     buf_done(&gl->log);
     sha256_free(gl->sha);
     gl->sha = NULL;
@@ -236,7 +243,8 @@ void gateway_loop_done(struct gateway_loop *gl)
 
 void gateway_loop_check_drained(struct gateway_loop *gl)
 {
-    if (!gl->draining || !list_empty(&gl->connections) || gl->channel == NULL)
+    if (!gl->draining || !list_empty(&gl->connections) || !list_empty(&gl->http2) ||
+        gl->channel == NULL)
         return;
     access_log_flush(gl);
     nrpc_channel_close(gl->channel);
@@ -253,6 +261,7 @@ void gateway_loop_drain(struct gateway_loop *gl)
     timer_start(&gl->grace, gl->gateway->settings.grace_ms);
     LIST_EACH(&gl->connections, link, after)
     conn_close_if_idle(LIST_ENTRY(link, struct conn, link));
+    http2_drain(gl);
     if (gl->channel == NULL) {
         nrpc_loop_stop(gl->loop);
         return;

@@ -13,6 +13,7 @@
 #include "rpc/io/loop.h"
 #include "rpc/nrpc.h"
 
+struct encoder;
 struct exchange;
 
 enum {
@@ -25,11 +26,13 @@ enum {
     GATEWAY_THROTTLE_MS = 10,      /* until that is looked at again */
     GATEWAY_PENDING_MAX = 65536,   /* pipelined bytes kept while a request is served */
     GATEWAY_SPARE_EXCHANGES = 64,  /* kept for reuse by a loop */
+    GATEWAY_STREAM_ENCODERS = 256, /* streams of a loop that are compressed; more go as they are */
 };
 
 struct gateway_settings {
     struct option_list listen, backend, cors_origin;
     char *descriptor_set, *prefix, *log_level;
+    bool compression;
     uint64_t threads, max_body_bytes, timeout_ms, max_connections, grace_ms;
 };
 
@@ -47,11 +50,15 @@ struct gateway {
 struct gateway_loop {
     const struct gateway *gateway;
     nrpc_loop *loop;
-    nrpc_channel *channel;  /* made by the loop itself; NULL before and after */
-    struct to_json json[2]; /* by dialect */
-    struct buf scratch;     /* for bodies that need their length first */
+    nrpc_channel *channel;       /* made by the loop itself; NULL before and after */
+    struct to_json json[2];      /* by dialect */
+    struct buf scratch;          /* for bodies that need their length first */
+    struct buf coded;            /* a body in the client's coding */
+    struct encoder *encoders[3]; /* by enum encoding; made when first wanted */
+    size_t stream_encoders;      /* in use by streams */
     struct sha256 *sha;
-    struct list connections;
+    struct list connections; /* struct conn */
+    struct list http2;       /* struct http2_conn */
     struct exchange *spare;
     size_t n_spare;
     bool draining;

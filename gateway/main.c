@@ -87,6 +87,11 @@ static const struct option table[] = {
       .value_name = "ORIGIN",
       .help =
           "An origin whose pages may call (https://example.org, or * for all); none by default." },
+    { .name = "compression",
+      .kind = OPTION_BOOL,
+      .target = &gateway.settings.compression,
+      .default_text = "true",
+      .help = "Answers in gzip or Brotli to clients that take them; streams are flushed with each event." },
     { .name = "log-level",
       .kind = OPTION_STRING,
       .target = &gateway.settings.log_level,

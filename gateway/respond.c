@@ -5,11 +5,12 @@
 #include <strings.h>
 
 #include "gateway/accept.h"
+#include "gateway/etag.h"
 #include "gateway/json_writer.h"
 #include "gateway/wire.h"
 #include "rpc/base/clock.h"
 
-enum { LENGTH_DIGITS = 10, ETAG_HEX = 32 };
+enum { LENGTH_DIGITS = 10, ETAG_HEX = 32, ETAG_MAX = 128 };
 
 /* ---- heads ----------------------------------------------------------------------------- */
 
@@ -60,10 +61,14 @@ void respond_head(struct exchange *x, const struct response *r, struct buf *out)
     if (x->route != NULL &&
         (x->route->method->server_streaming || *x->route->method->route->accept_field != '\0'))
         buf_puts(out, "Vary: Accept\r\n");
+    if (r->varies)
+        buf_puts(out, "Vary: Accept-Encoding\r\n");
     if (r->extra != NULL)
         buf_puts(out, r->extra);
     bool keep = x->keep_alive && x->http.keep_alive && !x->gl->draining;
     x->keep_alive = keep;
+    if (x->client->framed)
+        return;
     if (!keep)
         buf_puts(out, "Connection: close\r\n");
     else if (x->http.minor == 0)
@@ -107,27 +112,27 @@ static void make_etag(struct exchange *x, const uint8_t *body, size_t size, char
     sha256_hex(digest, hex);
 }
 
-/* If-None-Match: a list of tags, weak comparison (RFC 9110 section 13.1.2). */
-static bool client_has(const struct exchange *x, const char *hex)
+static bool client_has(const struct exchange *x, const char *tag, size_t size)
 {
-    struct http1_text list = exchange_header(x, "if-none-match");
-    if (list.data == NULL)
-        return false;
-    if (list.size == 1 && list.data[0] == '*')
-        return true;
-    const char *found = memmem(list.data, list.size, hex, ETAG_HEX);
-    return found != NULL && found > list.data && found[-1] == '"' &&
-           found + ETAG_HEX < list.data + list.size && found[ETAG_HEX] == '"';
+    struct buf list = { 0 };
+    bool has = http1_join(&x->http, "if-none-match", &list) && !list.failed &&
+               etag_list_has((const char *) list.data, list.size, tag, size, true);
+    buf_done(&list);
+    return has;
 }
 
-static void respond_not_modified(struct exchange *x, const struct response *r, const char *hex,
-                                 struct buf *out)
+static void respond_not_modified(struct exchange *x, const struct response *r, const char *tag,
+                                 size_t size, struct buf *out)
 {
-    char extra[64];
-    snprintf(extra, sizeof extra, "ETag: \"%.*s\"\r\n", ETAG_HEX, hex);
-    struct response same = { .status = 304, .cache_control = r->cache_control, .extra = extra };
+    static const char *const suffixes[] = { "", "-gz", "-br" };
+    char extra[ETAG_MAX + 32];
+    snprintf(extra, sizeof extra, "ETag: \"%.*s%s\"\r\n", (int) size, tag, suffixes[x->encoding]);
+    struct response same = {
+        .status = 304, .cache_control = r->cache_control, .extra = extra, .varies = true
+    };
     respond_head(x, &same, out);
     buf_puts(out, "\r\n");
+    client_flush(x->client);
 }
 
 /* ---- whole answers --------------------------------------------------------------------- */
@@ -139,10 +144,12 @@ struct open_answer {
 
 static struct open_answer open_answer(struct exchange *x, const struct response *r)
 {
-    struct open_answer a = { .out = sock_tail(x->conn->sock) };
+    struct open_answer a = { .out = client_tail(x->client) };
     a.start = a.out->size;
     respond_head(x, r, a.out);
-    if (r->etag)
+    if (r->tag != NULL)
+        buf_printf(a.out, "ETag: \"%s\"\r\n", r->tag);
+    else if (r->etag)
         a.etag_at = reserve_etag(a.out);
     a.length_at = reserve_length(a.out);
     buf_puts(a.out, "\r\n");
@@ -157,12 +164,11 @@ static void close_answer(struct exchange *x, const struct response *r, const str
     char hex[65];
     if (out->failed)
         return; /* the socket closes when it flushes */
-    if (r->etag) {
+    if (r->etag && r->tag == NULL) {
         make_etag(x, out->data + a->body_at, size, hex);
-        if (client_has(x, hex)) {
+        if (client_has(x, hex, ETAG_HEX)) {
             out->size = a->start;
-            respond_not_modified(x, r, hex, out);
-            sock_mark_dirty(x->conn->sock);
+            respond_not_modified(x, r, hex, ETAG_HEX, out);
             return;
         }
         memcpy(out->data + a->etag_at, hex, ETAG_HEX);
@@ -172,21 +178,81 @@ static void close_answer(struct exchange *x, const struct response *r, const str
         out->size = a->body_at;
     else
         x->response_bytes = size;
-    sock_mark_dirty(x->conn->sock);
+    client_flush(x->client);
 }
 
-void respond_bytes(struct exchange *x, const struct response *r, const void *body, size_t size)
+/* The body in the client's coding, in the loop's `coded` buffer; false when it goes as it is. */
+static bool encode_body(struct exchange *x, const struct response *r, const void *body, size_t size)
 {
-    struct buf *out = sock_tail(x->conn->sock);
-    if (r->content_type == NULL) { /* 204 has no length either */
-        respond_head(x, r, out);
-        buf_puts(out, "\r\n");
-        sock_mark_dirty(x->conn->sock);
+    struct buf *coded = &x->gl->coded;
+    buf_reset(coded);
+    if (x->encoding == ENCODING_IDENTITY || size < ENCODE_MIN_BYTES ||
+        !encoding_suits(r->content_type))
+        return false;
+    struct encoder **e = &x->gl->encoders[x->encoding];
+    if (*e == NULL)
+        *e = encoder_new(x->encoding, false);
+    else if (encoder_reset(*e) < 0)
+        return false;
+    return *e != NULL && encoder_put(*e, body, size, true, coded) == 0 && coded->size < size;
+}
+
+/* For a client that takes codings: the body is known before the head is written. */
+static void respond_coded(struct exchange *x, const struct response *r, const void *body,
+                          size_t size)
+{
+    struct buf *out = client_tail(x->client);
+    char hex[65];
+    const char *tag = r->tag;
+    if (tag == NULL && r->etag) {
+        make_etag(x, body, size, hex);
+        hex[ETAG_HEX] = '\0';
+        tag = hex;
+    }
+    bool coded = encode_body(x, r, body, size);
+    if (!coded)
+        x->encoding = ENCODING_IDENTITY;
+    if (r->etag && client_has(x, tag, strlen(tag))) {
+        respond_not_modified(x, r, tag, strlen(tag), out);
         return;
     }
-    struct open_answer a = open_answer(x, r);
+    respond_head(x, r, out);
+    if (tag != NULL)
+        buf_printf(out, "ETag: \"%s%s\"\r\n", tag,
+                   !coded                         ? ""
+                   : x->encoding == ENCODING_GZIP ? "-gz"
+                                                  : "-br");
+    if (coded) {
+        body = x->gl->coded.data;
+        size = x->gl->coded.size;
+        buf_printf(out, "Content-Encoding: %s\r\n", encoding_name(x->encoding));
+    }
+    buf_printf(out, "Content-Length: %zu\r\n\r\n", size);
+    if (!x->head_only) {
+        buf_put(out, body, size);
+        x->response_bytes = size;
+    }
+    client_flush(x->client);
+}
+
+void respond_bytes(struct exchange *x, const struct response *given, const void *body, size_t size)
+{
+    struct response r = *given;
+    if (r.content_type == NULL) { /* 204 has no length either */
+        struct buf *out = client_tail(x->client);
+        respond_head(x, &r, out);
+        buf_puts(out, "\r\n");
+        client_flush(x->client);
+        return;
+    }
+    r.varies = true;
+    if (x->encoding != ENCODING_IDENTITY) {
+        respond_coded(x, &r, body, size);
+        return;
+    }
+    struct open_answer a = open_answer(x, &r);
     buf_put(a.out, body, size);
-    close_answer(x, r, &a);
+    close_answer(x, &r, &a);
 }
 
 /* ---- problems -------------------------------------------------------------------------- */
@@ -354,6 +420,23 @@ static void respond_broken(struct exchange *x, const char *why)
     respond_problem(x);
 }
 
+/* The `etag` field of the answer, when it can stand in a header. */
+static const char *resource_tag(struct exchange *x, nrpc_slice message)
+{
+    const struct desc_field *f = desc_field_by_name(x->route->method->output, "etag", 4);
+    struct wire_field v;
+    if (f == NULL || f->repeated || f->type != DESC_STRING || !find_text(message, f, &v) ||
+        v.size > ETAG_MAX)
+        return NULL;
+    if (v.size > 2 && v.data[0] == '"' && v.data[v.size - 1] == '"') { /* as AIP-154 writes it */
+        v.data++;
+        v.size -= 2;
+    }
+    if (!etag_is_valid((const char *) v.data, v.size))
+        return NULL;
+    return arena_strndup(&x->arena, (const char *) v.data, v.size);
+}
+
 void respond_message(struct exchange *x)
 {
     const struct desc_method *method = x->route->method;
@@ -375,10 +458,22 @@ void respond_message(struct exchange *x)
         nrpc_slice data;
         r.content_type = content_type_of(x, message, &data);
         r.html = strncasecmp(r.content_type, "text/html", 9) == 0;
+        r.etag = r.etag && data.size > 0;
         respond_bytes(x, &r, data.data, data.size);
         return;
     }
-    struct open_answer a = open_answer(x, &r);
+    r.tag = r.etag ? resource_tag(x, message) : NULL;
+    if (r.tag != NULL && client_has(x, r.tag, strlen(r.tag))) {
+        respond_not_modified(x, &r, r.tag, strlen(r.tag), client_tail(x->client));
+        return;
+    }
+    bool coded = x->encoding != ENCODING_IDENTITY;
+    struct open_answer a = { .out = &x->gl->scratch };
+    r.varies = true;
+    if (coded)
+        buf_reset(a.out);
+    else
+        a = open_answer(x, &r);
     struct to_json *json = exchange_json(x);
     int e = x->route->response_body != NULL
                 ? to_json_field(json, x->route->response_body, message.data, message.size, a.out)
@@ -386,7 +481,9 @@ void respond_message(struct exchange *x)
     if (e < 0) {
         a.out->size = a.start;
         respond_broken(x, e == NRPC_E_NOMEM ? "out of memory" : json->error);
-        return;
+    } else if (coded) {
+        respond_coded(x, &r, a.out->data, a.out->size);
+    } else {
+        close_answer(x, &r, &a);
     }
-    close_answer(x, &r, &a);
 }

@@ -9,6 +9,8 @@ struct response {
     const char *cache_control; /* NULL: no-store */
     const char *extra;         /* whole header lines; may be NULL */
     bool etag;                 /* hash the body; answer 304 when the client has it */
+    const char *tag;           /* the ETag, when it is known already; NULL: none, or by hash */
+    bool varies;               /* the coding depends on Accept-Encoding */
     bool html;                 /* a document: its inline styles may apply */
 };
 /* The status line and all headers but the body's length and the empty line. */

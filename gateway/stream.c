@@ -94,11 +94,28 @@ static size_t chunk_open(struct exchange *x, struct buf *out)
     return at;
 }
 
+/* Replaces the bytes of the open chunk by their coded form. */
+static void encode_chunk(struct exchange *x, struct buf *out, size_t at, bool end)
+{
+    struct buf *coded = &x->gl->coded;
+    size_t body = at + (x->stream.chunked ? CHUNK_DIGITS + 2 : 0);
+    if (x->stream.encoder == NULL)
+        return;
+    buf_reset(coded);
+    int r = encoder_put(x->stream.encoder, out->data + body, out->size - body, end, coded);
+    out->size = body;
+    if (r < 0)
+        x->client->ops->abort(x->client); /* the rest cannot be read without what is missing */
+    else
+        buf_put(out, coded->data, coded->size);
+}
+
 static void chunk_close(struct exchange *x, struct buf *out, size_t at)
 {
     char text[CHUNK_DIGITS + 1];
     if (out->failed)
         return;
+    encode_chunk(x, out, at, false);
     x->response_bytes += out->size - at;
     x->stream.written_ns = loop_now_ns(x->gl->loop);
     if (x->stream.chunked) {
@@ -107,12 +124,12 @@ static void chunk_close(struct exchange *x, struct buf *out, size_t at)
         memcpy(out->data + at, text, CHUNK_DIGITS);
         buf_puts(out, "\r\n");
     }
-    sock_mark_dirty(x->conn->sock);
+    client_flush(x->client);
 }
 
 static void put_chunk(struct exchange *x, const void *data, size_t size)
 {
-    struct buf *out = sock_tail(x->conn->sock);
+    struct buf *out = client_tail(x->client);
     size_t at = chunk_open(x, out);
     buf_put(out, data, size);
     chunk_close(x, out, at);
@@ -125,24 +142,38 @@ static void put_text(struct exchange *x, const char *text)
 
 /* ---- opening --------------------------------------------------------------------------- */
 
+/* Each coded stream costs memory of its own, so only so many are. */
+static void open_encoder(struct exchange *x, const char *content_type)
+{
+    struct gateway_loop *gl = x->gl;
+    if (x->encoding == ENCODING_IDENTITY || x->head_only || !encoding_suits(content_type) ||
+        gl->stream_encoders >= GATEWAY_STREAM_ENCODERS)
+        return;
+    x->stream.encoder = encoder_new(x->encoding, true);
+    gl->stream_encoders += x->stream.encoder != NULL;
+}
+
 static void open_stream(struct exchange *x, const char *content_type)
 {
     struct stream *s = &x->stream;
-    struct buf *out = sock_tail(x->conn->sock);
+    struct buf *out = client_tail(x->client);
     s->open = true;
-    s->chunked = x->http.minor > 0;
-    if (!s->chunked)
+    s->chunked = x->http.minor > 0 && !x->client->framed;
+    if (!s->chunked && !x->client->framed)
         x->keep_alive = false;
     struct response r = {
         .status = 200,
         .content_type = content_type,
         .cache_control = s->form == STREAM_SSE ? "no-cache" : NULL,
-        .extra = s->chunked ? "X-Accel-Buffering: no\r\nTransfer-Encoding: chunked\r\n"
-                            : "X-Accel-Buffering: no\r\n",
+        .extra = "X-Accel-Buffering: no\r\n",
+        .varies = true,
     };
+    open_encoder(x, content_type);
     respond_head(x, &r, out);
-    buf_puts(out, "\r\n");
-    sock_mark_dirty(x->conn->sock);
+    if (s->encoder != NULL)
+        buf_printf(out, "Content-Encoding: %s\r\n", encoding_name(x->encoding));
+    buf_puts(out, s->chunked ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n");
+    client_flush(x->client);
     if (x->head_only)
         return;
     if (s->form == STREAM_SSE)
@@ -174,7 +205,7 @@ void stream_on_headers(struct exchange *x)
 
 static bool keeps_up(const struct exchange *x)
 {
-    return sock_pending(x->conn->sock) < GATEWAY_OUTPUT_MAX / 4;
+    return client_pending(x->client) < GATEWAY_OUTPUT_MAX / 4;
 }
 
 static void on_tick(struct timer *t)
@@ -182,16 +213,16 @@ static void on_tick(struct timer *t)
     struct stream *s = LIST_ENTRY(t, struct stream, timer);
     struct exchange *x = LIST_ENTRY(s, struct exchange, stream);
     uint64_t now = loop_now_ns(x->gl->loop);
-    if (x->conn == NULL || x->conn->closing)
+    if (x->client == NULL || x->client->closing)
         return;
     if (!s->open) {
         open_stream(x, content_types[s->form]);
         return;
     }
-    struct sock *sock = x->conn->sock;
-    if (sock_pending(sock) > 0 &&
-        now - sock_last_progress_ns(sock) >= (uint64_t) GATEWAY_STALL_MS * 1000000) {
-        conn_abort(x->conn);
+    struct client *client = x->client;
+    if (client_pending(client) > 0 &&
+        now - client->ops->progress_ns(client) >= (uint64_t) GATEWAY_STALL_MS * 1000000) {
+        client->ops->abort(client);
         return;
     }
     if (keeps_up(x))
@@ -316,7 +347,7 @@ static int write_message(struct exchange *x, nrpc_slice message)
         return 0;
     if (!x->stream.open)
         open_stream(x, content_types[x->stream.form]);
-    struct buf *out = sock_tail(x->conn->sock);
+    struct buf *out = client_tail(x->client);
     size_t at = chunk_open(x, out);
     int r = put_message(x, message, out);
     if (r < 0)
@@ -359,9 +390,18 @@ void stream_on_drained(struct exchange *x)
 
 static void put_last_chunk(struct exchange *x)
 {
+    if (x->stream.encoder != NULL) {
+        struct buf *out = client_tail(x->client);
+        size_t at = chunk_open(x, out);
+        encode_chunk(x, out, at, true);
+        encoder_free(x->stream.encoder);
+        x->stream.encoder = NULL;
+        x->gl->stream_encoders--;
+        chunk_close(x, out, at);
+    }
     if (x->stream.chunked)
-        sock_put(x->conn->sock, "0\r\n\r\n", 5);
-    sock_mark_dirty(x->conn->sock);
+        buf_puts(client_tail(x->client), "0\r\n\r\n");
+    client_flush(x->client);
 }
 
 static void end_well(struct exchange *x)
@@ -434,4 +474,8 @@ void stream_done(struct exchange *x)
     if (x->stream.timer.loop != NULL)
         timer_stop(&x->stream.timer);
     buf_done(&x->stream.held);
+    if (x->stream.encoder != NULL)
+        x->gl->stream_encoders--;
+    encoder_free(x->stream.encoder);
+    x->stream.encoder = NULL;
 }

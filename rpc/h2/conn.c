@@ -361,6 +361,33 @@ static void conn_drop(struct h2_conn *c)
     alloc_free(c);
 }
 
+static void settle(struct h2_conn *c)
+{
+    c->peer = sock_peer(c->sock);
+    sock_set_low(c->sock, OUTPUT_LOW);
+    tick_start(c);
+}
+
+int h2_conn_adopt(struct sock *sock, const struct h2_conn_options *o,
+                  const struct h2_conn_events *ev, void *owner, struct h2_conn **out_conn)
+{
+    struct h2_conn *c = conn_new(sock_loop(sock), o, ev, owner);
+    if (c == NULL)
+        return NRPC_E_NOMEM;
+    c->sock = sock;
+    sock_rebind(sock, &sock_events, c);
+    settle(c);
+    sock_mark_dirty(sock);
+    *out_conn = c;
+    return 0;
+}
+
+void h2_conn_feed(struct h2_conn *c, const uint8_t *data, size_t size)
+{
+    if (c->sock != NULL)
+        on_bytes(c, data, size);
+}
+
 int h2_conn_accept(nrpc_loop *l, int fd, const struct h2_conn_options *o,
                    const struct h2_conn_events *ev, void *owner, struct h2_conn **out_conn)
 {
@@ -373,10 +400,8 @@ int h2_conn_accept(nrpc_loop *l, int fd, const struct h2_conn_options *o,
         conn_drop(c);
         return r;
     }
-    c->peer = sock_peer(c->sock);
-    sock_set_low(c->sock, OUTPUT_LOW);
+    settle(c);
     sock_mark_dirty(c->sock);
-    tick_start(c);
     *out_conn = c;
     return 0;
 }
@@ -395,9 +420,7 @@ int h2_conn_connect(nrpc_loop *l, const char *address, uint32_t timeout_ms,
         conn_drop(c);
         return r;
     }
-    c->peer = sock_peer(c->sock);
-    sock_set_low(c->sock, OUTPUT_LOW);
-    tick_start(c);
+    settle(c);
     *out_conn = c;
     return 0;
 }

@@ -37,6 +37,11 @@ struct h2_conn_options {
 /* Takes fd (only when it returns 0).  ev and owner must outlive on_close. */
 int h2_conn_accept(nrpc_loop *l, int fd, const struct h2_conn_options *o,
                    const struct h2_conn_events *ev, void *owner, struct h2_conn **out_conn);
+/* Takes over a socket that somebody else has read the first bytes of (only when it returns 0): hand
+ * them to h2_conn_feed at once. */
+int h2_conn_adopt(struct sock *sock, const struct h2_conn_options *o,
+                  const struct h2_conn_events *ev, void *owner, struct h2_conn **out_conn);
+void h2_conn_feed(struct h2_conn *c, const uint8_t *data, size_t size);
 /* Address as for sock_connect.  A failure to connect is on_close, never inside this call. */
 int h2_conn_connect(nrpc_loop *l, const char *address, uint32_t timeout_ms,
                     const struct h2_conn_options *o, const struct h2_conn_events *ev, void *owner,

@@ -362,6 +362,13 @@ static void flush(struct loop_dirty *d)
         after_write(s);
 }
 
+void sock_rebind(struct sock *s, const struct sock_events *events, void *owner)
+{
+    ON_LOOP(s->loop);
+    s->events = events;
+    s->owner = owner;
+}
+
 void sock_mark_dirty(struct sock *s)
 {
     ON_LOOP(s->loop);

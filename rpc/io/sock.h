@@ -27,6 +27,8 @@ int sock_open(nrpc_loop *l, int fd, const struct sock_events *events, void *owne
  * no DNS here).  Ends in on_connected or on_close, never inside this call. */
 int sock_connect(nrpc_loop *l, const char *address, uint32_t timeout_ms, const struct sock_events *events,
                  void *owner, struct sock **out_sock);
+/* Another owner takes the socket over, with all that it has still to send. */
+void sock_rebind(struct sock *s, const struct sock_events *events, void *owner);
 
 /* Appends to the output and marks dirty.  0 or E_NOMEM (the connection is then useless: close it). */
 int sock_put(struct sock *s, const void *data, size_t size);

@@ -1,0 +1,392 @@
+#include "gateway/http2.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "gateway/exchange.h"
+#include "rpc/base/alloc.h"
+#include "rpc/h2/conn.h"
+
+enum {
+    STREAMS_MAX = 100,
+    STREAM_WINDOW = 262144,
+    CONNECTION_WINDOW = 1 << 20,
+    FIELDS_MAX = 48,
+    HANDSHAKE_MS = 10000
+};
+
+const char http2_preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+struct http2_conn {
+    struct list link; /* in gl->http2 */
+    struct gateway_loop *gl;
+    struct h2_conn *h2;
+};
+
+/* One stream: lives from the request's head to the stream's end; its exchange may end before. */
+struct http2_client {
+    struct client client; /* first */
+    struct http2_conn *conn;
+    struct h2_stream *stream;  /* NULL: gone */
+    struct exchange *exchange; /* NULL: over */
+    struct h2_queue queue;
+    struct buf tail; /* what the exchange wrote since the last flush */
+    uint64_t progress_ns;
+    struct timer timer; /* of the body */
+    bool headed;        /* the response's head is out */
+    bool whole;         /* the request is */
+};
+
+/* ---- the answer ------------------------------------------------------------------------ */
+
+static bool is_hop_by_hop(const char *name, size_t size)
+{
+    static const char *const names[] = { "connection", "keep-alive", "transfer-encoding" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strlen(names[i]) == size && memcmp(names[i], name, size) == 0)
+            return true;
+    return false;
+}
+
+/* One "Name: value" line of ours becomes a field; lower-cased in place.  False when it is for
+ * HTTP/1.1 alone. */
+static bool read_line(char *line, size_t size, struct h2_field *out)
+{
+    char *colon = memchr(line, ':', size);
+    if (colon == NULL)
+        return false;
+    for (char *c = line; c < colon; c++)
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (char) (*c | 0x20);
+    char *value = colon + 1, *end = line + size;
+    while (value < end && *value == ' ')
+        value++;
+    while (end > value && end[-1] == ' ')
+        end--;
+    *out = (struct h2_field){ line, value, (uint32_t) (colon - line), (uint32_t) (end - value) };
+    return !is_hop_by_hop(line, out->name_size);
+}
+
+/* Sends the head at the front of tail; false while it is not whole. */
+static bool send_head(struct http2_client *c)
+{
+    struct buf *b = &c->tail;
+    char *text = (char *) b->data;
+    char *end = b->size == 0 ? NULL : memmem(text, b->size, "\r\n\r\n", 4);
+    if (end == NULL)
+        return false;
+    struct h2_field fields[FIELDS_MAX] = { { ":status", text + 9, 7, 3 } }; /* "HTTP/1.1 200" */
+    size_t n = 1;
+    for (char *line = memchr(text, '\n', (size_t) (end - text));
+         line != NULL && ++line < end && n < FIELDS_MAX;) {
+        char *stop = memchr(line, '\r', (size_t) (end + 1 - line));
+        if (stop == NULL)
+            break;
+        n += read_line(line, (size_t) (stop - line), &fields[n]);
+        line = stop + 1;
+    }
+    c->headed = true;
+    if (h2_stream_respond(c->stream, fields, n, false, &c->queue) < 0)
+        h2_stream_reset(c->stream, H2_INTERNAL_ERROR);
+    buf_drop(b, (size_t) (end + 4 - text));
+    return true;
+}
+
+static struct buf *client_output(struct client *client)
+{
+    return &((struct http2_client *) client)->tail;
+}
+
+static void client_send(struct client *client)
+{
+    struct http2_client *c = (struct http2_client *) client;
+    if (c->stream == NULL || c->tail.failed) {
+        if (c->stream != NULL)
+            h2_stream_reset(c->stream, H2_INTERNAL_ERROR);
+        buf_done(&c->tail);
+        return;
+    }
+    if (!c->headed && !send_head(c))
+        return;
+    if (c->tail.size == 0)
+        return;
+    if (c->queue.size == 0)
+        c->progress_ns = loop_now_ns(c->conn->gl->loop);
+    if (h2_queue_put(&c->queue, c->tail.data, c->tail.size) < 0) {
+        h2_stream_reset(c->stream, H2_INTERNAL_ERROR);
+    } else {
+        (void) h2_stream_resume(c->stream);
+        h2_stream_notify_low(c->stream, GATEWAY_OUTPUT_MAX / 8);
+    }
+    if (c->tail.capacity > GATEWAY_OUTPUT_MAX)
+        buf_done(&c->tail);
+    else
+        buf_reset(&c->tail);
+}
+
+static size_t client_unsent(const struct client *client)
+{
+    const struct http2_client *c = (const struct http2_client *) client;
+    return c->queue.size + c->tail.size;
+}
+
+/* Since when the stream has not moved; a queue that moves counts as progress now. */
+static uint64_t client_progress_ns(const struct client *client)
+{
+    const struct http2_client *c = (const struct http2_client *) client;
+    uint64_t since = c->stream == NULL ? 0 : h2_stream_stalled_since_ns(c->stream);
+    return since != 0 ? since : loop_now_ns(c->conn->gl->loop);
+}
+
+static void client_ended(struct client *client, bool keep)
+{
+    struct http2_client *c = (struct http2_client *) client;
+    (void) keep;
+    c->exchange = NULL;
+    timer_stop(&c->timer);
+    if (c->stream == NULL)
+        return;
+    if (h2_stream_finish(c->stream, NULL, 0) < 0)
+        h2_stream_reset(c->stream, H2_INTERNAL_ERROR);
+}
+
+static void client_abort(struct client *client)
+{
+    struct http2_client *c = (struct http2_client *) client;
+    c->client.closing = true;
+    if (c->stream != NULL)
+        h2_stream_reset(c->stream, H2_INTERNAL_ERROR);
+}
+
+static const char *client_peer(const struct client *client)
+{
+    return h2_conn_peer(((const struct http2_client *) client)->conn->h2);
+}
+
+static const struct client_ops http2_client_ops = {
+    .tail = client_output,
+    .flush = client_send,
+    .pending = client_unsent,
+    .progress_ns = client_progress_ns,
+    .ended = client_ended,
+    .abort = client_abort,
+    .peer = client_peer,
+};
+
+/* ---- the request ----------------------------------------------------------------------- */
+
+static const struct h2_field *find(const struct h2_field *fields, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strlen(name) == fields[i].name_size &&
+            memcmp(fields[i].name, name, fields[i].name_size) == 0)
+            return &fields[i];
+    return NULL;
+}
+
+static void put_field(struct buf *out, const char *name, size_t name_size, const struct h2_field *f)
+{
+    buf_put(out, name, name_size);
+    buf_puts(out, ": ");
+    buf_put(out, f->value, f->value_size);
+    buf_puts(out, "\r\n");
+}
+
+/* The head as HTTP/1.1 writes it.  False when it has no method or path (CONNECT). */
+static bool write_head(const struct h2_field *fields, size_t n, struct buf *out)
+{
+    const struct h2_field *method = find(fields, n, ":method"), *path = find(fields, n, ":path"),
+                          *authority = find(fields, n, ":authority");
+    if (method == NULL || path == NULL)
+        return false;
+    buf_put(out, method->value, method->value_size);
+    buf_putc(out, ' ');
+    buf_put(out, path->value, path->value_size);
+    buf_puts(out, " HTTP/1.1\r\n");
+    if (authority != NULL)
+        put_field(out, "host", 4, authority);
+    for (size_t i = 0; i < n; i++) {
+        const struct h2_field *f = &fields[i];
+        bool same_host = authority != NULL && f->name_size == 4 &&
+                         memcmp(f->name, "host", 4) == 0 &&
+                         f->value_size == authority->value_size &&
+                         strncasecmp(f->value, authority->value, f->value_size) == 0;
+        if (f->name[0] != ':' && !same_host)
+            put_field(out, f->name, f->name_size, f);
+    }
+    buf_puts(out, "\r\n");
+    return true;
+}
+
+static void on_body_timer(struct timer *t)
+{
+    struct http2_client *c = CONTAINER_OF(t, struct http2_client, timer);
+    if (c->exchange != NULL && !c->whole)
+        exchange_on_bad(c->exchange, 408, "the request did not come in time");
+}
+
+static void on_whole(struct http2_client *c)
+{
+    c->whole = true;
+    timer_stop(&c->timer);
+    if (c->exchange != NULL)
+        exchange_on_whole(c->exchange);
+}
+
+static void on_data(void *user, const uint8_t *data, size_t size)
+{
+    struct http2_client *c = user;
+    h2_stream_consume(c->stream, size);
+    if (c->exchange == NULL)
+        return;
+    timer_start(&c->timer, GATEWAY_BODY_IDLE_MS);
+    exchange_on_body(c->exchange, (const char *) data, size);
+}
+
+static void on_end(void *user)
+{
+    struct http2_client *c = user;
+    if (!c->whole)
+        on_whole(c);
+}
+
+static void on_low(void *user)
+{
+    struct http2_client *c = user;
+    if (c->exchange != NULL)
+        exchange_on_drained(c->exchange);
+}
+
+static void on_stream_close(void *user, uint32_t error_code)
+{
+    struct http2_client *c = user;
+    (void) error_code;
+    c->stream = NULL;
+    c->client.closing = true;
+    timer_stop(&c->timer);
+    if (c->exchange != NULL) {
+        struct exchange *x = c->exchange;
+        c->exchange = NULL;
+        exchange_on_client_gone(x);
+    }
+    h2_queue_clear(&c->queue);
+    buf_done(&c->tail);
+    alloc_free(c);
+}
+
+static const struct h2_stream_events stream_events = {
+    .on_data = on_data, .on_end = on_end, .on_low = on_low, .on_close = on_stream_close
+};
+
+/* Reads the head; false when the exchange is over already. */
+static bool read_head(struct http2_client *c, const struct h2_field *fields, size_t n, bool end,
+                      bool too_big)
+{
+    struct exchange *x = c->exchange;
+    struct buf head = { 0 };
+    struct http1_text body;
+    size_t used;
+    bool written = write_head(fields, n, &head);
+    if (too_big) {
+        exchange_on_bad(x, 431, "the header fields are too large");
+    } else if (!written || head.failed) {
+        exchange_on_bad(x, written ? 503 : 501,
+                        written ? "out of memory" : "the method is not known");
+    } else if (http1_feed(&x->http, head.data, head.size, &used, &body) != HTTP1_HEAD) {
+        bool said = x->http.status != 0;
+        exchange_on_bad(x, said ? x->http.status : 400,
+                        said ? x->http.reason : "the request's head is malformed");
+    } else {
+        if (!end && !x->http.has_length)
+            x->http.chunked = true; /* a body follows, and its frames say where it ends */
+        exchange_on_head(x);
+    }
+    buf_done(&head);
+    return c->exchange != NULL;
+}
+
+static void on_request(void *owner, struct h2_stream *st, const struct h2_field *fields, size_t n,
+                       bool end, bool too_big)
+{
+    struct http2_conn *conn = owner;
+    struct http2_client *c = alloc_zero(1, sizeof *c);
+    if (c == NULL) {
+        h2_stream_reset(st, H2_REFUSED_STREAM);
+        return;
+    }
+    c->client = (struct client){ .ops = &http2_client_ops, .framed = true };
+    c->conn = conn;
+    c->stream = st;
+    h2_queue_init(&c->queue);
+    timer_init(&c->timer, conn->gl->loop, on_body_timer);
+    h2_stream_bind(st, &stream_events, c);
+    c->exchange = exchange_take(conn->gl, &c->client);
+    if (c->exchange == NULL) {
+        h2_stream_reset(st, H2_REFUSED_STREAM);
+        return;
+    }
+    if (read_head(c, fields, n, end, too_big) && !end)
+        timer_start(&c->timer, GATEWAY_BODY_IDLE_MS);
+}
+
+/* ---- the connection -------------------------------------------------------------------- */
+
+static void on_stalled(void *owner, void *user)
+{
+    (void) owner;
+    client_abort(user);
+}
+
+static void on_close(void *owner, int error)
+{
+    struct http2_conn *conn = owner;
+    struct gateway_loop *gl = conn->gl;
+    (void) error;
+    list_remove(&conn->link);
+    alloc_free(conn);
+    gateway_loop_check_drained(gl);
+}
+
+int http2_open(struct gateway_loop *gl, struct sock *sock, const uint8_t *data, size_t size)
+{
+    static const struct h2_conn_events events = { .on_request = on_request,
+                                                  .on_stalled = on_stalled,
+                                                  .on_close = on_close };
+    static const struct h2_conn_options options = {
+        .h2 = { .role = H2_SERVER,
+                .max_streams = STREAMS_MAX,
+                .stream_window = STREAM_WINDOW,
+                .connection_window = CONNECTION_WINDOW,
+                .max_field_bytes = HTTP1_HEADERS_MAX,
+                .max_fields = HTTP1_FIELDS_MAX },
+        .handshake_ms = HANDSHAKE_MS,
+        .idle_ms = GATEWAY_IDLE_MS,
+        .stall_ms = GATEWAY_STALL_MS,
+    };
+    struct http2_conn *conn = alloc_zero(1, sizeof *conn);
+    if (conn == NULL)
+        return NRPC_E_NOMEM;
+    conn->gl = gl;
+    int r = h2_conn_adopt(sock, &options, &events, conn, &conn->h2);
+    if (r < 0) {
+        alloc_free(conn);
+        return r;
+    }
+    list_init(&conn->link);
+    list_add_tail(&gl->http2, &conn->link);
+    h2_conn_feed(conn->h2, data, size);
+    return 0;
+}
+
+void http2_drain(struct gateway_loop *gl)
+{
+    LIST_EACH(&gl->http2, link, after)
+    h2_conn_shutdown(LIST_ENTRY(link, struct http2_conn, link)->h2);
+}
+
+void http2_abort(struct gateway_loop *gl)
+{
+    LIST_EACH(&gl->http2, link, after)
+    h2_conn_close(LIST_ENTRY(link, struct http2_conn, link)->h2);
+}
