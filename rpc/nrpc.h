@@ -226,6 +226,26 @@ typedef struct {
 int nrpc_server_intercept(nrpc_server *s, const nrpc_interceptor *i); /* copies *i; at most 8 */
 int nrpc_channel_intercept(nrpc_channel *ch, const nrpc_interceptor *i);
 
+/* ---- limits and policies by method, one table for both sides ------------------------------------------ */
+typedef struct {
+    uint32_t max_attempts;                       /* with the first: 2 to 5 */
+    uint32_t initial_backoff_ms, max_backoff_ms; /* +-20 % jitter (gRFC A6) */
+    double backoff_multiplier;
+    uint32_t codes;                              /* bit (1 << nrpc_code) of what is tried again */
+} nrpc_retry_policy;
+typedef struct {
+    uint32_t max_attempts, delay_ms;
+    uint32_t non_fatal_codes;                    /* bits: the other attempts go on */
+} nrpc_hedging_policy;
+typedef struct {
+    const char *name;                 /* "/pkg.Service/Method", "/pkg.Service/" or "" (all); the most exact wins */
+    uint64_t timeout_ms;              /* of a server: no deadline is later; of a client: default and bound; 0 none */
+    uint32_t max_request_bytes, max_response_bytes; /* 0: the server's or channel's own */
+    bool wait_for_ready;              /* client */
+    const nrpc_retry_policy *retry;   /* client; at most one of retry and hedging */
+    const nrpc_hedging_policy *hedging;
+} nrpc_method_config;
+
 /* ---- server: every limit is a field; zero takes the default of nrpc_server_defaults ----------------- */
 typedef struct {
     uint16_t loops;                /* 0: one per CPU */
@@ -254,6 +274,8 @@ typedef struct {
 } nrpc_server_options;
 void nrpc_server_defaults(nrpc_server_options *o);
 int nrpc_server_new(const nrpc_server_options *o, nrpc_server **out_server);
+/* [setup] Copies; once.  E_INVAL for a name or policy that is none. */
+int nrpc_server_configure(nrpc_server *s, const nrpc_method_config *list, size_t n);
 /* [setup] "HOST:PORT" (port 0 picks one), "[::1]:PORT" or "unix:PATH"; several are fine.  Binds at once.
  * E_SYS with errno, E_INVAL for a bad address. */
 int nrpc_server_listen(nrpc_server *s, const char *address);
@@ -295,6 +317,8 @@ typedef struct {
 } nrpc_call_options;
 void nrpc_channel_defaults(nrpc_channel_options *o);
 int nrpc_channel_new(nrpc_loop *loop, const nrpc_channel_options *o, nrpc_channel **out_channel); /* no I/O */
+/* Before the first call; copies; once.  E_INVAL for a name or policy that is none. */
+int nrpc_channel_configure(nrpc_channel *ch, const nrpc_method_config *list, size_t n);
 /* Starts one call.  ev and state must outlive on_end.  Headers may be added through nrpc_call_headers_out
  * until the first send.  A lost connection is not an int: it is on_end(UNAVAILABLE). */
 int nrpc_channel_start(nrpc_channel *ch, const nrpc_method *method, const nrpc_call_options *o,

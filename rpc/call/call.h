@@ -37,6 +37,7 @@ enum call_squeeze {
     SQUEEZE_NO
 };
 
+struct method_settings;
 struct call_limits {
     uint32_t max_message_bytes, max_send_bytes, send_high_bytes, send_low_bytes;
     uint32_t max_metadata_bytes, max_metadata_fields;
@@ -81,6 +82,7 @@ struct nrpc_call {
     const nrpc_method *method;
     const char *path, *peer;
     const struct call_limits *limits;
+    const struct method_settings *settings; /* config.h; NULL: none for this method */
     const struct call_interceptors *interceptors;
     struct call_budget *budget;
     struct h2_stream *stream; /* NULL before, and after it is gone */

@@ -115,6 +115,8 @@ static int add_addresses(nrpc_channel *ch, const char *target)
 static void channel_free(nrpc_channel *ch)
 {
     nrpc_pool_free(ch->resolver);
+    config_cache_done(&ch->config_cache);
+    config_table_free(ch->config);
     alloc_free(ch->user_agent);
     alloc_free(ch->subs);
     alloc_free(ch);
@@ -169,6 +171,13 @@ int nrpc_channel_new(nrpc_loop *loop, const nrpc_channel_options *o, nrpc_channe
     ch->options.user_agent = NULL;
     *out_channel = ch;
     return 0;
+}
+
+int nrpc_channel_configure(nrpc_channel *ch, const nrpc_method_config *list, size_t n)
+{
+    if (!list_empty(&ch->calls) || ch->config != NULL)
+        return NRPC_E_STATE;
+    return config_table_new(list, n, &ch->limits, false, &ch->config);
 }
 
 int nrpc_channel_intercept(nrpc_channel *ch, const nrpc_interceptor *i)
@@ -352,6 +361,7 @@ int nrpc_channel_start(nrpc_channel *ch, const nrpc_method *method, const nrpc_c
         (void) nrpc_call_set_compression(c, o->compression);
     if (o != NULL && o->timeout_ms > 0 && o->timeout_ms < UINT64_MAX / NS_PER_MS / 2)
         call_arm_deadline(c, loop_now_ns(ch->loop) + o->timeout_ms * NS_PER_MS);
+    call_configure(c, config_cache_get(&ch->config_cache, ch->config, method));
     nrpc_status st = NRPC_STATUS_INIT;
     if (call_begin(c, &st) != NRPC_OK)
         call_end_detached(c, &st);

@@ -4,6 +4,7 @@
 #ifndef NRPC_CLIENT_INNER_H
 #define NRPC_CLIENT_INNER_H
 #include "rpc/call/call.h"
+#include "rpc/call/config.h"
 #include "rpc/h2/conn.h"
 
 enum { SUBCHANNELS_MAX = 64, RESOLVED_MAX = 8, ADDRESS_MAX = 256 };
@@ -35,6 +36,8 @@ struct nrpc_channel {
     nrpc_loop *loop;
     nrpc_channel_options options;
     struct call_limits limits;
+    struct config_table *config; /* NULL: none */
+    struct config_cache config_cache;
     struct h2_conn_options conn_options;
     struct call_interceptors interceptors;
     char *user_agent;

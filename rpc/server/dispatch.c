@@ -194,6 +194,7 @@ void dispatch_on_request(void *owner, struct h2_stream *st, const struct h2_fiel
     if (m != NULL) {
         c->method = m->method;
         c->service_ctx = m->service_ctx;
+        call_configure(c, m->settings);
         c->handler = m->handler.request != NULL ? &m->handler : NULL;
         c->events = c->handler != NULL ? &call_request_events : m->handler.stream;
         start_handler(c, &status);

@@ -8,6 +8,7 @@
 
 #include "rpc/base/map.h"
 #include "rpc/call/call.h"
+#include "rpc/call/config.h"
 #include "rpc/h2/conn.h"
 #include "rpc/io/listener.h"
 
@@ -17,6 +18,7 @@ struct server_method {
     const nrpc_method *method;
     nrpc_handler handler;
     void *service_ctx;
+    const struct method_settings *settings; /* NULL: the server's own; found at the start */
 };
 struct health_loop;
 struct reflection;
@@ -48,8 +50,9 @@ struct nrpc_server {
     struct call_limits limits;
     struct h2_conn_options conn_options;
     struct call_interceptors interceptors;
-    struct map methods;  /* path -> struct server_method */
-    struct map services; /* name -> "" */
+    struct config_table *config; /* NULL: none */
+    struct map methods;          /* path -> struct server_method */
+    struct map services;         /* name -> "" */
     struct server_loop *loops;
     nrpc_loop **loop_list;
     size_t n_loops;

@@ -111,8 +111,8 @@ int nrpc_server_new(const nrpc_server_options *o, nrpc_server **out_server)
     if (o != NULL)
         options = *o;
     options_fill(&options);
-    if (options.compression > NRPC_DEFLATE || options.send_low_bytes > options.send_high_bytes || options.stream_window > INT32_MAX ||
-        options.connection_window > INT32_MAX)
+    if (options.compression > NRPC_DEFLATE || options.send_low_bytes > options.send_high_bytes ||
+        options.stream_window > INT32_MAX || options.connection_window > INT32_MAX)
         return NRPC_E_INVAL;
     nrpc_server *s = alloc_zero(1, sizeof *s);
     if (s == NULL)
@@ -184,6 +184,22 @@ int nrpc_server_add_service(nrpc_server *s, const nrpc_service *service,
                    NULL) < 0
                ? NRPC_E_NOMEM
                : 0;
+}
+
+int nrpc_server_configure(nrpc_server *s, const nrpc_method_config *list, size_t n)
+{
+    if (s->started || s->config != NULL)
+        return NRPC_E_STATE;
+    return config_table_new(list, n, &s->limits, true, &s->config);
+}
+
+/* Once, so that no call looks for its own. */
+static void settings_find(nrpc_server *s)
+{
+    for (size_t i = 0; s->config != NULL && i < s->methods.count; i++) {
+        struct server_method *m = s->methods.entries[i].value;
+        m->settings = config_table_find(s->config, m->method->path);
+    }
 }
 
 int nrpc_server_intercept(nrpc_server *s, const nrpc_interceptor *i)
@@ -268,6 +284,7 @@ int nrpc_server_start(nrpc_server *s)
         ready = reflection_start(s);
     if (ready < 0)
         return ready;
+    settings_find(s);
     s->started = true;
     atomic_store(&s->undrained, s->n_loops);
     for (size_t i = 0; i < s->n_loops; i++) {
@@ -366,6 +383,7 @@ void nrpc_server_free(nrpc_server *s)
         alloc_free(s->methods.entries[i].value);
     map_done(&s->methods);
     reflection_free(s->reflection);
+    config_table_free(s->config);
     map_done(&s->services);
     alloc_free(s->loop_list);
     alloc_free(s->loops);
