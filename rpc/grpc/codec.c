@@ -122,23 +122,37 @@ static void decode_free(void *data, void *p)
     (void) p; /* goes with the arena */
 }
 
+static int unpack(nrpc_msg *m, const ProtobufCMessageDescriptor *d, bool split)
+{
+    struct decode_memory memory = { &m->arena, EXPANSION_FREE + m->size * CODEC_EXPANSION_MAX, 0 };
+    ProtobufCAllocator allocator = { decode_alloc, decode_free, &memory };
+    struct buf whole = { 0 };
+    nrpc_slice bytes = nrpc_msg_bytes(m);
+    if (split) {
+        int r = codec_merge(d, bytes, &whole);
+        if (r < 0) {
+            buf_done(&whole);
+            return r;
+        }
+        bytes = (nrpc_slice){ whole.data, whole.size };
+    }
+    m->body = protobuf_c_message_unpack(d, &allocator, bytes.size, bytes.data);
+    buf_done(&whole);
+    if (m->body != NULL)
+        return 0;
+    arena_done(&m->arena);
+    return memory.error != 0 ? memory.error : NRPC_E_PROTO;
+}
+
 int codec_decode(nrpc_msg *m, const ProtobufCMessageDescriptor *d, nrpc_status *st)
 {
     if (d == NULL)
         return 0;
     struct codec_error error = { "a required field is missing", m->size };
     int r = codec_scan(d, nrpc_msg_bytes(m), &error);
-    if (r == 0) {
-        struct decode_memory memory = { &m->arena, EXPANSION_FREE + m->size * CODEC_EXPANSION_MAX,
-                                        0 };
-        ProtobufCAllocator allocator = { decode_alloc, decode_free, &memory };
-        m->body = protobuf_c_message_unpack(d, &allocator, m->size, m->bytes);
-        if (m->body != NULL)
-            return 0;
-        arena_done(&m->arena);
-        r = memory.error != 0 ? memory.error : NRPC_E_PROTO;
-    }
-    if (st == NULL)
+    if (r >= 0)
+        r = unpack(m, d, r == CODEC_SPLIT);
+    if (r == 0 || st == NULL)
         return r;
     if (r == NRPC_E_PROTO)
         nrpc_status_set(st, NRPC_INTERNAL, "Cannot decode %s: %s at byte %zu", d->name,

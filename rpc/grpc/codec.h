@@ -13,15 +13,21 @@ enum {
     CODEC_PREFIX_BYTES = 5 /* flag and length before each message on the wire */
 };
 
+enum { CODEC_SPLIT = 1 }; /* of codec_scan: a singular sub-message may have come in pieces */
+
 struct codec_error {
     const char *reason; /* static text */
     size_t offset;      /* of the byte it is about */
 };
-/* Is this a message of type d that unpacks?  0, or E_PROTO with *out_error.  Iterative; reads each
- * byte once. Checks tags, field numbers, wire types of known fields, varints, lengths, groups,
- * packed fields, depth, and UTF-8 and NUL of strings. */
+/* Is this a message of type d that unpacks?  0; CODEC_SPLIT when it does once codec_merge has
+ * joined its pieces; or E_PROTO with *out_error.  Iterative; reads each byte once. Checks tags,
+ * field numbers, wire types of known fields, varints, lengths, groups, packed fields, depth, and
+ * UTF-8 and NUL of strings. */
 int codec_scan(const ProtobufCMessageDescriptor *d, nrpc_slice message,
                struct codec_error *out_error);
+
+/* Appends the scanned message with each singular sub-message in one piece.  0 or E_NOMEM. */
+int codec_merge(const ProtobufCMessageDescriptor *d, nrpc_slice message, struct buf *out);
 
 /* A message of `size` uninitialised bytes; NULL without memory.  Free with nrpc_msg_free. */
 nrpc_msg *codec_msg_new(size_t size);

@@ -11,6 +11,7 @@ enum { TAG_BYTES_MAX = 5, VARINT_BYTES_MAX = 10, FIELD_NUMBER_MAX = 0x1fffffff }
 struct level {
     const ProtobufCMessageDescriptor *type;
     const uint8_t *end;
+    uint64_t seen; /* singular sub-messages, by index modulo 64: two may share a bit, to no harm */
 };
 struct scan {
     const uint8_t *at, *end; /* end of the innermost message */
@@ -18,6 +19,7 @@ struct scan {
     unsigned depth; /* index of the innermost message */
     const uint8_t *begin;
     struct codec_error *error;
+    bool split; /* a bit was set twice */
 };
 
 static int refuse(struct scan *s, const uint8_t *where, const char *reason)
@@ -104,7 +106,13 @@ static int enter_message(struct scan *s, const ProtobufCFieldDescriptor *f, cons
 {
     if (s->depth == CODEC_DEPTH_MAX)
         return refuse(s, s->at, "messages are nested too deep");
-    s->stack[++s->depth] = (struct level){ f->descriptor, end };
+    struct level *l = &s->stack[s->depth];
+    if (f->label != PROTOBUF_C_LABEL_REPEATED) {
+        uint64_t bit = (uint64_t) 1 << ((f - l->type->fields) & 63);
+        s->split |= (l->seen & bit) != 0;
+        l->seen |= bit;
+    }
+    s->stack[++s->depth] = (struct level){ f->descriptor, end, 0 };
     s->end = end;
     return 0;
 }
@@ -198,12 +206,13 @@ int codec_scan(const ProtobufCMessageDescriptor *d, nrpc_slice message,
     s.begin = s.at = message.data == NULL ? empty : message.data;
     s.end = s.at + message.size;
     s.depth = 0;
-    s.stack[0] = (struct level){ d, s.end };
+    s.split = false;
+    s.stack[0] = (struct level){ d, s.end, 0 };
     s.error = &error;
     for (;;) {
         while (s.at == s.end) {
             if (s.depth == 0)
-                return 0;
+                return s.split ? CODEC_SPLIT : 0;
             s.end = s.stack[--s.depth].end;
         }
         int r = scan_field(&s);

@@ -232,17 +232,70 @@ static void test_scan_agrees_with_protobuf_c(void **state)
         }
         struct codec_error error;
         nrpc_slice slice = guarded(bytes, size);
-        if (codec_scan(type, slice, &error) < 0) {
+        int r = codec_scan(type, slice, &error);
+        if (r < 0) {
             assert_true(error.offset <= size);
             refused++;
             continue;
         }
         accepted++;
+        struct buf whole = { 0 };
+        assert_int_equal(codec_merge(type, slice, &whole), 0);
+        if (r == CODEC_SPLIT)
+            slice = (nrpc_slice){ whole.data, whole.size };
         ProtobufCMessage *m = protobuf_c_message_unpack(type, NULL, slice.size, slice.data);
         assert_non_null(m);
         protobuf_c_message_free_unpacked(m, NULL);
+        buf_done(&whole);
     }
     assert_true(accepted > 1000 && refused > 1000);
+}
+
+/* A singular sub-message in pieces is their merge, wherever it stands and unless another member of
+ * its oneof came between. */
+static void test_pieces_are_merged(void **state)
+{
+    (void) state;
+#define OPTIONS &google__protobuf__file_options__descriptor
+#define FIELD   &google__protobuf__field_descriptor_proto__descriptor
+#define ENTRY   &google__protobuf__struct__fields_entry__descriptor
+    static const struct {
+        const ProtobufCMessageDescriptor *type;
+        const char *bytes;
+        size_t size;
+        int scanned;
+        const char *packed;
+        size_t packed_size;
+    } cases[] = {
+        /* FieldDescriptorProto.options: packed, then deprecated */
+        { FIELD, BYTES("\x42\x02\x10\x01\x42\x02\x18\x01"), CODEC_SPLIT,
+          BYTES("\x42\x04\x10\x01\x18\x01") },
+        { FIELD, BYTES("\x42\x02\x10\x01"), 0, BYTES("\x42\x02\x10\x01") },
+        { FIELD, BYTES("\x42\x00\x42\x00"), CODEC_SPLIT, BYTES("\x42\x00") },
+        /* Value.list_value within an entry of a Struct: [null] and [true] */
+        { ENTRY, BYTES("\x12\x06\x32\x04\x0a\x02\x08\x00\x12\x06\x32\x04\x0a\x02\x20\x01"),
+          CODEC_SPLIT, BYTES("\x12\x0a\x32\x08\x0a\x02\x08\x00\x0a\x02\x20\x01") },
+        /* list_value, then a number, then list_value: only the last counts */
+        { VALUE, BYTES("\x32\x04\x0a\x02\x08\x00\x20\x01\x32\x04\x0a\x02\x20\x01"), CODEC_SPLIT,
+          BYTES("\x32\x04\x0a\x02\x20\x01") },
+        { VALUE, BYTES("\x32\x04\x0a\x02\x08\x00\x32\x00\x20\x01"), CODEC_SPLIT,
+          BYTES("\x20\x01") },
+        { LIST, BYTES("\x0a\x02\x20\x01\x0a\x02\x20\x01"), 0,
+          BYTES("\x0a\x02\x20\x01\x0a\x02\x20\x01") },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct codec_error error;
+        nrpc_slice in = guarded(cases[i].bytes, cases[i].size);
+        assert_int_equal(codec_scan(cases[i].type, in, &error), cases[i].scanned);
+        nrpc_msg *m = msg_of(in);
+        assert_int_equal(codec_decode(m, cases[i].type, NULL), 0);
+        uint8_t packed[64];
+        assert_true(protobuf_c_message_get_packed_size(nrpc_msg_body(m)) <= sizeof packed);
+        size_t size = protobuf_c_message_pack(nrpc_msg_body(m), packed);
+        assert_int_equal(size, cases[i].packed_size);
+        assert_memory_equal(packed, cases[i].packed, size);
+        nrpc_msg_free(m);
+    }
 }
 
 static void test_required_field_is_told(void **state)
@@ -259,19 +312,29 @@ static void test_required_field_is_told(void **state)
     nrpc_msg_free(m);
 }
 
-/* Few bytes, much memory: a sub-message that comes again is merged, and its list is copied each
- * time. */
+static nrpc_msg *msg_of_many(size_t n, const uint8_t *item, size_t each)
+{
+    nrpc_msg *m = codec_msg_new(n * each);
+    assert_non_null(m);
+    for (size_t i = 0; i < n; i++)
+        memcpy(codec_msg_data(m) + i * each, item, each);
+    return m;
+}
+
+/* Few bytes, much memory: an empty message takes two bytes of wire and its struct. */
 static void test_expansion_is_bounded(void **state)
 {
     (void) state;
-    enum { ITEMS = 20000, EACH = 5 };
-    static const uint8_t item[EACH] = { 0x3a, 0x03, 0xba, 0x3e,
-                                        0x00 }; /* options { uninterpreted_option {} } */
+    /* options { uninterpreted_option {} }, again and again: one sub-message in many pieces costs
+     * no more than its bytes. */
+    static const uint8_t piece[] = { 0x3a, 0x03, 0xba, 0x3e, 0x00 }, nested_type[] = { 0x1a, 0x00 };
     nrpc_status st = NRPC_STATUS_INIT;
-    nrpc_msg *m = codec_msg_new(ITEMS * EACH);
-    assert_non_null(m);
-    for (size_t i = 0; i < ITEMS; i++)
-        memcpy(codec_msg_data(m) + i * EACH, item, EACH);
+    nrpc_msg *m = msg_of_many(20000, piece, sizeof piece);
+    assert_int_equal(codec_decode(m, &google__protobuf__descriptor_proto__descriptor, &st), 0);
+    const Google__Protobuf__DescriptorProto *d = (const void *) nrpc_msg_body(m);
+    assert_int_equal(d->options->n_uninterpreted_option, 20000);
+    nrpc_msg_free(m);
+    m = msg_of_many(200000, nested_type, sizeof nested_type);
     assert_int_equal(codec_decode(m, &google__protobuf__descriptor_proto__descriptor, &st),
                      NRPC_E_TOOBIG);
     assert_int_equal(st.code, NRPC_RESOURCE_EXHAUSTED);
@@ -411,6 +474,7 @@ int main(void)
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_decode_gives_the_message),
         cmocka_unit_test(test_scan_agrees_with_protobuf_c),
+        cmocka_unit_test(test_pieces_are_merged),
         cmocka_unit_test(test_required_field_is_told),
         cmocka_unit_test(test_expansion_is_bounded),
         cmocka_unit_test(test_pack),
