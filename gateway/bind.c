@@ -168,7 +168,7 @@ static int resolve(struct binder *b, const char *key, size_t key_size, bool igno
         e->path[e->n_path++] = f;
         if (dot == NULL)
             return 0;
-        if (f->repeated || f->message == NULL || f->message->wkt != DESC_PLAIN)
+        if (f->repeated || f->message == NULL || f->message->wkt != DESC_PLAIN || f->group)
             return fail(b, key, key_size, "has no fields of its own", NULL);
         m = f->message;
         left -= n + 1;

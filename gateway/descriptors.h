@@ -64,6 +64,7 @@ struct desc_field {
     uint32_t number;
     enum desc_type type;
     bool repeated, packed, map, presence; /* presence: absent differs from the default value */
+    bool group;                           /* a DESC_MESSAGE between group tags (proto2) */
     int oneof;                            /* index into the message's oneofs; -1: none */
     size_t index;                         /* in the message's fields */
     const struct desc_message *message;   /* DESC_MESSAGE */
@@ -72,8 +73,9 @@ struct desc_field {
 struct desc_message {
     const char *full_name;
     enum desc_wkt wkt;
-    bool map_entry;
-    const struct desc_field *fields; /* in order of declaration */
+    bool map_entry, is_empty; /* is_empty: google.protobuf.Empty, which Any may hold as "value" */
+    /* In order of declaration; extensions, whose name is "[full.name]", behind. */
+    const struct desc_field *fields;
     size_t n_fields;
     const char *const *oneofs;
     size_t n_oneofs;
@@ -108,6 +110,8 @@ const struct desc_message *desc_find_message(const struct desc_pool *p, const ch
                                              size_t size);
 const struct desc_method *desc_find_method(const struct desc_pool *p, const char *path);
 const struct desc_field *desc_field_by_number(const struct desc_message *m, uint32_t number);
+/* What the table by_name is addressed by. */
+uint32_t desc_name_hash(const char *name, size_t size);
 /* By JSON name or proto name. */
 const struct desc_field *desc_field_by_name(const struct desc_message *m, const char *name,
                                             size_t size);
@@ -116,6 +120,8 @@ const struct desc_enum_value *desc_enum_by_name(const struct desc_enum *e, const
                                                 size_t size);
 /* The wire type that a value of this type has. */
 int desc_wire_type(enum desc_type type);
+/* The same of a field: groups differ from other messages. */
+int desc_field_wire_type(const struct desc_field *f);
 /* Numbers, bools and enums: what may be packed. */
 bool desc_is_packable(enum desc_type type);
 

@@ -1,5 +1,6 @@
 #include "gateway/json_writer.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,8 +93,11 @@ void json_put_double(struct buf *b, double value, bool point)
     char text[32];
     if (put_special(b, value))
         return;
-    if (fabs(value) < 1e15 && value == (double) (int64_t) value &&
-        !(value == 0 && signbit(value))) {
+    if (value == 0 && signbit(value)) { /* "-0" is a whole number to many readers, and 0 then */
+        buf_puts(b, "-0.0");
+        return;
+    }
+    if (fabs(value) < 1e15 && value == (double) (int64_t) value) {
         json_put_int(b, (int64_t) value);
         if (point)
             buf_puts(b, ".0");
@@ -112,6 +116,14 @@ void json_put_float(struct buf *b, float value, bool point)
     char text[32];
     if (put_special(b, value))
         return;
+    if (value == 0 && signbit(value)) {
+        buf_puts(b, "-0.0");
+        return;
+    }
+    if (fabsf(value) == FLT_MAX) { /* its shortest text is over the range when read as a double */
+        buf_puts(b, value > 0 ? "3.4028234663852886e+38" : "-3.4028234663852886e+38");
+        return;
+    }
     for (int digits = 6; digits <= 9; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, (double) value);
         if (digits == 9 || strtof(text, NULL) == value)

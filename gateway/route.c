@@ -61,7 +61,7 @@ static int resolve_path(struct compiler *c, struct template_slice text, struct r
         size_t n = dot == NULL ? text.size : (size_t) (dot - text.text);
         const struct desc_field *f =
             m == NULL || m->wkt != DESC_PLAIN ? NULL : desc_field_by_name(m, text.text, n);
-        if (f == NULL || f->repeated || v->n_path == ROUTE_FIELD_DEPTH)
+        if (f == NULL || f->repeated || f->group || v->n_path == ROUTE_FIELD_DEPTH)
             return fail(c, "a path variable names no singular field of the request", text.text);
         v->path[v->n_path++] = f;
         m = f->message;
@@ -98,6 +98,8 @@ static int bind_fields(struct compiler *c, struct route *r, const struct templat
         r->body = desc_field_by_name(c->method->input, rule->body, strlen(rule->body));
         if (r->body == NULL)
             return fail(c, "body names no field of the request", rule->body);
+        if (r->body->group)
+            return fail(c, "a group cannot be the body", rule->body);
     }
     if (*rule->response_body != '\0') {
         r->response_body =

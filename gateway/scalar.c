@@ -227,7 +227,7 @@ static bool read_offset(const char **at, const char *end, int64_t *out_seconds)
 {
     unsigned hours, minutes;
     *out_seconds = 0;
-    if (read_char(at, end, "Zz"))
+    if (read_char(at, end, "Z"))
         return true;
     bool west = *at < end && **at == '-';
     if (!read_char(at, end, "+-") || !read_digits(at, end, 2, &hours) || !read_char(at, end, ":") ||
@@ -246,7 +246,7 @@ bool scalar_parse_timestamp(const char *text, size_t size, int64_t *out_seconds,
     int64_t offset;
     if (!read_digits(&at, end, 4, &year) || !read_char(&at, end, "-") ||
         !read_digits(&at, end, 2, &month) || !read_char(&at, end, "-") ||
-        !read_digits(&at, end, 2, &day) || !read_char(&at, end, "Tt") ||
+        !read_digits(&at, end, 2, &day) || !read_char(&at, end, "T") ||
         !read_digits(&at, end, 2, &hour) || !read_char(&at, end, ":") ||
         !read_digits(&at, end, 2, &minute) || !read_char(&at, end, ":") ||
         !read_digits(&at, end, 2, &second) || !read_fraction(&at, end, &nanos) ||
@@ -278,7 +278,7 @@ bool scalar_parse_duration(const char *text, size_t size, int64_t *out_seconds, 
     while (n-- > 0)
         seconds = seconds * 10 + (*at++ - '0');
     if (!read_fraction(&at, end, &nanos) || !read_char(&at, end, "s") || at != end ||
-        seconds > DURATION_MAX || (seconds == DURATION_MAX && nanos > 0))
+        seconds > DURATION_MAX)
         return false;
     *out_seconds = negative ? -seconds : seconds;
     *out_nanos = negative ? -nanos : nanos;

@@ -16,6 +16,7 @@ struct to_json {
     enum json_dialect dialect;
     struct buf scratch; /* reused between messages */
     const char *error;  /* after a failure: what was wrong */
+    bool no_form; /* after a failure: the message is whole, but JSON has no form for a value */
 };
 void to_json_init(struct to_json *t, const struct desc_pool *pool, enum json_dialect dialect);
 void to_json_done(struct to_json *t);

@@ -37,13 +37,28 @@ static struct to_wire_frame *push(struct to_wire *t, enum to_wire_kind kind)
     return f;
 }
 
+static int no_deeper(struct to_wire *t)
+{
+    return json_reader_fail(&t->reader, "messages are nested deeper than %d levels",
+                            WIRE_DEPTH_MAX);
+}
+
 static int open_region(struct to_wire *t, uint32_t number)
 {
     if (t->n_regions == WIRE_DEPTH_MAX)
-        return json_reader_fail(&t->reader, "messages are nested deeper than %d levels",
-                                WIRE_DEPTH_MAX);
+        return no_deeper(t);
     wire_put_tag(t->out, number, WIRE_BYTES);
+    t->groups[t->n_regions] = 0;
     t->regions[t->n_regions++] = wire_region_open(t->out);
+    return 0;
+}
+
+static int open_group(struct to_wire *t, uint32_t number)
+{
+    if (t->n_regions == WIRE_DEPTH_MAX)
+        return no_deeper(t);
+    wire_put_tag(t->out, number, WIRE_GROUP);
+    t->groups[t->n_regions++] = number;
     return 0;
 }
 
@@ -51,8 +66,13 @@ static int open_region(struct to_wire *t, uint32_t number)
 static void value_done(struct to_wire *t)
 {
     struct to_wire_frame *f = top(t);
-    while (t->n_regions > f->regions)
-        wire_region_close(t->out, t->regions[--t->n_regions]);
+    while (t->n_regions > f->regions) {
+        t->n_regions--;
+        if (t->groups[t->n_regions] > 0)
+            wire_put_tag(t->out, t->groups[t->n_regions], WIRE_END);
+        else
+            wire_region_close(t->out, t->regions[t->n_regions]);
+    }
 }
 
 static int push_message(struct to_wire *t, const struct desc_message *m)
@@ -238,7 +258,7 @@ static int put_single(struct to_wire *t, const struct desc_field *f, uint32_t nu
         return put_scalar(t, f, number, v, keep_zero);
     if (v->token == JSON_NULL && f->message->wkt != DESC_VALUE)
         return expected(t, v, "a value");
-    int r = open_region(t, number);
+    int r = f->group ? open_group(t, number) : open_region(t, number);
     return r < 0 ? r : put_content(t, f->message, v);
 }
 
@@ -321,6 +341,10 @@ static int message_key(struct to_wire *t, struct to_wire_frame *frame, const cha
         t->skip_next = true;
         return 0;
     }
+    if (frame->typed && frame->message->is_empty && size == 5 && memcmp(key, "value", 5) == 0) {
+        frame->field = NULL; /* Empty may stand as "value" too */
+        return 0;
+    }
     const struct desc_field *f = desc_field_by_name(frame->message, key, size);
     if (f == NULL)
         return unknown_key(t, frame->message, key, size);
@@ -377,6 +401,9 @@ static int on_key(struct to_wire *t, const char *key, size_t size)
 static int message_value(struct to_wire *t, struct to_wire_frame *frame, const struct value *v)
 {
     const struct desc_field *f = frame->field;
+    if (f == NULL)
+        return v->token == JSON_BEGIN_OBJECT ? push_message(t, frame->message)
+                                             : expected(t, v, "an object");
     if (f->oneof >= 0 && (v->token != JSON_NULL || takes_null(f)) &&
         !mark(t, frame, frame->message->n_fields + (size_t) f->oneof))
         return json_reader_fail(&t->reader, "only one field of \"%s\" may be set",

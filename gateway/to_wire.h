@@ -50,6 +50,8 @@ struct to_wire {
     struct buf capture, any_type; /* an Any's object, kept until its type is known */
     bool capture_comma, type_follows, has_type;
     size_t regions[WIRE_DEPTH_MAX];
+    uint32_t
+        groups[WIRE_DEPTH_MAX]; /* of each region: the number of the group it is; 0: a length */
     struct to_wire_frame frames[JSON_DEPTH_MAX + 2];
 };
 

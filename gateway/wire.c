@@ -53,37 +53,52 @@ static bool get_value(struct wire_reader *r, struct wire_field *f)
     }
 }
 
+/* A tag is at most 32 bits in at most five bytes. */
 static bool get_field(struct wire_reader *r, struct wire_field *f)
 {
+    const uint8_t *start = r->at;
     uint64_t tag;
-    if (!wire_get_varint(r, &tag) || tag >> 3 == 0 || tag >> 3 > 0x1fffffff ||
+    if (!wire_get_varint(r, &tag) || r->at - start > 5 || tag > UINT32_MAX || tag >> 3 == 0 ||
         (tag & 7) > WIRE_FIXED32)
         return false;
     *f = (struct wire_field){ .number = (uint32_t) (tag >> 3), .type = (enum wire_type)(tag & 7) };
     return get_value(r, f);
 }
 
-int wire_next(struct wire_reader *r, struct wire_field *out)
+/* The group that opened before r->at: its content, up to the matching end tag. */
+static bool get_group(struct wire_reader *r, struct wire_field *group)
 {
     uint32_t open[WIRE_DEPTH_MAX];
-    size_t depth = 0;
-    while (r->at < r->end) {
-        struct wire_field f;
-        if (!get_field(r, &f))
-            return -1;
+    size_t depth = 1;
+    struct wire_field f;
+    open[0] = group->number;
+    group->data = r->at;
+    while (depth > 0) {
+        const uint8_t *before = r->at;
+        if (r->at == r->end || !get_field(r, &f))
+            return false;
         if (f.type == WIRE_GROUP) {
             if (depth == WIRE_DEPTH_MAX)
-                return -1;
+                return false;
             open[depth++] = f.number;
         } else if (f.type == WIRE_END) {
-            if (depth == 0 || open[--depth] != f.number)
-                return -1;
-        } else if (depth == 0) {
-            *out = f;
-            return 1;
+            if (open[--depth] != f.number)
+                return false;
+            group->size = (size_t) (before - group->data);
         }
     }
-    return depth == 0 ? 0 : -1;
+    return true;
+}
+
+int wire_next(struct wire_reader *r, struct wire_field *out)
+{
+    struct wire_field f;
+    if (r->at == r->end)
+        return 0;
+    if (!get_field(r, &f) || f.type == WIRE_END || (f.type == WIRE_GROUP && !get_group(r, &f)))
+        return -1;
+    *out = f;
+    return 1;
 }
 
 bool wire_next_packed(struct wire_reader *r, enum wire_type type, uint64_t *out_value)

@@ -25,7 +25,7 @@ struct wire_field {
     uint32_t number;
     enum wire_type type;
     uint64_t value;      /* WIRE_VARINT, WIRE_FIXED32, WIRE_FIXED64 */
-    const uint8_t *data; /* WIRE_BYTES: the content, lent by the input */
+    const uint8_t *data; /* WIRE_BYTES, WIRE_GROUP: the content, lent by the input */
     size_t size;
 };
 
@@ -37,8 +37,9 @@ static inline struct wire_reader wire_reader_of(const void *data, size_t size)
     return (struct wire_reader){ at, at + size };
 }
 bool wire_get_varint(struct wire_reader *r, uint64_t *out_value);
-/* 1: *out is the next field; 0: the end; -1: malformed (truncated, tag 0, bad type).  Groups, which
- * proto3 does not have, are stepped over (at most WIRE_DEPTH_MAX deep). */
+/* 1: *out is the next field; 0: the end; -1: malformed (truncated, bad tag or type, a group that is
+ * not closed).  A group, which only proto2 has, is one field whose content lies between its tags;
+ * at most WIRE_DEPTH_MAX may stand in each other. */
 int wire_next(struct wire_reader *r, struct wire_field *out);
 /* The next value of a packed run. */
 bool wire_next_packed(struct wire_reader *r, enum wire_type type, uint64_t *out_value);

@@ -79,11 +79,8 @@ static void fuzz_write(const struct desc_message *m, const uint8_t *data, size_t
     struct buf wire = { 0 }, text = { 0 }, back = { 0 }, again = { 0 };
     buf_put(&wire, data, size);
     if (write_json(m, &wire, option, &text) == 0 && !option) {
-        int r = read_json(m, text.data, text.size, text.size, false, &back);
-        /* A map's key that the wire holds twice is written twice. */
-        CHECK(r == 0 || strstr(buf_str(&back), "stands twice") != NULL);
-        if (r == 0)
-            CHECK(write_json(m, &back, false, &again) == 0 && fuzz_same(&text, &again));
+        CHECK(read_json(m, text.data, text.size, text.size, false, &back) == 0);
+        CHECK(write_json(m, &back, false, &again) == 0 && fuzz_same(&text, &again));
     }
     buf_done(&wire);
     buf_done(&text);

@@ -109,7 +109,7 @@ static const struct {
     { "{\"fInt64\":9007199254740993,\"f_fixed64\":1e3,\"fSint64\":\"-5\"}",
       "{\"fInt64\":\"9007199254740993\",\"fSint64\":\"-5\",\"fFixed64\":\"1000\"}" },
     { "{\"fInt32\":0,\"fString\":\"\",\"fBool\":false,\"fEnum\":0}", "{}" },
-    { "{\"fDouble\":-0.0}", "{\"fDouble\":-0}" },
+    { "{\"fDouble\":-0.0}", "{\"fDouble\":-0.0}" },
     { "{\"fSint32\":-2147483648,\"fSfixed32\":\"-1\",\"fFixed32\":4294967295}",
       "{\"fSint32\":-2147483648,\"fFixed32\":4294967295,\"fSfixed32\":-1}" },
     { "{\"fDouble\":\"NaN\",\"fFloat\":\"-Infinity\"}", NULL },
@@ -339,11 +339,13 @@ static void reads_any_order_and_refuses_damage(void **state)
         { "\x0a\xff\xff\xff\xff\x0f", 6, NULL },
         { "\x00\x01", 2, NULL },
         { "\x0a\x01\xff", 3, NULL },
-        { "\x08\x01", 2, NULL },
+        { "\x08\x01", 2, "{}" }, /* another wire type: an unknown field */
+        { "\x12\x00", 2, "{}" },
+        { "\x88\x80\x80\x80\x80\x80\x00\x01", 8, NULL }, /* a tag of more than five bytes */
+        { "\x88\x80\x80\x80\x40\x01", 6, NULL },         /* of more than 32 bits */
         { "\x9b\x06", 2, NULL },
         { "\x9c\x06", 2, NULL },
         { "\x0f", 1, NULL },
-        { "\x12\x00", 2, NULL },
     };
     const struct desc_message *m = message(foreign, "foreign.v1.Inner");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
