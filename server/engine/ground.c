@@ -196,7 +196,7 @@ static bool is_negation(const char *lower)
 static bool is_noun(const struct token *t)
 {
     if ((t->kind >= WORD_PLACE && t->kind <= WORD_TROUBLE) ||
-        (t->kind >= WORD_GROUP && t->kind <= WORD_SIGNAL))
+        (t->kind >= WORD_GROUP && t->kind <= WORD_SIGNAL) || t->kind == WORD_BEAST)
         return true;
     if (t->kind != 0)
         return false;

@@ -47,7 +47,8 @@ enum word_kind {
     WORD_GROUP,
     WORD_REGION, /* a place too wide to be a room: a city, a moon */
     WORD_SIGNAL, /* what is sent, not held: a message */
-    WORD_LABEL   /* says what kind of story it is: "noir" */
+    WORD_LABEL,  /* says what kind of story it is: "noir" */
+    WORD_BEAST   /* an animal, or what is hunted like one */
 };
 
 enum pack_section {

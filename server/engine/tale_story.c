@@ -146,7 +146,8 @@ bool tale_story_declare(struct tale *t, const struct tale_statement *s)
                 return false;
             extra = (unsigned) frame << 8 | count_of_frame(names, (unsigned) frame);
         }
-        if (!names_add(t, &at, names, name, extra, s->keyword))
+        bool goes_on = strcmp(s->keyword, "genre") == 0 && names_find(names, name) >= 0;
+        if (!goes_on && !names_add(t, &at, names, name, extra, s->keyword))
             return false;
         if (names->count > 254)
             return tale_fail(t, &at, "more than 254 of \"%s\"", s->keyword);
@@ -409,9 +410,12 @@ static bool tale_genre(struct tale *t, const struct tale_statement *s)
     lex_open(&lex, t, s->file, &s->head);
     if (!lex_word(&lex, name, sizeof(name), "a name") || !lex_done(&lex))
         return false;
-    unsigned index = t->counts[SEC_GENR];
-    put32(&t->sec[SEC_GENR], tale_string(t, name, strlen(name)));
-    t->counts[SEC_GENR]++;
+    /* Declared in this order, so that a second statement of the name adds to the first. */
+    unsigned index = (unsigned) names_find(&t->genres, name);
+    if (index == t->counts[SEC_GENR]) {
+        put32(&t->sec[SEC_GENR], tale_string(t, name, strlen(name)));
+        t->counts[SEC_GENR]++;
+    }
     for (size_t i = 0; i < s->body_count; i++) {
         lex_open(&lex, t, s->file, &s->body[i]);
         if (lex_take(&lex, "cue")) {
@@ -436,8 +440,9 @@ static bool tale_genre(struct tale *t, const struct tale_statement *s)
 }
 static bool tale_words(struct tale *t, const struct tale_statement *s)
 {
-    static const char *const kinds[] = { "",        "stop", "place", "item",   "person", "trouble",
-                                         "quality", "verb", "group", "region", "signal", "label" };
+    static const char *const kinds[] = { "",        "stop",    "place", "item",  "person",
+                                         "trouble", "quality", "verb",  "group", "region",
+                                         "signal",  "label",   "beast" };
     struct lex lex;
     lex_open(&lex, t, s->file, &s->head);
     enum pack_section sec = SEC_RANK;

@@ -26,7 +26,7 @@ struct nvl_world {
     struct nvl_header *header; /* the request, owned */
     const struct nvl_request *request;
     unsigned frame, truth, genre; /* pack indices */
-    const char *locale;
+    const char *locale, *question;
     const char *setting, *saying; /* the user's own phrases, or "" */
     uint8_t setting_kind;
     struct nvl_entity *entities[NVL_SORTS];

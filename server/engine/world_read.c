@@ -40,7 +40,7 @@ const char *nvl_world_locale(const struct nvl_world *w)
 }
 const char *nvl_world_question(const struct nvl_world *w)
 {
-    return w->pack->frames[w->frame].question;
+    return w->question;
 }
 enum nvl_mood nvl_world_mood(const struct nvl_world *w)
 {
@@ -239,7 +239,7 @@ static void put_entity(const struct nvl_world *w, enum nvl_sort sort, unsigned i
         return;
     }
     if (sort == NVL_SORT_CHAR) {
-        buf_puts(out, e->name);
+        buf_printf(out, "%s%s", e->proper ? "" : "the ", e->name);
     } else if (sort == NVL_SORT_FACT) {
         bool secret = strcmp(e->kind, "secret") == 0;
         buf_puts(out, !secret                         ? e->detail

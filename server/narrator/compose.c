@@ -181,6 +181,23 @@ struct word_list {
     const char *words[GROUND_WORDS];
     size_t count;
 };
+/* Somebody or something at the heart of the story comes in by itself. */
+static bool comes_in(const struct teller *t, const char *noun)
+{
+    size_t n = strlen(noun);
+    for (size_t i = t->cast; i < t->people; i++) {
+        const struct nvl_entity *e = person(t, (unsigned) i);
+        size_t k = strlen(e->name);
+        if (e->from_user && !e->proper && k >= n && strcmp(e->name + k - n, noun) == 0)
+            return true;
+    }
+    for (size_t i = 0; i < nvl_world_count(t->world, NVL_SORT_ITEM); i++) {
+        const struct nvl_entity *e = nvl_world_entity(t->world, NVL_SORT_ITEM, (unsigned) i);
+        if (e->from_user && strcmp(e->kind, "prize") == 0 && strstr(e->name, noun) != NULL)
+            return true;
+    }
+    return false;
+}
 static void list_add(const struct teller *t, struct word_list *l, const char *name)
 {
     for (size_t i = 0; i < l->count; i++)
@@ -215,12 +232,14 @@ static void put_ground(struct composing *c)
     for (size_t s = 0; s < 3; s++)
         for (size_t i = 0; i < nvl_world_count(t->world, sorts[s]); i++) {
             const struct nvl_entity *e = nvl_world_entity(t->world, sorts[s], i);
-            if (e->from_user)
+            if (e->from_user && !(t->scenes_count < 2 && comes_in(t, e->name)))
                 list_add(t, &l, e->name);
         }
     for (size_t i = 0; i < nvl_world_noun_count(t->world); i++) {
         bool placed;
-        list_add(t, &l, nvl_world_noun(t->world, i, &placed));
+        const char *noun = nvl_world_noun(t->world, i, &placed);
+        if (!(t->scenes_count < 2 && comes_in(t, noun)))
+            list_add(t, &l, noun);
     }
     if (l.count == 0)
         return;

@@ -79,7 +79,9 @@ static bool rank_calls(const struct nvl_entity *e)
 }
 static void put_call(struct draft *d, const struct nvl_entity *e, const char *brief)
 {
-    if (strcmp(d->address, "rank") == 0 && rank_calls(e))
+    if (!e->proper) /* "the harbour master" is spoken to without the article */
+        draft_puts(d, e->name, strlen(e->name), true);
+    else if (strcmp(d->address, "rank") == 0 && rank_calls(e))
         draft_puts(d, e->detail, strlen(e->detail), true);
     else if (strcmp(d->address, "surname") == 0)
         draft_puts(d, surname(e->name), strlen(surname(e->name)), true);
@@ -168,7 +170,9 @@ static void put_person(struct teller *t, struct draft *d, unsigned x, enum morph
         bool role =
             strcmp(how, "role") == 0 || (how[0] == 0 && again && p->introduced && !p->by_role);
         bool named = strcmp(how, "full") == 0;
-        if (!is_cast && !p->introduced && !named) {
+        if (!e->proper && !is_cast) {
+            put_noun(d, t->brief[x], form == MORPH_POSSESSIVE);
+        } else if (!is_cast && !p->introduced && !named) {
             put_noun(d, "the stranger", form == MORPH_POSSESSIVE); /* nobody has said who that is */
             stranger = true;
         } else if (strcmp(how, "full") == 0 || (!p->introduced && strcmp(how, "name") != 0))

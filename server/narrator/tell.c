@@ -68,13 +68,22 @@ static const char *brief_of(const struct nvl_entity *e)
             return last + 1;
     return e->brief;
 }
+/* "the harbour master": somebody known by what they are. */
+static const char *brief_known(struct teller *t, const struct nvl_entity *e)
+{
+    const char *s = arena_printf(&t->scratch, "the %s", e->name);
+    t->nomem |= s == NULL;
+    return s != NULL ? s : e->name;
+}
 static void learn_people(struct teller *t)
 {
     t->people = nvl_world_count(t->world, NVL_SORT_CHAR);
     t->people = t->people > PEOPLE_MAX ? PEOPLE_MAX : t->people;
     t->cast = nvl_world_cast_count(t->world);
     for (size_t i = 0; i < t->people; i++)
-        t->brief[i] = brief_of(person(t, (unsigned) i));
+        t->brief[i] = i >= t->cast && !person(t, (unsigned) i)->proper
+                          ? brief_known(t, person(t, (unsigned) i))
+                          : brief_of(person(t, (unsigned) i));
     for (size_t i = 0; i < t->people; i++)
         t->gender[i] = morph_gender(person(t, (unsigned) i)->pronouns);
     for (size_t i = 0; i < t->cast; i++) {

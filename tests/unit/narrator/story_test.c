@@ -301,10 +301,11 @@ static void words_of_the_user(void **state)
         { "a lighthouse on a dead moon", "", "a lighthouse on a dead moon", "the the" },
         { "a noir city in the rain", "", "a city in the rain", "noir" },
         { "a fantasy realm", "", "the realm", "fantasy" },
-        { "", "someone has stolen the captain's logbook",
-          "*Someone has stolen the captain's logbook*", "stolen," },
-        { "", "the medicine must reach the village before the snow",
-          "*The medicine must reach the village before the snow*", "reach," },
+        { "", "someone has stolen the captain's logbook", "the captain's logbook",
+          "*Someone" }, /* a theft is told, not quoted */
+        { "", "the medicine must reach the village before the snow", "medicine", "reach," },
+        { "", "a call for help says that the bridge has fallen",
+          "*A call for help says that the bridge has fallen*", "says," },
         { "", "'; DROP TABLE stories; --", "", "TABLE" },
         { "", "A lost child calls from the mine", "mine", "child calls," },
         { "", "you must save us", "", "*You must" }, /* whose voice would it be? */
@@ -342,7 +343,7 @@ static void thanks_follow_help(void **state)
     unsigned thanked = 0;
     for (uint64_t seed = 1; seed <= 60; seed++) {
         struct made m;
-        make_of(&m, seed, 6, "", "");
+        make_of(&m, seed, 6, "", "a call for help");
         for (size_t i = 0; i < m.run.count; i++) {
             const struct nvl_event *e = &m.run.events[i], *opener = NULL;
             if (e->op != thank || e->threads_count == 0 || !is_told(&m, e->sequence))
@@ -370,7 +371,7 @@ static void who_stayed_is_gone(void **state)
     unsigned stayed = 0;
     for (uint64_t seed = 1; seed <= 60; seed++) {
         struct made m;
-        make_of(&m, seed, 6, "", "");
+        make_of(&m, seed, 6, "", "a call for help");
         uint8_t gone = NVL_NONE;
         for (size_t i = 0; i < m.run.count; i++) {
             assert_true(gone == NVL_NONE || m.run.events[i].actor != gone);

@@ -1,0 +1,35 @@
+/* world_build.h — a world while it is made.  Internal to world.c and world_init.c. */
+#ifndef NVL_WORLD_BUILD_H
+#define NVL_WORLD_BUILD_H
+#include "server/engine/world.h"
+
+enum { DRAW_FRAME, DRAW_GENRE, DRAW_TRUTH, DRAW_NAME, DRAW_CLUE, DRAW_PERSON, DRAW_ROLE };
+struct building {
+    struct nvl_world *w;
+    struct ground ground;
+    bool used[4096]; /* genre names already given */
+    bool nomem;
+    struct nvl_entity nowhere; /* written when memory is gone; the world is then thrown away */
+};
+/* One of n by the grounding stream; every draw has a purpose and a number of its own. */
+static inline uint32_t draw(const struct building *b, unsigned purpose, unsigned i, uint32_t n)
+{
+    return n < 2 ? 0 : rng_below(b->w->request->seed, rng_key(RNG_GROUND, 0, 0, purpose, i), n);
+}
+const char *build_keep(struct building *b, const char *s); /* a copy of the world's own */
+struct nvl_entity *build_add(struct building *b, enum nvl_sort sort, const char *id,
+                             const char *name, const char *kind);
+/* A name of the class from the genre's table, else from the first genre's; each is given once. */
+const char *build_genre_name(struct building *b, const char *klass, unsigned salt);
+/* What the genre calls something of the cast's ("role_pilot", "gear_scanner"), or own. */
+const char *build_renamed(struct building *b, const char *prefix, const char *own, unsigned salt);
+void build_set_name(struct nvl_entity *e, const char *text); /* "~quarters" is plural */
+void build_set_user_name(struct building *b, struct nvl_entity *e, struct ground_noun *n);
+/* The first noun of a class that nothing has taken yet, or NULL. */
+struct ground_noun *build_take_noun(struct building *b, unsigned kind, bool scenario_only);
+void world_people(struct building *b);
+/* A text of the frame with its [roles] called by name; it lives as long as the world. */
+const char *world_words(struct building *b, const char *text);
+/* Lays out the cells and fills the initial state; sets b->nomem when memory is gone. */
+void world_init(struct building *b);
+#endif
