@@ -42,7 +42,7 @@ bool payload_is_zeros(const Grpc__Testing__Payload *p, size_t size)
 struct exchange *ask(struct peer *p, const nrpc_method *method, const ProtobufCMessage *request,
                      const char *const *metadata)
 {
-    struct exchange *x = exchange_open(p, method, CALL_MS, metadata);
+    struct exchange *x = exchange_open(p, method, CALL_MS, metadata, NRPC_IDENTITY);
     if (x == NULL)
         return NULL;
     (void) exchange_send(x, request);
@@ -256,8 +256,12 @@ const struct interop_case interop_cases[] = {
     { .name = "empty_unary", .run = case_empty_unary },
     { .name = "large_unary", .run = case_large_unary },
     { .name = "cacheable_unary", .run = case_cacheable_unary },
+    { .name = "client_compressed_unary", .run = case_client_compressed_unary },
+    { .name = "server_compressed_unary", .run = case_server_compressed_unary },
     { .name = "client_streaming", .run = case_client_streaming },
+    { .name = "client_compressed_streaming", .run = case_client_compressed_streaming },
     { .name = "server_streaming", .run = case_server_streaming },
+    { .name = "server_compressed_streaming", .run = case_server_compressed_streaming },
     { .name = "ping_pong", .run = case_ping_pong },
     { .name = "empty_stream", .run = case_empty_stream },
     { .name = "half_duplex", .run = case_half_duplex },

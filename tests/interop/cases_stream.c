@@ -50,7 +50,8 @@ static bool expect_answer(struct exchange *x, int32_t size)
 
 bool case_client_streaming(struct run *r)
 {
-    struct exchange *x = exchange_open(&r->peer, TEST_METHOD(STREAMING_INPUT_CALL), CALL_MS, NULL);
+    struct exchange *x =
+        exchange_open(&r->peer, TEST_METHOD(STREAMING_INPUT_CALL), CALL_MS, NULL, NRPC_IDENTITY);
     EXPECT(x != NULL, "StreamingInputCall starts");
     for (size_t i = 0; i < SIZES; i++) {
         Grpc__Testing__StreamingInputCallRequest request =
@@ -85,7 +86,8 @@ bool case_server_streaming(struct run *r)
 
 bool case_ping_pong(struct run *r)
 {
-    struct exchange *x = exchange_open(&r->peer, TEST_METHOD(FULL_DUPLEX_CALL), CALL_MS, NULL);
+    struct exchange *x =
+        exchange_open(&r->peer, TEST_METHOD(FULL_DUPLEX_CALL), CALL_MS, NULL, NRPC_IDENTITY);
     EXPECT(x != NULL, "FullDuplexCall starts");
     for (size_t i = 0; i < SIZES; i++) {
         struct output o;
@@ -100,7 +102,8 @@ bool case_ping_pong(struct run *r)
 
 bool case_empty_stream(struct run *r)
 {
-    struct exchange *x = exchange_open(&r->peer, TEST_METHOD(FULL_DUPLEX_CALL), CALL_MS, NULL);
+    struct exchange *x =
+        exchange_open(&r->peer, TEST_METHOD(FULL_DUPLEX_CALL), CALL_MS, NULL, NRPC_IDENTITY);
     EXPECT(x != NULL, "FullDuplexCall starts");
     exchange_half_close(x);
     return expect_end(x, NRPC_OK);
@@ -108,7 +111,8 @@ bool case_empty_stream(struct run *r)
 
 bool case_half_duplex(struct run *r)
 {
-    struct exchange *x = exchange_open(&r->peer, TEST_METHOD(HALF_DUPLEX_CALL), CALL_MS, NULL);
+    struct exchange *x =
+        exchange_open(&r->peer, TEST_METHOD(HALF_DUPLEX_CALL), CALL_MS, NULL, NRPC_IDENTITY);
     EXPECT(x != NULL, "HalfDuplexCall starts");
     for (size_t i = 0; i < SIZES; i++) {
         struct output o;
@@ -146,7 +150,8 @@ bool case_slow_consumer(struct run *r)
 
 bool case_cancel_after_begin(struct run *r)
 {
-    struct exchange *x = exchange_open(&r->peer, TEST_METHOD(STREAMING_INPUT_CALL), CALL_MS, NULL);
+    struct exchange *x =
+        exchange_open(&r->peer, TEST_METHOD(STREAMING_INPUT_CALL), CALL_MS, NULL, NRPC_IDENTITY);
     EXPECT(x != NULL, "StreamingInputCall starts");
     exchange_cancel(x);
     return expect_end(x, NRPC_CANCELLED);
@@ -155,7 +160,8 @@ bool case_cancel_after_begin(struct run *r)
 bool case_cancel_after_first_response(struct run *r)
 {
     struct output o;
-    struct exchange *x = exchange_open(&r->peer, TEST_METHOD(FULL_DUPLEX_CALL), CALL_MS, NULL);
+    struct exchange *x =
+        exchange_open(&r->peer, TEST_METHOD(FULL_DUPLEX_CALL), CALL_MS, NULL, NRPC_IDENTITY);
     EXPECT(x != NULL, "FullDuplexCall starts");
     EXPECT(exchange_send(x, output_init(&o, request_sizes[0], response_sizes, 1)),
            "a message of %d bytes is sent", request_sizes[0]);
@@ -168,7 +174,8 @@ bool case_cancel_after_first_response(struct run *r)
 bool case_timeout_on_sleeping_server(struct run *r)
 {
     struct output o;
-    struct exchange *x = exchange_open(&r->peer, TEST_METHOD(FULL_DUPLEX_CALL), 1, NULL);
+    struct exchange *x =
+        exchange_open(&r->peer, TEST_METHOD(FULL_DUPLEX_CALL), 1, NULL, NRPC_IDENTITY);
     EXPECT(x != NULL, "FullDuplexCall starts with a timeout of 1 ms");
     (void) exchange_send(x, output_init(&o, request_sizes[0], NULL, 0)); /* it may be over */
     return expect_end(x, NRPC_DEADLINE_EXCEEDED);

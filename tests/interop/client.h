@@ -62,6 +62,12 @@ bool case_cancel_after_first_response(struct run *r);
 bool case_timeout_on_sleeping_server(struct run *r);
 bool case_slow_consumer(struct run *r);
 
+/* cases_compress.c */
+bool case_client_compressed_unary(struct run *r);
+bool case_server_compressed_unary(struct run *r);
+bool case_client_compressed_streaming(struct run *r);
+bool case_server_compressed_streaming(struct run *r);
+
 /* cases_soak.c */
 bool case_concurrent_large_unary(struct run *r);
 bool case_rpc_soak(struct run *r);

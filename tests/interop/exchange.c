@@ -146,7 +146,7 @@ static void verb_want(struct exchange *x)
 }
 
 struct exchange *exchange_open(struct peer *p, const nrpc_method *method, uint64_t timeout_ms,
-                               const char *const *metadata)
+                               const char *const *metadata, nrpc_compression compression)
 {
     struct exchange *x = alloc_zero(1, sizeof *x);
     CHECK(x != NULL);
@@ -155,6 +155,8 @@ struct exchange *exchange_open(struct peer *p, const nrpc_method *method, uint64
     x->method = method;
     x->metadata = metadata;
     x->options.timeout_ms = timeout_ms;
+    x->options.compression = compression;
+    x->options.compression_set = compression != NRPC_IDENTITY;
     x->writable = true;
     if (perform(x, verb_open) == 0)
         return x;
@@ -174,6 +176,17 @@ bool exchange_send(struct exchange *x, const ProtobufCMessage *m)
     if (r < 0 && r != NRPC_E_STATE)
         fprintf(stderr, "%s: cannot send: %s\n", x->method->path, nrpc_strerror(r));
     return r >= 0;
+}
+
+static void verb_plain_next(struct exchange *x)
+{
+    if (x->call != NULL)
+        nrpc_call_compress_next(x->call, false);
+}
+
+void exchange_send_plain_next(struct exchange *x)
+{
+    (void) perform(x, verb_plain_next);
 }
 
 void exchange_half_close(struct exchange *x)

@@ -47,11 +47,14 @@ struct exchange {
     nrpc_status status;
     int result;
 };
-/* NULL when the call cannot even be started; a lost connection is a status, later. */
+/* compression: of what is sent; NRPC_IDENTITY leaves it to the channel.
+ * NULL when the call cannot even be started; a lost connection is a status, later. */
 struct exchange *exchange_open(struct peer *p, const nrpc_method *method, uint64_t timeout_ms,
-                               const char *const *metadata);
+                               const char *const *metadata, nrpc_compression compression);
 /* Waits while the call's queue is full.  False when the call ended before. */
 bool exchange_send(struct exchange *x, const ProtobufCMessage *m);
+/* The next message only goes plain, though the call has an encoding. */
+void exchange_send_plain_next(struct exchange *x);
 void exchange_half_close(struct exchange *x);
 void exchange_cancel(struct exchange *x);
 /* The next answer, which the caller frees; NULL: the call ended. */

@@ -1,12 +1,13 @@
-/* interop_server — the public gRPC interop test server on nrpc.h: TestService, BenchmarkService and
- * health on one port, until SIGTERM or SIGINT.  Prints a JSON line "ready" with the bound address
- * and port; after the drain a line "gauges" with the live objects of the runtime, and exits 3 when
- * one is left. */
+/* interop_server — the public gRPC interop test server on nrpc.h: TestService, BenchmarkService,
+ * health and reflection on one port, until SIGTERM or SIGINT.  Prints a JSON line "ready" with the
+ * bound address and port; after the drain a line "gauges" with the live objects of the runtime, and
+ * exits 3 when one is left. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "interop_descriptors.h"
 #include "rpc/base/log.h"
 #include "tests/interop/flags.h"
 #include "tests/interop/services.h"
@@ -49,6 +50,9 @@ static int add_services(nrpc_server *server, const struct settings *o)
         r = interop_add_benchmark_service(server);
     if (r == 0)
         r = nrpc_server_add_health(server);
+    if (r == 0)
+        r = nrpc_server_add_reflection(
+            server, (nrpc_slice){ interop_descriptors, interop_descriptors_size });
     return r;
 }
 

@@ -73,10 +73,10 @@ bool test_service_echo_status(nrpc_call *c, const Grpc__Testing__EchoStatus *ech
 bool test_service_expect_compressed(nrpc_call *c, const Grpc__Testing__BoolValue *expected,
                                     const nrpc_msg *m)
 {
-    (void) m;
-    if (expected == NULL || !expected->value)
+    if (expected == NULL || (expected->value != 0) == nrpc_msg_was_compressed(m))
         return true;
-    nrpc_call_fail(c, NRPC_INVALID_ARGUMENT, "the message is not compressed, as it should be");
+    nrpc_call_fail(c, NRPC_INVALID_ARGUMENT, "the message came %scompressed, against its promise",
+                   nrpc_msg_was_compressed(m) ? "" : "un");
     return false;
 }
 
@@ -112,6 +112,8 @@ static void answer_unary(nrpc_call *c, const char *server_id, const nrpc_msg *re
     }
     if (q->response_size > 0)
         answer.payload = &payload;
+    if (q->response_compressed != NULL && q->response_compressed->value)
+        (void) nrpc_call_set_compression(c, NRPC_GZIP); /* nothing was sent yet */
     if (q->fill_server_id)
         answer.server_id = (char *) server_id;
     nrpc_call_reply(c, &answer.base);

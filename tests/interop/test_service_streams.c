@@ -16,6 +16,7 @@ struct answers {
     size_t next;       /* its next response */
     bool waited;       /* the interval before that response is over */
     bool half_closed, over;
+    bool compresses; /* the call has an encoding; which messages use it, their requests say */
     nrpc_msg *held[HELD_MAX]; /* HalfDuplex */
     size_t n_held, at, held_bytes;
 };
@@ -61,6 +62,23 @@ static void answers_advance(struct answers *a)
     }
 }
 
+static bool is_compressed(const Grpc__Testing__ResponseParameters *p)
+{
+    return p->compressed != NULL && p->compressed->value;
+}
+
+/* An encoding is named in the headers, so the first request that wants one must come before them.
+ */
+static void answers_choose_encoding(struct answers *a,
+                                    const Grpc__Testing__StreamingOutputCallRequest *q)
+{
+    for (size_t i = 0; i < q->n_response_parameters && !a->compresses; i++)
+        if (is_compressed(q->response_parameters[i])) {
+            a->compresses = nrpc_call_set_compression(a->call, NRPC_GZIP) == 0;
+            return;
+        }
+}
+
 /* Sends one response; false when the call is over or must wait. */
 static bool answers_send(struct answers *a, const Grpc__Testing__StreamingOutputCallRequest *q)
 {
@@ -79,6 +97,8 @@ static bool answers_send(struct answers *a, const Grpc__Testing__StreamingOutput
         return false;
     }
     answer.payload = &payload;
+    if (a->compresses)
+        nrpc_call_compress_next(a->call, is_compressed(p));
     int r = nrpc_call_send(a->call, &answer.base);
     if (r < 0) {
         a->over = true;
@@ -94,6 +114,8 @@ static void answers_go(struct answers *a)
 {
     while (!a->over && a->current != NULL) {
         const Grpc__Testing__StreamingOutputCallRequest *q = request_of(a->current);
+        if (a->next == 0)
+            answers_choose_encoding(a, q);
         if (a->next == 0 && test_service_echo_status(a->call, q->response_status))
             a->over = true;
         else if (a->next == q->n_response_parameters)
