@@ -79,6 +79,8 @@ void exchange_on_bad(struct exchange *x, int status, const char *reason);
 void exchange_on_client_gone(struct exchange *x); /* the connection forgets it */
 void exchange_on_drained(struct exchange *x);     /* the client reads again */
 bool exchange_is_stream(const struct exchange *x);
+bool exchange_has_body(const struct exchange *x);
+void exchange_fail_too_large(struct exchange *x);
 
 /* Ends it: logs, gives it back, tells the connection. */
 void exchange_end(struct exchange *x);

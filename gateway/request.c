@@ -1,0 +1,252 @@
+#include "gateway/request.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "gateway/etag.h"
+#include "gateway/stream.h"
+#include "rpc/base/alloc.h"
+
+/* ---- failing --------------------------------------------------------------------------- */
+
+static void fail_memory(struct exchange *x)
+{
+    exchange_fail(x, 503, NRPC_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "the gateway is out of memory");
+}
+
+static void fail_bind(struct exchange *x, int r)
+{
+    const struct bind_error *e = &x->binder.error;
+    if (r == NRPC_E_NOMEM)
+        fail_memory(x);
+    else if (e->not_found)
+        exchange_fail(x, 404, NRPC_NOT_FOUND, "NOT_FOUND", "%s %s", e->field, e->message);
+    else
+        exchange_fail_field(x, e->field, e->message, "");
+}
+
+static void fail_json(struct exchange *x, int r)
+{
+    const struct json_error *e = &x->body->reader.error;
+    if (r == NRPC_E_NOMEM) {
+        fail_memory(x);
+        return;
+    }
+    char where[100], path[400];
+    const char *prefix = x->route->body == NULL ? "" : x->route->body->name;
+    snprintf(path, sizeof path, "%s%s%s", prefix, *prefix != '\0' && *e->path != '\0' ? "." : "",
+             e->path);
+    snprintf(where, sizeof where, " (line %llu, column %llu)", (unsigned long long) e->line,
+             (unsigned long long) e->column);
+    exchange_fail_field(x, path, e->message, where);
+}
+
+/* ---- before the body ------------------------------------------------------------------- */
+
+static void bind_parameters(struct exchange *x)
+{
+    const struct route *r = x->route;
+    struct http1_text query = http1_query(&x->http);
+    bool ignore = r->method->route->ignore_unknown_fields;
+    bind_start(&x->binder, r->method->input, &x->arena);
+    int e = bind_path(&x->binder, &x->match);
+    if (e == 0 && r->body_all && query.size > 0) {
+        if (!ignore)
+            exchange_fail_field(x, "query", "this route takes everything from its body", "");
+    } else if (e == 0) {
+        e = bind_query(&x->binder, query.data, query.size, ignore);
+    }
+    if (e < 0)
+        fail_bind(x, e);
+}
+
+static bool is_http_body(const struct desc_message *m)
+{
+    return m != NULL && strcmp(m->full_name, "google.api.HttpBody") == 0;
+}
+
+/* Prepares for a body: JSON through the transcoder, or raw bytes into an HttpBody. */
+void request_begin(struct exchange *x)
+{
+    const struct route *r = x->route;
+    const struct desc_message *m = r->body_all       ? r->method->input
+                                   : r->body == NULL ? NULL
+                                                     : r->body->message;
+    bool legacy = exchange_is_legacy(x);
+    if (!r->body_all && r->body == NULL)
+        return;
+    if (r->body != NULL && m != NULL && !r->body->repeated && m->wkt == DESC_PLAIN) {
+        wire_put_tag(&x->wire, r->body->number, WIRE_BYTES);
+        x->region = wire_region_open(&x->wire);
+        x->has_region = true;
+    }
+    if (is_http_body(m) && !(r->body != NULL && r->body->repeated)) {
+        struct http1_text type = exchange_header(x, "content-type");
+        x->body_kind = BODY_RAW;
+        if (type.data != NULL)
+            wire_put_bytes(&x->wire, 1, type.data, type.size);
+        return;
+    }
+    if (x->body == NULL)
+        x->body = arena_get(&x->arena, sizeof *x->body);
+    else
+        to_wire_done(x->body);
+    if (x->body == NULL) {
+        fail_memory(x);
+        return;
+    }
+    struct to_wire_options o = {
+        .pool = x->gl->gateway->pool,
+        .ignore_unknown = r->method->route->ignore_unknown_fields,
+        .accept_snake = legacy,
+        .replace_nul = legacy,
+        .mask = strcmp(x->method, "PATCH") == 0 ? &x->mask : NULL,
+    };
+    if (r->body_all || x->has_region)
+        to_wire_init(x->body, m, &x->wire, &o);
+    else
+        to_wire_init_field(x->body, r->body, &x->wire, &o);
+    x->body_kind = BODY_JSON;
+}
+
+static bool is_coded(const struct exchange *x)
+{
+    struct http1_text coding = exchange_header(x, "content-encoding");
+    return coding.data != NULL && coding.size > 0 &&
+           !(coding.size == 8 && strncasecmp(coding.data, "identity", 8) == 0);
+}
+
+void request_open(struct exchange *x)
+{
+    struct http1_text type = exchange_header(x, "content-type");
+    if (exchange_has_body(x) && x->http.has_length &&
+        x->http.content_length > x->gl->gateway->settings.max_body_bytes) {
+        exchange_fail_too_large(x);
+        return;
+    }
+    if (x->route->method->client_streaming) {
+        exchange_fail(x, 501, NRPC_UNIMPLEMENTED, "UNIMPLEMENTED",
+                      "this method takes a stream of messages; call it over gRPC");
+        return;
+    }
+    bind_parameters(x);
+    if (!x->failed && x->route->method->server_streaming)
+        stream_choose(x);
+    if (x->failed)
+        return;
+    request_begin(x);
+    if (exchange_has_body(x) && is_coded(x)) {
+        exchange_fail(x, 415, NRPC_INVALID_ARGUMENT, "UNSUPPORTED_CONTENT_CODING",
+                      "bodies are taken without a content coding");
+        x->problem.headers = "Accept-Encoding: identity\r\n";
+    }
+    if (x->body_kind == BODY_JSON && exchange_has_body(x) && type.size >= 10 &&
+        strncasecmp(type.data, "multipart/", 10) == 0)
+        exchange_fail(x, 415, NRPC_INVALID_ARGUMENT, "UNSUPPORTED_MEDIA_TYPE",
+                      "this route takes application/json");
+    if (x->body_kind == BODY_NONE && exchange_has_body(x))
+        exchange_fail(x, 400, NRPC_INVALID_ARGUMENT, "BODY_NOT_ALLOWED",
+                      "this route takes no body");
+}
+
+/* ---- the body and what follows it ------------------------------------------------------ */
+
+void request_put_body(struct exchange *x, const char *data, size_t size)
+{
+    if (x->body_kind == BODY_RAW) {
+        if (x->body_bytes == size) { /* the first piece: data is field 2 */
+            wire_put_tag(&x->wire, 2, WIRE_BYTES);
+            x->raw_region = wire_region_open(&x->wire);
+        }
+        buf_put(&x->wire, data, size);
+        return;
+    }
+    int r = to_wire_feed(x->body, data, size);
+    if (r < 0)
+        fail_json(x, r);
+}
+
+/* Ends the body; an absent one is {}. */
+static void finish_body(struct exchange *x)
+{
+    if (x->body_kind == BODY_RAW && x->body_bytes > 0)
+        wire_region_close(&x->wire, x->raw_region);
+    if (x->body_kind == BODY_JSON && x->body_bytes > 0) {
+        int r = to_wire_finish(x->body);
+        if (r < 0)
+            fail_json(x, r);
+    }
+}
+
+/* What a PATCH without a mask of its own changes: the fields that its body names. */
+static int put_mask(struct exchange *x)
+{
+    static const char name[] = "update_mask";
+    const struct desc_field *f = desc_field_by_name(x->route->method->input, name, sizeof name - 1);
+    if (strcmp(x->method, "PATCH") != 0 || f == NULL || f->repeated || f->message == NULL ||
+        f->message->wkt != DESC_FIELD_MASK || x->route->body == NULL || x->mask.size == 0 ||
+        bind_has(&x->binder, f))
+        return 0;
+    wire_put_bytes(&x->wire, f->number, x->mask.data, x->mask.size);
+    return x->wire.failed ? NRPC_E_NOMEM : 0;
+}
+
+/* If-Match becomes the `etag` of the resource in the body, or of the request (AIP-154): the server
+ * compares. */
+static int put_if_match(struct exchange *x, const struct desc_message *m)
+{
+    const struct desc_field *f = m == NULL ? NULL : desc_field_by_name(m, "etag", 4);
+    struct http1_text header = exchange_header(x, "if-match");
+    const char *tag;
+    size_t size;
+    if (header.data == NULL || f == NULL || f->repeated || f->type != DESC_STRING ||
+        x->match_sent || (header.size == 1 && *header.data == '*') ||
+        strcmp(x->method, "GET") == 0 || x->head_only)
+        return 0;
+    if (!etag_list_single(header.data, header.size, &tag, &size)) {
+        exchange_fail_field(x, "If-Match", "must be one strong entity tag, or *", "");
+        return NRPC_E_PROTO;
+    }
+    char *quoted = arena_get(&x->arena, size + 2);
+    if (quoted == NULL)
+        return NRPC_E_NOMEM;
+    quoted[0] = quoted[size + 1] = '"';
+    memcpy(quoted + 1, tag, size);
+    wire_put_bytes(&x->wire, f->number, quoted, size + 2);
+    x->match_sent = true;
+    return 0;
+}
+
+static int assemble(struct exchange *x)
+{
+    const struct desc_field *body = x->route->body;
+    const uint8_t *content = x->wire.data + (x->has_region ? x->region + 1 : 0);
+    size_t size = x->wire.size - (x->has_region ? x->region + 1 : 0);
+    int r = size > 0 && (x->has_region || x->route->body_all)
+                ? bind_check_body(&x->binder, body, content, size)
+                : 0;
+    if (r == 0 && x->has_region)
+        r = bind_write_below(&x->binder, body, &x->wire);
+    if (r == 0 && x->has_region)
+        r = put_if_match(x, body->message);
+    if (x->has_region)
+        wire_region_close(&x->wire, x->region);
+    if (r == 0)
+        r = bind_write_rest(&x->binder, body, &x->wire);
+    if (r == 0)
+        r = put_mask(x);
+    if (r == 0)
+        r = put_if_match(x, x->route->method->input);
+    return r == 0 && x->wire.failed ? NRPC_E_NOMEM : r;
+}
+
+void request_finish(struct exchange *x)
+{
+    finish_body(x);
+    if (x->failed)
+        return;
+    int r = assemble(x);
+    if (r < 0)
+        fail_bind(x, r);
+}
