@@ -5,6 +5,7 @@
 
 #include "gateway/scalar.h"
 #include "gateway/suggest.h"
+#include "gateway/to_wire.h"
 #include "gateway/wire.h"
 #include "rpc/base/utf8.h"
 #include "rpc/nrpc.h"
@@ -44,10 +45,16 @@ static int fail_entry(struct binder *b, const struct bind_entry *e, const char *
 
 /* ---- gathering ------------------------------------------------------------------------- */
 
+/* Their text is JSON. */
+static bool is_json_leaf(const struct desc_message *m)
+{
+    return m->wkt == DESC_STRUCT || m->wkt == DESC_VALUE || m->wkt == DESC_LIST_VALUE;
+}
+
 static bool is_leaf_message(const struct desc_message *m)
 {
     return m->wkt == DESC_WRAPPER || m->wkt == DESC_TIMESTAMP || m->wkt == DESC_DURATION ||
-           m->wkt == DESC_FIELD_MASK;
+           m->wkt == DESC_FIELD_MASK || is_json_leaf(m);
 }
 
 static bool same_prefix(const struct bind_entry *a, const struct bind_entry *b, size_t n)
@@ -136,7 +143,7 @@ static int unknown_name(struct binder *b, const struct desc_message *m, const ch
     struct suggest s;
     suggest_start(&s, name, size);
     for (size_t i = 0; i < m->n_fields; i++)
-        suggest_offer(&s, m->fields[i].name);
+        suggest_offer(&s, b->proto_names ? m->fields[i].name : m->fields[i].json_name);
     return fail(b, key, key_size,
                 s.best == NULL ? "unknown parameter" : "unknown parameter; did you mean \"",
                 s.best);
@@ -264,6 +271,27 @@ int bind_set(struct binder *b, const struct desc_field *f, const char *text, siz
 
 /* ---- writing --------------------------------------------------------------------------- */
 
+/* A Struct, Value or ListValue. */
+static int put_json(struct binder *b, const struct bind_entry *e, const struct desc_message *m,
+                    struct buf *out)
+{
+    struct to_wire *t = arena_get(b->arena, sizeof *t);
+    struct to_wire_options o = { .pool = b->pool };
+    if (t == NULL)
+        return NRPC_E_NOMEM;
+    to_wire_init(t, m, out, &o);
+    int r = to_wire_feed(t, e->text, e->size);
+    if (r == 0)
+        r = to_wire_finish(t);
+    if (r == NRPC_E_PROTO) {
+        char message[220];
+        snprintf(message, sizeof message, "must be JSON: %s", t->reader.error.message);
+        r = fail_entry(b, e, message);
+    }
+    to_wire_done(t);
+    return r;
+}
+
 static int put_text(struct binder *b, const struct bind_entry *e, const struct desc_field *f,
                     uint32_t number, struct buf *out)
 {
@@ -272,6 +300,11 @@ static int put_text(struct binder *b, const struct bind_entry *e, const struct d
     bool zero, ok;
     wire_put_tag(out, number, (enum wire_type) desc_wire_type(f->type));
     size_t region = f->message != NULL ? wire_region_open(out) : 0;
+    if (f->message != NULL && is_json_leaf(f->message)) {
+        int r = put_json(b, e, f->message, out);
+        wire_region_close(out, region);
+        return r;
+    }
     if (f->message != NULL && f->message->wkt != DESC_WRAPPER) {
         ok = scalar_put_wkt(out, f->message->wkt, e->text, e->size, true, &why);
     } else {

@@ -26,7 +26,8 @@ struct bind_error {
 struct binder {
     struct arena *arena; /* lent */
     const struct desc_message *input;
-    bool accept_snake;
+    const struct desc_pool *pool; /* of the types; may be NULL */
+    bool proto_names;             /* what was meant is told in proto names, not JSON names */
     struct bind_entry *entries;
     size_t n_entries, capacity;
     struct bind_error error;

@@ -119,7 +119,7 @@ int gateway_load(struct gateway *g, char error[static 512])
         r = -1;
     }
     if (r == 0 && router_count(g->router) == 0) {
-        snprintf(error, 512, "the descriptor set holds no method with a google.api.http rule");
+        snprintf(error, 512, "the descriptor set holds no service");
         r = -1;
     }
     return r < 0 ? -1 : 0;

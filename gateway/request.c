@@ -50,6 +50,8 @@ static void bind_parameters(struct exchange *x)
     struct http1_text query = http1_query(&x->http);
     bool ignore = r->method->route->ignore_unknown_fields;
     bind_start(&x->binder, r->method->input, &x->arena);
+    x->binder.pool = x->gl->gateway->pool;
+    x->binder.proto_names = exchange_is_legacy(x);
     int e = bind_path(&x->binder, &x->match);
     if (e == 0 && r->body_all && query.size > 0) {
         if (!ignore)

@@ -219,6 +219,35 @@ static bool pattern_of(const Google__Api__HttpRule *rule, const char **out_metho
     }
 }
 
+static bool same_variable(const struct route_variable *a, const struct route_variable *b)
+{
+    return a->n_path == b->n_path && memcmp(a->path, b->path, a->n_path * sizeof a->path[0]) == 0;
+}
+
+/* What could only fail at each request is refused at start. */
+static int check_variables(struct compiler *c, const struct route *r)
+{
+    for (size_t i = 0; i < r->n_variables; i++) {
+        const struct route_variable *v = &r->variables[i];
+        if (r->body != NULL && v->n_path == 1 && v->path[0] == r->body)
+            return fail(c, "a path variable is the body of the same rule", r->template_text);
+        for (size_t k = 0; k < i; k++)
+            if (same_variable(v, &r->variables[k]))
+                return fail(c, "a path variable stands twice", r->template_text);
+    }
+    return 0;
+}
+
+static int insert(struct compiler *c, struct route *r, const struct template *t)
+{
+    struct node *n = &c->router->root;
+    for (size_t i = 0; i < t->n_segments; i++)
+        if ((n = child(c, n, &t->segments[i])) == NULL)
+            return fail(c, "a literal does not decode, or out of memory", r->template_text);
+    int e = add_leaf(c, n, t->verb, r);
+    return e < 0 ? e : keep_route(c->router, r) < 0 ? no_memory(c->error) : 0;
+}
+
 static int compile_rule(struct compiler *c, const Google__Api__HttpRule *rule)
 {
     struct template t;
@@ -232,19 +261,40 @@ static int compile_rule(struct compiler *c, const Google__Api__HttpRule *rule)
     if (template_parse(r->template_text, &t, &reason) < 0)
         return fail(c, reason, r->template_text);
     int e = bind_fields(c, r, &t, rule);
-    if (e < 0)
-        return e;
-    struct node *n = &c->router->root;
-    for (size_t i = 0; i < t.n_segments; i++)
-        if ((n = child(c, n, &t.segments[i])) == NULL)
-            return fail(c, "a literal does not decode, or out of memory", r->template_text);
-    e = add_leaf(c, n, t.verb, r);
-    return e < 0 ? e : keep_route(c->router, r) < 0 ? no_memory(c->error) : 0;
+    if (e == 0)
+        e = check_variables(c, r);
+    return e < 0 ? e : insert(c, r, &t);
+}
+
+/* POST /package.Service/Method, unless a rule of the method says the same. */
+static int compile_implicit(struct compiler *c)
+{
+    struct template t;
+    const char *reason;
+    struct route_match m;
+    struct route *r = arena_zero(&c->router->arena, 1, sizeof *r);
+    if (r == NULL)
+        return no_memory(c->error);
+    *r = (struct route){ .method = c->method,
+                         .http_method = "POST",
+                         .template_text = c->method->path,
+                         .body_all = true,
+                         .implicit = true };
+    if (template_parse(r->template_text, &t, &reason) < 0)
+        return fail(c, reason, r->template_text);
+    m.route = NULL;
+    if (route_match(c->router, "POST", r->template_text, strlen(r->template_text), &m) ==
+            ROUTE_FOUND &&
+        m.route->method == c->method && strcmp(m.route->template_text, r->template_text) == 0)
+        return 0;
+    return insert(c, r, &t);
 }
 
 static int compile_method(struct compiler *c)
 {
     const Google__Api__HttpRule *rule = c->method->http;
+    if (rule == NULL)
+        return 0;
     int e = compile_rule(c, rule);
     for (size_t i = 0; i < rule->n_additional_bindings && e == 0; i++) {
         if (rule->additional_bindings[i]->n_additional_bindings > 0)
@@ -270,11 +320,10 @@ int router_new(const struct desc_pool *pool, const char *prefix, struct router *
         snprintf(error, 256, "the prefix must begin with /");
         e = NRPC_E_INVAL;
     }
-    for (size_t i = 0; i < pool->n_methods && e == 0; i++) {
-        struct compiler c = { r, &pool->methods[i], error };
-        if (pool->methods[i].http != NULL)
-            e = compile_method(&c);
-    }
+    for (size_t i = 0; i < pool->n_methods && e == 0; i++)
+        e = compile_method(&(struct compiler){ r, &pool->methods[i], error });
+    for (size_t i = 0; i < pool->n_methods && e == 0; i++)
+        e = compile_implicit(&(struct compiler){ r, &pool->methods[i], error });
     if (e < 0) {
         router_free(r);
         return e;
@@ -351,21 +400,26 @@ static void note_allowed(struct route_match *m, const struct route *r)
         m->allowed[m->n_allowed++] = r;
 }
 
+/* A rule for the method itself comes before one for any method. */
 static bool try_leaf(struct search *s, const struct node *n)
 {
-    for (const struct leaf *l = n->leaves; l != NULL; l = l->next) {
-        if (!same(l->verb, s->verb.text, s->verb.size))
-            continue;
-        for (size_t i = 0; i < l->n_routes; i++) {
-            const char *method = l->routes[i]->http_method;
-            if (strcmp(method, s->method) == 0 || strcmp(method, "*") == 0) {
-                s->match->route = l->routes[i];
-                return true;
-            }
-            note_allowed(s->match, l->routes[i]);
+    const struct leaf *l = n->leaves;
+    const struct route *any = NULL;
+    while (l != NULL && !same(l->verb, s->verb.text, s->verb.size))
+        l = l->next;
+    for (size_t i = 0; l != NULL && i < l->n_routes; i++) {
+        const char *method = l->routes[i]->http_method;
+        if (strcmp(method, s->method) == 0) {
+            s->match->route = l->routes[i];
+            return true;
         }
+        if (strcmp(method, "*") == 0)
+            any = l->routes[i];
+        else
+            note_allowed(s->match, l->routes[i]);
     }
-    return false;
+    s->match->route = any;
+    return any != NULL;
 }
 
 /* Recursion goes as deep as the templates do, not the path.  Each node has one depth, so each is

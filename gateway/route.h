@@ -23,13 +23,16 @@ struct route {
     struct route_variable *variables;
     size_t n_variables;
     bool body_all;                 /* body: "*" */
+    bool implicit;                 /* POST /package.Service/Method, which no rule declares */
     const struct desc_field *body; /* body: "field"; NULL: none or all */
     const struct desc_field *response_body;
 };
 struct router;
 
-/* Compiles the rules of every method of the pool.  prefix ("/api", "" for none) is where all routes
- * are mounted a second time.  0, or negative with the reason.  The pool must outlive the router. */
+/* Compiles the rules of every method of the pool, and for each method POST /package.Service/Method
+ * with the whole message as its body.  Two rules that claim the same requests are refused.  prefix
+ * ("/api", "" for none) is where all routes are mounted a second time.  0, or negative with the
+ * reason.  The pool must outlive the router. */
 int router_new(const struct desc_pool *pool, const char *prefix, struct router **out_router,
                char error[static 256]);
 void router_free(struct router *r); /* NULL is fine */

@@ -255,6 +255,67 @@ static void refuses_clashes_and_broken_sets(void **state)
     buf_done(&whole);
 }
 
+/* Rules that could only fail at each request are refused at start, with what is wrong with them. */
+static void refuses_rules_that_cannot_work(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *method, *template, *body, *response_body, *error;
+    } cases[] = {
+        { "GetBook", "/a/{name}/{name}", "", "", "a path variable stands twice: /a/{name}/{name}" },
+        { "PatchInner", "/a/{everything.f_string}/{everything.fString}", "", "", "stands twice" },
+        { "PatchInner", "/a/{update_mask}", "update_mask", "", "is the body of the same rule" },
+        { "PatchInner", "/a/{nothing}", "", "", "names no singular field" },
+        { "PatchInner", "/a/{everything.r_string}", "", "", "names no singular field" },
+        { "PatchInner", "/a/{everything}", "", "", "names a message: everything" },
+        { "PatchInner", "/a", "nothing", "", "body names no field" },
+        { "PatchInner", "/a", "", "nothing", "response_body names no field" },
+        { "PatchInner", "a", "", "", "a template must begin with /" },
+        { "PatchInner", "/a/**/b", "", "", "** must be the last segment" },
+        { "PatchInner", "/a/{everything.f_string=b/{c}}", "", "", "a variable holds a variable" },
+        { "PatchInner", "/v1/query", "", "", "both claim GET" },
+        { "PatchInner", "/a:", "", "", "the verb is empty" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct desc_pool *p = load(FOREIGN_FDS);
+        struct router *r = NULL;
+        char error[256] = "", path[64];
+        snprintf(path, sizeof path, "/foreign.v1.Shelf/%s", cases[i].method);
+        struct desc_method *method = (struct desc_method *) desc_find_method(p, path);
+        Google__Api__HttpRule rule = GOOGLE__API__HTTP_RULE__INIT;
+        rule.pattern_case = GOOGLE__API__HTTP_RULE__PATTERN_GET;
+        rule.get = (char *) cases[i].template;
+        rule.body = (char *) cases[i].body;
+        rule.response_body = (char *) cases[i].response_body;
+        method->http = &rule;
+        assert_true(router_new(p, "", &r, error) < 0);
+        if (strstr(error, cases[i].error) == NULL)
+            fail_msg("%s: \"%s\" expected, found \"%s\"", cases[i].template, cases[i].error, error);
+        assert_non_null(strstr(error, path));
+        desc_pool_free(p);
+    }
+}
+
+/* What no rule declares is at POST /package.Service/Method; what a rule declares is there too. */
+static void every_method_has_its_own_path(void **state)
+{
+    (void) state;
+    struct route_match m;
+    static const char *const paths[] = { "/foreign.v1.Shelf/Nothing", "/foreign.v1.Shelf/GetBook",
+                                         "/foreign.v1.Shelf/Tail" };
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        assert_int_equal(route_match(foreign_router, "POST", paths[i], strlen(paths[i]), &m),
+                         ROUTE_FOUND);
+        assert_string_equal(m.route->method->path, paths[i]);
+        assert_true(m.route->implicit && m.route->body_all && m.route->n_variables == 0);
+        assert_int_equal(route_match(foreign_router, "GET", paths[i], strlen(paths[i]), &m),
+                         ROUTE_WRONG_METHOD);
+        assert_string_equal(m.allowed[0]->http_method, "POST");
+    }
+    assert_int_equal(route_match(foreign_router, "POST", "/foreign.v1.Shelf/None", 22, &m),
+                     ROUTE_NOT_FOUND);
+}
+
 static void merges_route_options(void **state)
 {
     (void) state;
@@ -333,7 +394,7 @@ static void binds_queries(void **state)
           "fBool\"}" },
         { "r_timestamp=2024-01-02T03:04:05Z&o_int32=0",
           "{\"oInt32\":0,\"rTimestamp\":[\"2024-01-02T03:04:05Z\"]}" },
-        { "f_int23=5", "f_int23: unknown parameter; did you mean \"f_int32\"?" },
+        { "f_int23=5", "f_int23: unknown parameter; did you mean \"fInt32\"?" },
         { "zzz=5", "zzz: unknown parameter" },
         { "f_message.txt=5", "f_message.txt: unknown parameter; did you mean \"text\"?" },
         { "f_int32=5&fInt32=5", "f_int32: is given twice" },
@@ -344,7 +405,13 @@ static void binds_queries(void **state)
                                "did you mean \"COLOR_RED\"?" },
         { "f_message=x", "f_message: is a message: name one of its fields" },
         { "r_message=x", "r_message: cannot stand in the query; send it in a body" },
-        { "structure=x", "structure: cannot stand in the query; send it in a body" },
+        { "structure=x", "structure: must be JSON: expected a value, found 'x'" },
+        { "structure={\"a\":[1,null]}&value=true&list_value=[1]",
+          "{\"structure\":{\"a\":[1,null]},\"value\":true,\"listValue\":[1]}" },
+        { "structure=[]", "structure: must be JSON: expected an object, found a list" },
+        { "value={\"a\":1,\"a\":2}", "value: must be JSON: the key stands twice in this object" },
+        { "m_value[a]=null&m_value[b]=\"x\"", "{\"mValue\":{\"a\":null,\"b\":\"x\"}}" },
+        { "any={}", "any: cannot stand in the query; send it in a body" },
         { "m_string=x", "m_string: is a map: write name[key]=value" },
         { "m_message[1]=x", "m_message[\"1\"]: cannot stand in the query; send it in a body" },
         { "m_string[a]=1&m_string[a]=2", "m_string[\"a\"]: the key is given twice" },
@@ -468,9 +535,14 @@ static void joins_path_and_body(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parses_templates),     cmocka_unit_test(decodes_percent),
-        cmocka_unit_test(finds_routes),         cmocka_unit_test(refuses_clashes_and_broken_sets),
-        cmocka_unit_test(merges_route_options), cmocka_unit_test(binds_queries),
+        cmocka_unit_test(parses_templates),
+        cmocka_unit_test(decodes_percent),
+        cmocka_unit_test(finds_routes),
+        cmocka_unit_test(refuses_clashes_and_broken_sets),
+        cmocka_unit_test(refuses_rules_that_cannot_work),
+        cmocka_unit_test(every_method_has_its_own_path),
+        cmocka_unit_test(merges_route_options),
+        cmocka_unit_test(binds_queries),
         cmocka_unit_test(joins_path_and_body),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
