@@ -135,7 +135,8 @@ static bool check_text(struct checking *c, const char *p, const char *end, unsig
                 return false;
         } else if (strchr("}>)]", *p) != NULL) {
             return fail_at(c, p, "\"%c\" closes nothing", *p);
-        } else if (*p == '|' && depth == 0 && strcmp(c->statement->keyword, "class") != 0) {
+        } else if (*p == '|' && depth == 0 && strcmp(c->statement->keyword, "class") != 0 &&
+                   strcmp(c->statement->keyword, "vary") != 0) {
             return fail_at(c, p, "\"|\" outside of a choice");
         } else if (*p == ' ' && p + 1 < end && p[1] == ' ') {
             return fail_at(c, p, "two blanks");
@@ -158,7 +159,8 @@ static bool check_line(struct checking *c)
     if (c->quoted && quotes > 0)
         return fail_at(c, text, "a line is put between quotation marks where it is said");
     enum prose_kind kind = (enum prose_kind) prose_kind_of(c->statement->keyword);
-    bool whole = kind != PROSE_CLASS && kind != PROSE_DO && kind != PROSE_TITLE;
+    bool whole =
+        kind != PROSE_CLASS && kind != PROSE_DO && kind != PROSE_TITLE && kind != PROSE_VARY;
     bool own = end - text > 5 && memcmp(end - 5, ".own}", 5) == 0; /* brings its own full stop */
     if (whole && !own && end > text && strchr(".!?\")]>", end[-1]) == NULL)
         return fail_at(c, end - 1, "the sentence has no end");

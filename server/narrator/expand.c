@@ -3,7 +3,7 @@
 #include "server/narrator/teller.h"
 #include <string.h>
 
-enum { ALTERNATIVES_MAX = 192 };
+enum { ALTERNATIVES_MAX = 320, RIGID_WORDS = 14 };
 struct alternative {
     const char *text;
     size_t size;
@@ -57,8 +57,11 @@ static void put_char(struct draft *d, char c)
         d->failed = true;
         return;
     }
-    if (c == ' ' && (d->size == 0 || d->text[d->size - 1] == ' ' || d->text[d->size - 1] == '\n'))
+    if (c == ' ' && (d->size == 0 || d->text[d->size - 1] == ' ' || d->text[d->size - 1] == '\n' ||
+                     (d->in_quote && d->at_start && d->text[d->size - 1] == '"')))
         return;
+    if (d->size > 1 && d->text[d->size - 1] == ' ' && strchr(".,;:!?", c) != NULL)
+        d->size--; /* what stood before it was left out */
     if (d->comma_due) {
         d->comma_due = false;
         if (c == ' ')
@@ -182,6 +185,20 @@ static int32_t luck(const struct teller *t, uint64_t id, unsigned nonce, uint32_
 {
     return (int32_t) (((mix64(t->seed ^ mix64(id + nonce)) >> 32) * range) >> 32);
 }
+/* Fixed words in a row make two stories alike: what has few branches for its length comes up less
+ * often. */
+static int32_t rigid_cost(const char *text, size_t size)
+{
+    int32_t words = 0, branches = 1, depth = 0;
+    for (size_t i = 0; i < size; i++) {
+        depth += text[i] == '(' || text[i] == '<' || text[i] == '{';
+        depth -= text[i] == ')' || text[i] == '>' || text[i] == '}';
+        branches += text[i] == '(' || text[i] == '<' || text[i] == '[' || text[i] == '@';
+        words += text[i] == ' ' && depth == 0;
+    }
+    int32_t over = words - 4 * branches;
+    return over <= 0 ? 0 : over > RIGID_WORDS ? RIGID_WORDS * 6 : over * 6;
+}
 static size_t collect(const struct cursor *c, enum prose_kind kind, const char *key,
                       size_t key_size, const struct prose_facts *facts, struct alternative *out)
 {
@@ -200,9 +217,11 @@ static size_t collect(const struct cursor *c, enum prose_kind kind, const char *
             unsigned n = used(c, id);
             if (r->once && n > 0)
                 continue;
-            int32_t cost = (int32_t) n * 160 - match * 150 -
+            int32_t cost = (int32_t) n * 200 - match * 200 -
                            (kind == PROSE_SAY && prose_rule_tagged(r, TAG_PLACE) ? 120 : 0) +
-                           luck(c->t, id, c->nonce * 977, 140);
+                           rigid_cost(text, size) +
+                           (kind == PROSE_LINE && prose_rule_tagged(r, TAG_VOICE) ? 165 : 0) +
+                           luck(c->t, id, c->nonce * 977, 200);
             out[count++] = (struct alternative){ text, size, id, cost };
         }
     }
@@ -231,6 +250,7 @@ static bool expand_slot(struct cursor *c, const char *p, const char *end)
     if (n > 0)
         memcpy(form, dot + 1, n);
     settle(c->d, true, 0);
+    quote_part(c->d, b, form);
     if (b->sort == NVL_SORT_NONE) {
         draft_puts(c->d, b->text, strlen(b->text), true);
         return b->text[0] != 0;
@@ -344,19 +364,23 @@ static bool expand_said(struct cursor *c, const char **p, const char *end)
     prose_voice_find(&c->t->index, name != NULL ? name : "", &voice);
     struct env inner = *c->env;
     env_add(&inner, "S", NVL_SORT_CHAR, s->index);
-    if (l != NULL && l->index != NVL_NONE)
+    int16_t listener = l != NULL && l->index != NVL_NONE ? (int16_t) l->index : -1;
+    if (listener >= 0)
         env_add(&inner, "T", NVL_SORT_CHAR, l->index);
     struct cursor in = { c->t, &inner, c->d, c->nonce, c->depth + 1 };
     struct draft *d = c->d;
     if (d->after_quote)
         settle(d, true, 0);
     draft_puts(d, "\"", 1, false);
-    d->spoke |= 1u << s->index;
     size_t start = d->size;
+    if (d->quotes_count < QUOTES_MAX)
+        d->quotes[d->quotes_count++] =
+            (struct quote){ (uint16_t) start, (int16_t) s->index, listener };
     d->in_quote = d->at_start = true;
     d->speaker = (int16_t) s->index;
-    d->listener = l != NULL && l->index != NVL_NONE ? (int16_t) l->index : -1;
+    d->listener = listener;
     d->address = voice.address;
+    inner.facts.values[TAG_VOICE] = name; /* its classes too speak in this voice */
     const char *act = *p + 1;
     if (!say_line(&in, act, (size_t) (open - act), &voice, name) || d->size == start)
         return false;
@@ -370,31 +394,12 @@ static bool expand_said(struct cursor *c, const char **p, const char *end)
         ++*p;
         draft_puts(d, "\"", 1, false);
         d->tagged = true;
-        d->discourse.people[s->index].last = d->discourse.sentence;
     } else {
         draft_puts(d, "\"", 1, false);
     }
     return !d->failed;
 }
 
-/* A quotation whose speaker is neither named with it nor was heard of just before. */
-static int32_t attribution_cost(const struct teller *t, const struct draft *d)
-{
-    int32_t cost = 0;
-    for (size_t i = 0; i < t->people; i++) {
-        bool named =
-            !(d->spoke >> i & 1) || t->discourse.people[i].last >= t->discourse.sentence - 2;
-        for (size_t k = 0; k < d->named_count && !named; k++)
-            named = d->named[k].sort == NVL_SORT_CHAR && d->named[k].index == i;
-        cost += named ? 0 : 400;
-    }
-    /* two quotations side by side read as two people */
-    cost +=
-        t->quote_last && d->text[0] == '"' && t->discourse.paragraph_start < t->discourse.sentence
-            ? 300
-            : 0;
-    return cost;
-}
 static bool expand_bracket(struct cursor *c, const char **p, const char *end)
 {
     const char *close = prose_bracket_end(*p, end);
@@ -411,6 +416,26 @@ static bool expand_bracket(struct cursor *c, const char **p, const char *end)
                             : expand_optional(c, from, close);
     c->depth--;
     return ok;
+}
+/* Writes what stands at p as it is, or what may stand for it; returns how much was read. */
+static size_t put_plain(struct cursor *c, const char *p, const char *end)
+{
+    struct draft *d = c->d;
+    const char *said;
+    size_t said_size, n = 0;
+    bool at_word = d->size == 0 || strchr(" \n\"(", d->text[d->size - 1]) != NULL;
+    if (at_word)
+        n = vary_find(c->t, p, (size_t) (end - p), mix64(c->nonce * 64 + d->size), &said,
+                      &said_size);
+    if (n == 0) {
+        draft_puts(d, p, 1, c->depth > 0);
+        return 1;
+    }
+    bool large = *p >= 'A' && *p <= 'Z';
+    char first = large ? (char) (said[0] - 'a' + 'A') : said[0];
+    draft_puts(d, &first, 1, c->depth > 0);
+    draft_puts(d, said + 1, said_size - 1, false);
+    return n;
 }
 static bool expand(struct cursor *c, const char *p, const char *end)
 {
@@ -432,8 +457,7 @@ static bool expand(struct cursor *c, const char *p, const char *end)
             p += 2;
         } else {
             settle(c->d, *p == '"', *p);
-            draft_puts(c->d, p, 1, c->depth > 0);
-            p++;
+            p += put_plain(c, p, end);
         }
     }
     return !c->d->failed;
@@ -467,7 +491,7 @@ bool expand_chunk(struct teller *t, const struct env *env, enum prose_kind kind,
         if (!expand(&c, a[i].text, a[i].text + a[i].size) || d.size == 0)
             continue;
         made++;
-        cost += usage_cost(t, &d) + attribution_cost(t, &d);
+        cost += usage_cost(t, &d) + quote_cost(t, &d);
         if (cost < best) {
             best = cost;
             *out = d;

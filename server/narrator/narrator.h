@@ -74,6 +74,18 @@ int nvl_tell(const struct nvl_world *world, const struct nvl_event *events, size
              const struct nvl_telling *telling, struct arena *arena, struct nvl_error *err,
              struct nvl_story *out);
 
+/* What stories were told with: how many used each alternative of the prose.  For writers. */
+struct nvl_usage;
+int nvl_usage_new(struct nvl_usage **out); /* NVL_OK or NVL_E_NOMEM */
+void nvl_usage_free(struct nvl_usage *usage);
+/* nvl_tell that also counts into usage. */
+int nvl_tell_counted(const struct nvl_world *world, const struct nvl_event *events, size_t count,
+                     const struct nvl_telling *telling, struct nvl_usage *usage,
+                     struct arena *arena, struct nvl_error *err, struct nvl_story *out);
+/* Appends one line per alternative, the most told first: stories that used it, file:line, what it
+ * belongs to, its text; then how many were never used. */
+void nvl_usage_report(const struct nvl_pack *pack, const struct nvl_usage *usage, struct buf *out);
+
 /* Appends the story: "# Title", paragraphs and scenes between blank lines; ends with a newline. */
 void nvl_story_markdown(const struct nvl_story *story, struct buf *out);
 /* The same without the mark-up: the title on a line of its own. */

@@ -5,8 +5,8 @@
 #include <string.h>
 
 static const char *const kind_names[PROSE_KINDS] = {
-    "say",   "line", "class", "do",    "open",  "entry", "exit",   "shift", "close",
-    "title", "muse", "intro", "weigh", "image", "echo",  "ground", "cause", "voice",
+    "say",  "line",  "class", "do",    "open", "entry",  "exit",  "shift", "close", "title",
+    "muse", "intro", "weigh", "image", "echo", "ground", "cause", "voice", "vary",
 };
 static const char *const tag_names[TAGS] = {
     "style", "genre", "voice", "phase", "mood", "frame", "truth", "ending", "kind", "focal", "once",
@@ -148,7 +148,7 @@ int prose_rule_match(const struct prose_rule *rule, const struct prose_facts *fa
         if (v != NULL && strlen(v) == t->size && memcmp(v, t->value, t->size) == 0)
             met |= 1u << t->tag;
     }
-    return asked == met ? __builtin_popcount(met) : -1;
+    return asked == met ? __builtin_popcount(met & ~(1u << TAG_FRAME)) : -1;
 }
 
 bool prose_rule_tagged(const struct prose_rule *rule, enum prose_tag tag)
@@ -201,7 +201,7 @@ bool prose_alternative(const struct prose_rule *rule, size_t *line, size_t *offs
     if (*line >= s->lines_count)
         return false;
     const char *text = s->lines[*line].text, *end = text + strlen(text), *p = text + *offset;
-    if (rule->kind != PROSE_CLASS) {
+    if (rule->kind != PROSE_CLASS && rule->kind != PROSE_VARY) {
         *out = text;
         *out_size = (size_t) (end - text);
         ++*line;

@@ -5,6 +5,7 @@
  *   class NAME tags…                phrases, several a line, divided by |
  *   do OPERATOR                     the act as an infinitive without "to"
  *   open|entry|exit|shift|close|title|muse|intro|weigh|image|… KEY tags…   parts of a story
+ *   vary NAME                        words that may stand for each other wherever text is fixed
  *   voice NAME [full] [like NAME] [address name|rank|surname]
  *
  * Tags: style S, genre G, voice V, phase P, mood M, frame F, truth T, ending E, kind K, focal
@@ -34,6 +35,7 @@ enum prose_kind {
     PROSE_GROUND,
     PROSE_CAUSE,
     PROSE_VOICE,
+    PROSE_VARY,
     PROSE_KINDS,
 };
 enum prose_tag {
@@ -89,7 +91,8 @@ bool prose_index_build(const struct nvl_pack *pack, struct arena *arena, struct 
 /* Rules of kind and key: [*out_first, returned). */
 size_t prose_index_find(const struct prose_index *index, enum prose_kind kind, const char *key,
                         size_t key_size, size_t *out_first);
-/* -1: a tag forbids it; else the number of tag kinds that matched. */
+/* -1: a tag forbids it; else the number of tag kinds that matched, the frame aside: what belongs to
+ * a frame only adds to what fits every frame. */
 int prose_rule_match(const struct prose_rule *rule, const struct prose_facts *facts);
 bool prose_rule_tagged(const struct prose_rule *rule, enum prose_tag tag);
 void prose_voice_find(const struct prose_index *index, const char *name, struct prose_voice *out);

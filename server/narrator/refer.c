@@ -6,7 +6,7 @@ void refer_reset(struct teller *t)
 {
     struct discourse *d = &t->discourse;
     memset(d, 0, sizeof(*d));
-    d->subject = d->subject_before = -1;
+    d->subject = d->subject_before = d->latest = -1;
     d->plural_last = -100;
     for (size_t i = 0; i < PEOPLE_MAX; i++)
         d->people[i] = (struct person_state){ .last = -100, .last_noun = -100 };
@@ -16,7 +16,7 @@ void refer_sentence(struct draft *d)
 {
     d->discourse.sentence++;
     d->discourse.subject_before = d->discourse.subject;
-    d->discourse.subject = -1;
+    d->discourse.subject = d->discourse.latest = -1;
 }
 
 static void note(struct draft *d, unsigned sort, unsigned index)
@@ -53,6 +53,9 @@ static bool pronoun_fits(const struct teller *t, const struct draft *dr, unsigne
     if ((!p->introduced && x < t->cast) || p->last < d->sentence - 1)
         return false;
     if (form == MORPH_REFLEXIVE)
+        return true;
+    /* "Jordan leaned back and shut their eyes": whose name came last owns what follows. */
+    if (form == MORPH_POSSESSIVE && d->latest == (int16_t) x && p->last == d->sentence)
         return true;
     if (g == MORPH_THEY ||
         g == MORPH_IT) /* these read as a group or a thing: only close by, never as subject */
@@ -188,6 +191,7 @@ static void put_person(struct teller *t, struct draft *d, unsigned x, enum morph
         p->last_noun = d->discourse.sentence;
     }
     p->last = d->discourse.sentence;
+    d->discourse.latest = (int16_t) x;
     if (form == MORPH_SUBJECT && d->discourse.subject < 0)
         d->discourse.subject = (int16_t) x;
 }

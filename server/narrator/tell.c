@@ -156,6 +156,7 @@ static void begin_again(struct teller *t)
     t->place = t->focaliser = -1;
     t->applied = 0;
     t->quote_last = false;
+    t->quote_speaker = t->quote_listener = -1;
     for (size_t i = 0; i < PEOPLE_MAX; i++)
         t->at[i] = -1;
     refer_reset(t);
@@ -356,13 +357,14 @@ static uint32_t coverage(const struct teller *t)
  * ----------------------------------------------------------------------------------------------------
  */
 
-static int tell(struct teller *t, struct nvl_story *story)
+static int tell(struct teller *t, struct nvl_usage *usage, struct nvl_story *story)
 {
     if (!prose_index_build(t->pack, &t->scratch, &t->index) || !plan_units(t))
         return NVL_E_NOMEM;
     t->uses = arena_zero(&t->scratch, USES_MAX, sizeof(*t->uses));
     t->use_counts = arena_zero(&t->scratch, USES_MAX, 1);
     t->grams = arena_zero(&t->scratch, GRAMS_MAX, sizeof(*t->grams));
+    vary_read(t);
     if (t->uses == NULL || t->use_counts == NULL || t->grams == NULL || !compose_to_length(t))
         return NVL_E_NOMEM;
     if (!cut_story(t, story))
@@ -371,12 +373,20 @@ static int tell(struct teller *t, struct nvl_story *story)
     story->rewritten = t->rewritten;
     story->scenario_coverage = coverage(t);
     story->ending = t->ending;
+    if (usage != NULL)
+        usage_gather(t, usage);
     story->title = compose_title(t);
     return t->nomem || story->title == NULL ? NVL_E_NOMEM : NVL_OK;
 }
 int nvl_tell(const struct nvl_world *world, const struct nvl_event *events, size_t count,
              const struct nvl_telling *telling, struct arena *arena, struct nvl_error *err,
              struct nvl_story *out)
+{
+    return nvl_tell_counted(world, events, count, telling, NULL, arena, err, out);
+}
+int nvl_tell_counted(const struct nvl_world *world, const struct nvl_event *events, size_t count,
+                     const struct nvl_telling *telling, struct nvl_usage *usage,
+                     struct arena *arena, struct nvl_error *err, struct nvl_story *out)
 {
     struct teller *t = alloc_zero(1, sizeof(*t));
     if (t == NULL)
@@ -394,7 +404,7 @@ int nvl_tell(const struct nvl_world *world, const struct nvl_event *events, size
     if (rc == NVL_OK) {
         const struct nvl_event *last = &events[count - 1];
         t->ending = last->type == NVL_COMPLETED ? nvl_ending_name(world, last->ending) : "";
-        rc = tell(t, &story);
+        rc = tell(t, usage, &story);
     }
     if (rc == NVL_OK)
         *out = story;

@@ -9,11 +9,13 @@ enum {
     PEOPLE_MAX = 16, /* cast and the frame's people */
     THINGS_MAX = 64, /* per sort */
     DRAFT_BYTES = 3000,
-    DRAFT_USES = 96,
+    DRAFT_USES = 160,
     DRAFT_NAMED = 40,
-    DRAFTS = 6,        /* surfaces tried per chunk */
-    USES_MAX = 4096,   /* power of two */
-    GRAMS_MAX = 16384, /* power of two */
+    DRAFTS = 6,      /* surfaces tried per chunk */
+    QUOTES_MAX = 12, /* per draft */
+    VARY_MAX = 256,
+    USES_MAX = 16384,  /* power of two */
+    GRAMS_MAX = 32768, /* power of two */
     BINDS_MAX = 16,
 };
 
@@ -29,6 +31,7 @@ struct discourse {
     int32_t sentence, paragraph_start;
     int16_t subject; /* of this sentence, -1 */
     int16_t subject_before;
+    int16_t latest;      /* who was mentioned last in this sentence, -1 */
     int32_t plural_last; /* a plural thing or a group was named */
     struct person_state people[PEOPLE_MAX];
     uint64_t things_seen[NVL_SORTS];
@@ -36,6 +39,14 @@ struct discourse {
 struct named { /* somebody or something named at an offset of a draft */
     uint16_t offset;
     uint8_t sort, index;
+};
+struct quote { /* a quotation of a draft */
+    uint16_t offset;
+    int16_t speaker, listener;
+};
+struct vary { /* a phrase that others of its group may stand for */
+    const char *text;
+    uint8_t size, first, count; /* its group: first .. first + count */
 };
 struct bind { /* {A} */
     const char *name;
@@ -60,8 +71,9 @@ struct draft {
     /* while it is written */
     bool at_start, after_quote, in_quote;
     bool comma_due; /* an apposition is open */
-    uint32_t spoke; /* bit per person who says something in it */
-    bool tagged;    /* a comma followed the quote: the sentence goes on whatever its mark */
+    struct quote quotes[QUOTES_MAX];
+    size_t quotes_count;
+    bool tagged; /* a comma followed the quote: the sentence goes on whatever its mark */
     int16_t speaker, listener;
     const char *address;
 };
@@ -122,7 +134,11 @@ struct teller {
     uint32_t words_told, rewritten;
     int32_t last_openers[6][2]; /* hashes of the first two words of the last sentences */
     uint8_t profile_used[PEOPLE_MAX];
-    bool quote_last;        /* the last chunk ended with a quotation */
+    bool quote_last;                       /* the last chunk ended with a quotation */
+    int16_t quote_speaker, quote_listener; /* of the last quotation; -1 */
+    struct vary vary[VARY_MAX];
+    size_t vary_count;
+    uint8_t vary_order[VARY_MAX], vary_from[27]; /* by first letter */
     int16_t at[PEOPLE_MAX]; /* where everybody is, as far as the story has got */
     uint32_t applied;       /* events that at[] knows of */
     bool nomem;
@@ -148,10 +164,20 @@ void env_add(struct env *env, const char *name, unsigned sort, unsigned index);
 void env_text(struct env *env, const char *name, const char *text);
 void env_story(const struct teller *t, struct env *env);
 void env_event(const struct teller *t, const struct nvl_event *e, struct env *env);
+/* quote.c — what it costs that a quotation might be taken for another's; parts the act of one from
+ * the words of another */
+int32_t quote_cost(const struct teller *t, const struct draft *d);
+void quote_part(struct draft *d, const struct bind *b, const char *form);
+/* vary.c — words that may stand for each other */
+void vary_read(struct teller *t);
+/* Length of a phrase of text that may be varied, or 0; what to say instead. */
+size_t vary_find(const struct teller *t, const char *text, size_t size, uint64_t salt,
+                 const char **out, size_t *out_size);
 /* usage.c — what has been said already */
 unsigned usage_count(const struct teller *t, uint64_t hash);
 void usage_commit(struct teller *t, const struct draft *d);
 int32_t usage_cost(const struct teller *t, const struct draft *d);
+void usage_gather(const struct teller *t, struct nvl_usage *usage);
 /* plan.c */
 bool plan_units(struct teller *t);
 void plan_choose(struct teller *t, uint32_t budget);

@@ -3,6 +3,8 @@
 #include "server/narrator/teller.h"
 #include <string.h>
 
+enum { MEAN_WORDS = 118 /* tenths */ };
+
 static size_t slot_of(const uint64_t *table, size_t size, uint64_t hash)
 {
     size_t i = (size_t) mix64(hash) & (size - 1);
@@ -83,6 +85,16 @@ static size_t openers_of(const char *text, size_t size, struct opener *out, size
     return count;
 }
 
+/* Holds the mean length of sentences where prose has it: about 12 words, long ones among short. */
+static int32_t length_cost(const struct teller *t, size_t words)
+{
+    if (t->discourse.sentence < 6 || t->style == NVL_STYLE_TACTICAL || t->style == NVL_STYLE_NOIR)
+        return 0;
+    uint32_t mean = t->words_told * 10 / (uint32_t) t->discourse.sentence;
+    if (mean < MEAN_WORDS)
+        return words < 6 ? 30 : words > 19 ? -40 : words > 12 ? -15 : 0;
+    return mean > MEAN_WORDS + 15 && words > 24 ? 25 : 0;
+}
 static int32_t opener_cost(const struct teller *t, const struct draft *d)
 {
     struct opener now[24];
@@ -96,6 +108,7 @@ static int32_t opener_cost(const struct teller *t, const struct draft *d)
         cost += seen[5 + i][0] == now[i].one ? 22 : 0;
         cost += seen[4 + i][0] == now[i].one ? 10 : 0;
         seen[6 + i][0] = now[i].one, seen[6 + i][1] = now[i].two;
+        cost += length_cost(t, now[i].words);
         bool brief = t->style == NVL_STYLE_TACTICAL || t->style == NVL_STYLE_NOIR;
         if (brief && now[i].words > 16)
             cost += (int32_t) (now[i].words - 16) * 2;
@@ -145,8 +158,11 @@ void usage_commit(struct teller *t, const struct draft *d)
         t->last_openers[5][0] = now[i].one, t->last_openers[5][1] = now[i].two;
     }
     t->quote_last = d->size > 0 && d->text[d->size - 1] == '"';
+    const struct quote *last = d->quotes_count > 0 ? &d->quotes[d->quotes_count - 1] : NULL;
+    t->quote_speaker = last != NULL ? last->speaker : -1;
+    t->quote_listener = last != NULL ? last->listener : -1;
     t->discourse = d->discourse;
     t->discourse.sentence++;
     t->discourse.subject_before = t->discourse.subject;
-    t->discourse.subject = -1;
+    t->discourse.subject = t->discourse.latest = -1;
 }

@@ -10,6 +10,7 @@
 #include "rpc/base/arena.h"
 #include "server/engine/nvl.h"
 #include "server/narrator/narrator.h"
+#include "server/tools/novel-tale-coverage.h"
 
 enum { FILES_MAX = 512, FILE_BYTES = 8 * 1024 * 1024, DEPTH_MAX = 8 };
 struct sources {
@@ -22,6 +23,7 @@ static const char usage[] =
     "usage: novel-tale build DIR IMAGE     compile DIR's .tale files into an image\n"
     "       novel-tale lint DIR            report every problem of the sources\n"
     "       novel-tale show DIR            list operators, endings and truths\n"
+    "       novel-tale coverage DIR [SEEDS]   how often each line is told, over ten requests\n"
     "       novel-tale play DIR SEED TURNS [SCENARIO [SETTING]]   print a log, a line an event\n";
 
 static bool read_file(struct sources *s, const char *path, const char *name)
@@ -240,10 +242,10 @@ static int play(const struct nvl_pack *pack, int argc, char **argv)
 int main(int argc, char **argv)
 {
     const char *verb = argc > 2 ? argv[1] : "";
-    bool known = (strcmp(verb, "build") == 0 && argc == 4) ||
-                 (strcmp(verb, "lint") == 0 && argc == 3) ||
-                 (strcmp(verb, "show") == 0 && argc == 3) ||
-                 (strcmp(verb, "play") == 0 && argc >= 5 && argc <= 7);
+    bool known =
+        (strcmp(verb, "build") == 0 && argc == 4) || (strcmp(verb, "lint") == 0 && argc == 3) ||
+        (strcmp(verb, "show") == 0 && argc == 3) || (strcmp(verb, "coverage") == 0 && argc <= 4) ||
+        (strcmp(verb, "play") == 0 && argc >= 5 && argc <= 7);
     if (!known) {
         bool help = argc == 2 && strcmp(argv[1], "--help") == 0;
         fputs(usage, help ? stdout : stderr);
@@ -255,7 +257,9 @@ int main(int argc, char **argv)
         rc = verb[0] == 'b'   ? build(pack, argv[3])
              : verb[0] == 'l' ? lint(pack)
              : verb[0] == 's' ? show(pack)
-                              : play(pack, argc, argv);
+             : verb[0] == 'c'
+                 ? novel_tale_coverage(pack, argc > 3 ? (unsigned) strtoul(argv[3], NULL, 10) : 20)
+                 : play(pack, argc, argv);
     nvl_pack_free(pack);
     return rc;
 }

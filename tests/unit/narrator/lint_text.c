@@ -1,6 +1,7 @@
 #include "tests/unit/narrator/lint_text.h"
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static bool say(char *why, size_t size, const char *what, const char *text)
 {
@@ -10,6 +11,45 @@ static bool say(char *why, size_t size, const char *what, const char *text)
 static bool lower(char c)
 {
     return c >= 'a' && c <= 'z';
+}
+static bool is_vowel(char c)
+{
+    return strchr("aeiou", c | 0x20) != NULL;
+}
+static bool starts(const char *word, const char *const *list)
+{
+    for (; *list != NULL; list++)
+        if (strncasecmp(word, *list, strlen(*list)) == 0)
+            return true;
+    return false;
+}
+/* A word said twice, and a before a vowel. */
+static const char *lint_words(const char *text)
+{
+    static const char *const said_as_consonant[] = { "one", "once", "uni", "use", "usu",
+                                                     "eu",  "uto",  "ut",  "u-",  NULL };
+    static const char *const said_as_vowel[] = { "hour", "honest", "heir", "honou", "X-",
+                                                 "SOS",  "M",      "F",    "L",     "S",
+                                                 "NV",   "RC",     NULL };
+    const char *last = "";
+    size_t last_size = 0;
+    for (const char *p = text; *p != 0;) {
+        size_t n = strcspn(p, " ,.;:!?\"*");
+        if (n > 0 && n == last_size && strncasecmp(p, last, n) == 0 && p == last + n + 1 &&
+            last[n] == ' ' && strncasecmp(p, "had", n) != 0)
+            return "a word twice";
+        if (last_size == 1 && (*last == 'a' || *last == 'A') && p == last + 2 && n > 0 &&
+            is_vowel(*p) && !starts(p, said_as_consonant))
+            return "a before a vowel";
+        if (last_size == 2 && strncasecmp(last, "an", 2) == 0 && p == last + 3 && n > 0 &&
+            !is_vowel(*p) && !starts(p, said_as_vowel) && *p != '8')
+            return "an before a consonant";
+        last = p, last_size = n;
+        p += n > 0 ? n : 1;
+        if (n > 0 && *p == ' ')
+            p++;
+    }
+    return NULL;
 }
 bool lint_sentence(const char *text, char *why, size_t size)
 {
@@ -36,6 +76,8 @@ bool lint_sentence(const char *text, char *why, size_t size)
     for (size_t i = 0; i < n; i++)
         quotes += text[i] == '"';
     (void) quotes; /* a quotation may run over several sentences: see lint_story */
+    if (lint_words(text) != NULL)
+        return say(why, size, lint_words(text), text);
     size_t first = text[0] == '"' ? 1 : 0;
     if (lower(text[first]) || text[first] == ' ' || text[first] == ',')
         return say(why, size, "begins small", text);

@@ -1,6 +1,7 @@
 /* print_story.c — prints a story for reading: print_story [-s STYLE] [-p PERSPECTIVE] [-f
  * FOCALISER] [-t TURNS]
- * [-r SEED] [-S SETTING] [-x SCENARIO] [-m MOOD] [-e] ID ID...   (-e: the events too) */
+ * [-r SEED] [-S SETTING] [-x SCENARIO] [-m MOOD] [-n COUNT] [-o FOLDER] [-e] ID ID...
+ * (-e: the events too; -n: as many seeds from SEED on; -o: a file a story) */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,13 +21,45 @@ static void print_events(const struct stage_run *run)
         buf_done(&b);
     }
 }
+/* Tells one run into path, or to stdout with a line of facts on stderr. */
+static int tell_one(const struct stage_run *run, const struct nvl_telling *telling,
+                    const char *path)
+{
+    struct arena arena;
+    struct nvl_story story;
+    struct nvl_error err = { 0 };
+    struct buf b = { 0 };
+    arena_init(&arena, 65536);
+    int rc = nvl_tell(run->world, run->events, run->count, telling, &arena, &err, &story);
+    if (rc == NVL_OK)
+        nvl_story_markdown(&story, &b);
+    FILE *f = path != NULL ? fopen(path, "wb") : stdout;
+    if (f != NULL)
+        fputs(buf_str(&b), f);
+    if (f != NULL && path != NULL)
+        fclose(f);
+    if (path == NULL)
+        fprintf(stderr,
+                "rc %d %s %s; frame %s truth %s genre %s ending %s; %u words, coverage %u, "
+                "%zu events, %zu scenes, %u rewritten\n",
+                rc, err.field, err.message, nvl_world_frame(run->world),
+                nvl_world_truth(run->world), nvl_world_genre(run->world),
+                rc == NVL_OK ? story.ending : "", rc == NVL_OK ? story.word_count : 0,
+                rc == NVL_OK ? story.scenario_coverage : 0, run->count,
+                rc == NVL_OK ? story.passages_count : 0, rc == NVL_OK ? story.rewritten : 0);
+    buf_done(&b);
+    arena_done(&arena);
+    return f != NULL ? rc : 1;
+}
 int main(int argc, char **argv)
 {
     struct nvl_telling telling = { 0 };
     struct nvl_profile cast[NVL_CAST_MAX];
     struct nvl_request q = { .turns = 3, .seed = 7, .setting = "", .scenario = "", .cast = cast };
     bool events = false;
-    for (int c; (c = getopt(argc, argv, "s:p:f:t:r:S:x:m:w:e")) != -1;) {
+    unsigned count = 1;
+    const char *folder = NULL;
+    for (int c; (c = getopt(argc, argv, "s:p:f:t:r:S:x:m:w:n:o:e")) != -1;) {
         switch (c) {
         case 's':
             telling.narrative_style = optarg;
@@ -52,6 +85,12 @@ int main(int argc, char **argv)
         case 'w':
             telling.words = (uint32_t) atoi(optarg);
             break;
+        case 'n':
+            count = (unsigned) atoi(optarg);
+            break;
+        case 'o':
+            folder = optarg;
+            break;
         case 'm':
             if (nvl_mood_parse(optarg, &q.mood) != NVL_OK)
                 return 2;
@@ -68,38 +107,19 @@ int main(int argc, char **argv)
             cast[q.cast_count++] = *stage_profile((size_t) stage_find(argv[i]));
     struct nvl_pack *pack =
         stage_pack(getenv("NOVEL_CONTENT") != NULL ? getenv("NOVEL_CONTENT") : "server/content");
-    struct stage_run run;
-    if (pack == NULL || stage_play(pack, &q, &run) != NVL_OK)
-        return 1;
-    if (events)
-        print_events(&run);
-    struct arena arena;
-    struct nvl_story story;
-    struct nvl_error err = { 0 };
-    struct buf b = { 0 };
-    arena_init(&arena, 65536);
-    int rc = nvl_tell(run.world, run.events, run.count, &telling, &arena, &err, &story);
-    if (rc == NVL_OK)
-        nvl_story_markdown(&story, &b);
-    printf("%s", buf_str(&b));
-    fprintf(stderr,
-            "rc %d %s %s; frame %s truth %s genre %s ending %s; %u words, coverage %u, %zu events, "
-            "%zu scenes\n",
-            rc, err.field, err.message, nvl_world_frame(run.world), nvl_world_truth(run.world),
-            nvl_world_genre(run.world), rc == NVL_OK ? story.ending : "",
-            rc == NVL_OK ? story.word_count : 0, rc == NVL_OK ? story.scenario_coverage : 0,
-            run.count, rc == NVL_OK ? story.passages_count : 0);
-    static const enum nvl_sort named[] = { NVL_SORT_PLACE, NVL_SORT_ITEM, NVL_SORT_CHAR,
-                                           NVL_SORT_MOTIF };
-    for (size_t k = 0; k < sizeof(named) / sizeof(named[0]); k++)
-        for (size_t i = 0; i < nvl_world_count(run.world, named[k]); i++) {
-            const struct nvl_entity *e = nvl_world_entity(run.world, named[k], i);
-            if (e->from_user)
-                fprintf(stderr, "the user's: %s (%s)\n", e->name, e->kind);
-        }
-    buf_done(&b);
-    arena_done(&arena);
-    stage_run_done(&run);
+    int rc = pack == NULL;
+    for (unsigned n = 0; n < count && rc == 0; n++, q.seed++) {
+        struct stage_run run;
+        char path[512];
+        snprintf(path, sizeof(path), "%s/%llu.txt", folder != NULL ? folder : "",
+                 (unsigned long long) q.seed);
+        if (stage_play(pack, &q, &run) != NVL_OK)
+            return 1;
+        if (events)
+            print_events(&run);
+        rc = tell_one(&run, &telling, folder != NULL ? path : NULL);
+        stage_run_done(&run);
+    }
     nvl_pack_free(pack);
-    return rc == NVL_OK ? 0 : 1;
+    return rc;
 }

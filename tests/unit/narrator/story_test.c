@@ -199,6 +199,7 @@ static void bind_event(struct fixture *f, const struct nvl_op_info *info, unsign
             e->args[i] = 0;
     }
 }
+static unsigned faults; /* sentences that are no English */
 static void realise(struct fixture *f, const struct prose_rule *r, const struct nvl_event *e,
                     unsigned *count)
 {
@@ -219,9 +220,11 @@ static void realise(struct fixture *f, const struct prose_rule *r, const struct 
                 end = strchr(from, '\n');
                 if (end != NULL)
                     *end++ = 0;
-                if (!lint_sentence(from, why, sizeof(why)))
-                    fail_msg("%s:%u: %s", r->statement->file, r->statement->lines[line - 1].line,
-                             why);
+                if (lint_sentence(from, why, sizeof(why)))
+                    continue;
+                print_error("%s:%u: %s\n", r->statement->file, r->statement->lines[line - 1].line,
+                            why);
+                faults++;
             }
             ++*count;
         }
@@ -256,7 +259,98 @@ static void every_frame_is_english(void **state)
         arena_done(&f.t.scratch);
         stage_run_done(&f.run);
     }
+    assert_int_equal(faults, 0);
     assert_true(count > 2000);
+}
+/* What a part or a line may ask for. */
+static void bind_part(struct fixture *f, const struct prose_rule *r, bool secret, struct env *env)
+{
+    static const struct {
+        const char *name;
+        enum nvl_sort sort;
+    } slots[] = { { "P", NVL_SORT_PLACE },
+                  { "L", NVL_SORT_LINK },
+                  { "I", NVL_SORT_ITEM },
+                  { "C", NVL_SORT_CLUE },
+                  { "M", NVL_SORT_MOTIF } };
+    static const char *const texts[][2] = {
+        { "CLOCK", "04:10" },          { "WORDS", "rain and smoke" },
+        { "SETTING", "a lighthouse" }, { "SAID", "The dog is gone" },
+        { "VOW", "never to lie" },     { "BROKEN", "rain, then smoke" },
+        { "FEAR", "the dark" },        { "GOAL", "go home" },
+        { "DO", "open the door" },     { "ALT", "wait" },
+    };
+    bool line = r->kind == PROSE_LINE;
+    env_story(&f->t, env);
+    env_add(env, line ? "S" : "A", NVL_SORT_CHAR, 0);
+    env_add(env, line ? "T" : "B", NVL_SORT_CHAR, 1);
+    for (size_t k = 0; k < sizeof(slots) / sizeof(slots[0]) && line; k++)
+        env_add(env, slots[k].name, slots[k].sort, 0);
+    size_t facts = nvl_world_count(f->run.world, NVL_SORT_FACT);
+    if (line) /* a secret is told whole, a truth as a clause */
+        env_add(env, "F", NVL_SORT_FACT, secret ? (unsigned) facts - 1 : 0);
+    for (size_t k = 0; k < sizeof(texts) / sizeof(texts[0]) && !line; k++)
+        env_text(env, texts[k][0], texts[k][1]);
+    if (!line)
+        env_add(env, "SITE", NVL_SORT_PLACE, 0);
+}
+/* Expands an alternative and lints what came out; prints what is wrong and returns how much. */
+static unsigned try_part(struct fixture *f, const struct prose_rule *r, unsigned line_number,
+                         const char *text, size_t size, unsigned nonce)
+{
+    struct env env;
+    struct draft d;
+    char why[300], whole[PROSE_LINE_MAX + 8]; /* in a bracket, as where it is used */
+    bool secret = memmem(text, size, ".own", 4) != NULL;
+    int length = snprintf(whole, sizeof(whole), "(%.*s)", (int) size, text);
+    bind_part(f, r, secret, &env);
+    draft_begin(&f->t, &d);
+    if (r->kind == PROSE_LINE) {
+        d.in_quote = true, d.speaker = 0, d.listener = 1;
+        env.facts.values[TAG_VOICE] = "scholarly";
+    }
+    if (!expand_text(&f->t, &env, &d, whole, (size_t) length, nonce)) {
+        if (!secret) /* else nobody here has a secret of that kind */
+            print_error("%s:%u: cannot be told: %s\n", r->statement->file, line_number, whole);
+        return !secret;
+    }
+    unsigned bad = 0;
+    for (char *from = d.text, *end; from != NULL && *from != 0; from = end) {
+        end = strchr(from, '\n');
+        if (end != NULL)
+            *end++ = 0;
+        if (lint_sentence(from, why, sizeof(why)))
+            continue;
+        print_error("%s:%u: %s\n", r->statement->file, line_number, why);
+        bad++;
+    }
+    return bad;
+}
+/* Parts, lines and their classes, with people of every pronoun as A and B. */
+static void every_part_is_english(void **state)
+{
+    (void) state;
+    static const size_t casts[][3] = { { 0, 1, 2 }, { 1, 2, 4 }, { 2, 4, 0 }, { 4, 0, 1 } };
+    unsigned count = 0, bad = 0;
+    for (size_t c = 0; c < 4; c++) {
+        struct fixture f;
+        open_fixture(&f, 50 + c, casts[c]);
+        for (size_t i = 0; i < f.t.index.count; i++) {
+            const struct prose_rule *r = &f.t.index.rules[i];
+            size_t at = 0, offset = 0, size;
+            const char *text;
+            if (r->kind != PROSE_LINE &&
+                (r->kind < PROSE_OPEN || r->kind >= PROSE_VOICE || r->kind == PROSE_TITLE))
+                continue;
+            while (prose_alternative(r, &at, &offset, &text, &size))
+                for (unsigned nonce = 0; nonce < 3; nonce++, count++)
+                    bad += try_part(&f, r, r->statement->lines[at - 1].line, text, size, nonce);
+        }
+        arena_done(&f.t.scratch);
+        stage_run_done(&f.run);
+    }
+    assert_int_equal(bad, 0);
+    assert_true(count > 4000);
 }
 static void every_operator_has_prose(void **state)
 {
@@ -405,6 +499,7 @@ int main(void)
         cmocka_unit_test(thanks_follow_help),
         cmocka_unit_test(who_stayed_is_gone),
         cmocka_unit_test(every_frame_is_english),
+        cmocka_unit_test(every_part_is_english),
         cmocka_unit_test(every_operator_has_prose),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

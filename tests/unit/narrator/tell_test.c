@@ -183,7 +183,8 @@ static void hostile_cards_and_words(void **state)
         "{A.poss} <then> @warn(A,B) [x] (a|b)",
         "\"quoted\" // %s%n%d",
         "<script>alert('x')</script> {{7*7}} http://evil.example/a?b=c",
-        ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+         "a"
          "aaaaaa"),
     };
     for (size_t c = 0; c < 3; c++)
