@@ -409,7 +409,7 @@ static void words_of_the_user(void **state)
         for (uint64_t seed = 1; seed <= 6; seed++) {
             struct made m;
             make_of(&m, seed, 3, table[i].setting, table[i].scenario);
-            if (strstr(buf_str(&m.text), table[i].has) == NULL)
+            if (strcasestr(buf_str(&m.text), table[i].has) == NULL)
                 fail_msg("seed %u: no \"%s\" in\n%s", (unsigned) seed, table[i].has,
                          buf_str(&m.text));
             if (strstr(buf_str(&m.text), table[i].has_not) != NULL)
