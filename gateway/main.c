@@ -139,8 +139,10 @@ static void *run_loop(void *arg)
     return NULL;
 }
 
-static void on_accept(void *ctx, nrpc_loop *loop, int fd, const char *peer)
+static void on_accept(void *ctx, nrpc_loop *loop, int fd, const char *peer,
+                      const struct sock_tls *tls)
 {
+    (void) tls;
     (void) ctx;
     (void) peer;
     conn_open(loop_slot(loop, LOOP_SLOT_USER), fd);

@@ -245,6 +245,29 @@ typedef struct {
     const nrpc_retry_policy *retry;   /* client; at most one of retry and hedging */
     const nrpc_hedging_policy *hedging;
 } nrpc_method_config;
+/* ---- TLS 1.2 and 1.3 on OpenSSL, HTTP/2 by ALPN ------------------------------------------------------ *
+ * A context holds certificates and trust; connections of many servers, channels and loops share it.  Suites are those
+ * with forward secrecy and AEAD; renegotiation and compression are off. */
+typedef struct nrpc_tls nrpc_tls;            /* reference counted; [any] */
+typedef struct {
+    const char *certificate_file, *key_file; /* PEM chain and key; a server needs them, a client's is for mTLS */
+    const char *ca_file;                     /* PEM; server: whom client certificates must come from; client: NULL is the
+                                              * system's */
+    bool require_client_certificate;         /* server, needs ca_file; without it a certificate is checked if one comes */
+    const char *min_version;                 /* "1.2" (NULL too) or "1.3" */
+    bool insecure_no_verify;                 /* client, for tests: does not check the peer */
+} nrpc_tls_options;
+/* [any, not a loop: read files] Options are copied.  Errors: why is one line for the user (E_INVAL, E_SYS, E_NOMEM). */
+int nrpc_tls_server_new(const nrpc_tls_options *o, nrpc_tls **out, char *why, size_t why_size);
+int nrpc_tls_client_new(const nrpc_tls_options *o, nrpc_tls **out, char *why, size_t why_size);
+/* [any, not a loop: read files] New handshakes use what the files hold now; connections that stand go on as they are.
+ * On an error the old one stays.  refresh reloads only if a file changed since it was last read: 1 when it did. */
+int nrpc_tls_reload(nrpc_tls *t, char *why, size_t why_size);
+int nrpc_tls_refresh(nrpc_tls *t, char *why, size_t why_size);
+nrpc_tls *nrpc_tls_ref(nrpc_tls *t);         /* returns t */
+void nrpc_tls_unref(nrpc_tls *t);            /* NULL is fine */
+/* The verified subject of the peer's certificate (RFC 2253: "CN=alice,O=Example"); NULL without one. */
+const char *nrpc_call_peer_subject(const nrpc_call *c);
 
 /* ---- server: every limit is a field; zero takes the default of nrpc_server_defaults ----------------- */
 typedef struct {
@@ -279,6 +302,7 @@ int nrpc_server_configure(nrpc_server *s, const nrpc_method_config *list, size_t
 /* [setup] "HOST:PORT" (port 0 picks one), "[::1]:PORT" or "unix:PATH"; several are fine.  Binds at once.
  * E_SYS with errno, E_INVAL for a bad address. */
 int nrpc_server_listen(nrpc_server *s, const char *address);
+int nrpc_server_listen_tls(nrpc_server *s, const char *address, nrpc_tls *t); /* takes a reference of its own */
 /* [setup, any after start] The i-th bound address as text ("127.0.0.1:43121"); NULL past the last. */
 const char *nrpc_server_address(const nrpc_server *s, size_t i);
 int nrpc_server_start(nrpc_server *s);                    /* spawns loops, accepts, returns */
@@ -308,6 +332,8 @@ typedef struct {
     uint32_t keepalive_timeout_ms; /* and lost without an answer after: 20,000 */
     bool keepalive_without_calls;
     nrpc_compression compression;  /* of requests: identity */
+    nrpc_tls *tls;                 /* NULL: plain HTTP/2; else a client's context: a reference of its own is taken */
+    const char *authority;         /* :authority, SNI and the name to verify; NULL: the address without what DNS said */
 } nrpc_channel_options;
 typedef struct {
     uint64_t timeout_ms;           /* 0: none; travels as grpc-timeout, and is enforced here too */

@@ -110,7 +110,9 @@ int call_new(const struct call_options *o, nrpc_call **out_call)
     call_input_init(c);
     gauge_add(GAUGE_CALLS, 1);
     c->peer = arena_strndup(&c->arena, o->peer, strlen(o->peer));
-    if (c->peer == NULL || call_table_add(o->loop, c, &c->id, &c->number) < 0) {
+    if (o->peer_subject != NULL)
+        c->peer_subject = arena_strndup(&c->arena, o->peer_subject, strlen(o->peer_subject));
+    if (c->peer == NULL || (o->peer_subject != NULL && c->peer_subject == NULL) || call_table_add(o->loop, c, &c->id, &c->number) < 0) {
         call_free(c);
         return NRPC_E_NOMEM;
     }
@@ -358,6 +360,11 @@ const char *nrpc_call_path(const nrpc_call *c)
 const char *nrpc_call_peer(const nrpc_call *c)
 {
     return c->peer;
+}
+
+const char *nrpc_call_peer_subject(const nrpc_call *c)
+{
+    return c->peer_subject;
 }
 
 nrpc_loop *nrpc_call_loop(const nrpc_call *c)

@@ -52,7 +52,8 @@ struct call_options {
     nrpc_loop *loop;
     bool server;
     const nrpc_method *method;        /* a server sets method and path later */
-    const char *peer;                 /* copied */
+    const char *peer;                 /* copied, like the next one */
+    const char *peer_subject;         /* NULL: none */
     const struct call_limits *limits; /* this and the next two must outlive the call */
     const struct call_interceptors *interceptors;
     struct call_budget *budget; /* of the connection; a client's is set with the stream */
@@ -80,7 +81,7 @@ struct nrpc_call {
     struct arena arena;
     nrpc_loop *loop;
     const nrpc_method *method;
-    const char *path, *peer;
+    const char *path, *peer, *peer_subject;
     const struct call_limits *limits;
     const struct method_settings *settings; /* config.h; NULL: none for this method */
     const struct call_interceptors *interceptors;
@@ -100,6 +101,7 @@ struct nrpc_call {
     bool is_server, paused, sent_head, remote_ended, half_close_told, half_closed, pumping, end_due,
         has_remote_end;
     bool is_pending, wait_for_ready; /* for the channel */
+    bool secure;                     /* client: the scheme is https */
     bool announced;                  /* the application knows this call, so it gets an on_end */
     nrpc_compression encoding_out;   /* fixed with the head */
     uint32_t accepts;                /* what the peer takes: bits (1 << nrpc_compression) */

@@ -344,7 +344,7 @@ int call_open_stream(nrpc_call *c, struct h2_session *session, const char *autho
 {
     struct fields f = { .call = c };
     field_text(&f, ":method", "POST");
-    field_text(&f, ":scheme", "http");
+    field_text(&f, ":scheme", c->secure ? "https" : "http");
     field_text(&f, ":path", c->path);
     field_text(&f, ":authority", authority);
     field_text(&f, "te", "trailers");

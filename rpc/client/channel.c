@@ -118,6 +118,8 @@ static void channel_free(nrpc_channel *ch)
     config_cache_done(&ch->config_cache);
     config_table_free(ch->config);
     alloc_free(ch->user_agent);
+    alloc_free(ch->authority);
+    nrpc_tls_unref(ch->options.tls);
     alloc_free(ch->subs);
     alloc_free(ch);
     gauge_add(GAUGE_CHANNELS, -1);
@@ -131,6 +133,19 @@ static void on_free(struct loop_later *later)
     channel_free(ch);
     if (fn != NULL)
         fn(ctx);
+}
+
+/* The context and the authority outlive the options. */
+static int take_security(nrpc_channel *ch, const nrpc_channel_options *o)
+{
+    ch->options.tls = NULL;
+    ch->options.authority = NULL;
+    if (o->tls != NULL && tls_is_server(o->tls))
+        return NRPC_E_INVAL;
+    if (o->authority != NULL && (ch->authority = alloc_strdup(o->authority)) == NULL)
+        return NRPC_E_NOMEM;
+    ch->options.tls = o->tls == NULL ? NULL : nrpc_tls_ref(o->tls);
+    return 0;
 }
 
 int nrpc_channel_new(nrpc_loop *loop, const nrpc_channel_options *o, nrpc_channel **out_channel)
@@ -158,6 +173,8 @@ int nrpc_channel_new(nrpc_loop *loop, const nrpc_channel_options *o, nrpc_channe
     buf_putc(&agent, '\0');
     ch->user_agent = (char *) agent.data;
     int r = agent.failed ? NRPC_E_NOMEM : add_addresses(ch, o->target);
+    if (r == 0)
+        r = take_security(ch, o);
     if (r == 0 &&
         (ch->options.stream_window > INT32_MAX || ch->options.connection_window > INT32_MAX ||
          ch->options.send_low_bytes > ch->options.send_high_bytes ||
@@ -272,11 +289,11 @@ static bool try_call(nrpc_channel *ch, nrpc_call *c)
         fail(c, NRPC_UNAVAILABLE, text, resting->why);
         return true;
     }
-    bool is_unix = strncmp(sub->address, "unix:", 5) == 0;
+    c->secure = ch->options.tls != NULL;
     c->budget = &sub->budget;
     c->peer = sub->address;
-    int r = call_open_stream(c, h2_conn_session(sub->conn->h2),
-                             is_unix ? "localhost" : sub->address, ch->user_agent);
+    int r = call_open_stream(c, h2_conn_session(sub->conn->h2), subchannel_authority(sub),
+                             ch->user_agent);
     if (r == NRPC_E_NOMEM || r == NRPC_E_TOOBIG)
         fail(c, NRPC_RESOURCE_EXHAUSTED,
              r == NRPC_E_NOMEM ? "out of memory" : "too many header fields", "");

@@ -40,7 +40,7 @@ struct nrpc_channel {
     struct config_cache config_cache;
     struct h2_conn_options conn_options;
     struct call_interceptors interceptors;
-    char *user_agent;
+    char *user_agent, *authority; /* authority NULL: the address of each */
     struct subchannel *subs;
     unsigned n_subs, next_sub; /* next_sub: where round robin goes on */
     struct list calls, pending, conns;
@@ -69,6 +69,7 @@ void subchannel_connect(struct subchannel *sub); /* no-op unless IDLE */
 void subchannel_try(struct subchannel *sub);     /* the next address of the round, or backoff */
 void subchannel_fail(struct subchannel *sub, const char *why);
 void subchannel_close(struct subchannel *sub);
+const char *subchannel_authority(const struct subchannel *sub); /* for :authority and SNI */
 bool subchannel_can_open(const struct subchannel *sub);
 
 /* resolve.c */

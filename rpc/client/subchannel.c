@@ -106,6 +106,7 @@ static void on_close(void *owner, int error)
     struct subchannel *sub = conn->sub;
     nrpc_channel *ch = sub->channel;
     bool current = sub->conn == conn, was_ready = sub->state == SUB_READY;
+    const char *why = h2_conn_why(conn->h2);
     list_remove(&conn->link);
     alloc_free(conn);
     if (current)
@@ -117,7 +118,9 @@ static void on_close(void *owner, int error)
         channel_run_pending(ch);
     } else if (current) {
         snprintf(sub->why, sizeof sub->why, "%s",
-                 error == 0 ? "the server closed the connection" : strerrordesc_np(error));
+                 why != NULL  ? why
+                 : error == 0 ? "the server closed the connection"
+                              : strerrordesc_np(error));
         subchannel_try(sub);
     }
 }
@@ -128,6 +131,35 @@ static const struct h2_conn_events conn_events = {
     .on_streams = on_streams,
     .on_close = on_close,
 };
+
+const char *subchannel_authority(const struct subchannel *sub)
+{
+    if (sub->channel->authority != NULL)
+        return sub->channel->authority;
+    return strncmp(sub->address, "unix", 4) == 0 ? "localhost" : sub->address;
+}
+
+/* The name to verify is the authority without its port. */
+static int start_tls(struct channel_conn *conn)
+{
+    nrpc_channel *ch = conn->sub->channel;
+    const char *authority = subchannel_authority(conn->sub);
+    const char *colon = strrchr(authority, ':'), *bracket = strchr(authority, ']');
+    size_t size = strlen(authority);
+    char name[ADDRESS_MAX];
+    if (authority[0] == '[' && bracket != NULL) { /* [::1]:443 */
+        authority++;
+        size = (size_t) (bracket - authority);
+    } else if (colon != NULL && strchr(authority, ':') == colon) {
+        size = (size_t) (colon - authority);
+    }
+    if (size == 0 || size >= sizeof name)
+        return NRPC_E_INVAL;
+    memcpy(name, authority, size);
+    name[size] = '\0';
+    const struct sock_tls tls = { ch->options.tls, "h2", name, ch->options.connect_ms };
+    return h2_conn_start_tls(conn->h2, &tls);
+}
 
 static int connect_to(struct subchannel *sub, const char *address)
 {
@@ -145,6 +177,8 @@ static int connect_to(struct subchannel *sub, const char *address)
     list_add_tail(&ch->conns, &conn->link);
     sub->conn = conn;
     sub->state = SUB_CONNECTING;
+    if (ch->options.tls != NULL && start_tls(conn) < 0)
+        h2_conn_close(conn->h2); /* on_close goes on from there */
     return 0;
 }
 

@@ -6,6 +6,7 @@
 #include "rpc/base/map.h"
 
 enum { OUTPUT_MAX = 262144, OUTPUT_LOW = 65536, TICK_MIN_MS = 10, CUT_WAIT_MS = 2000 };
+enum { TLS_ALERT = 21, TLS_MAJOR = 3 }; /* what a TLS port answers to plain bytes */
 #define NS_PER_MS 1000000ull
 
 struct h2_conn {
@@ -15,7 +16,8 @@ struct h2_conn {
     struct h2_conn_options options;
     const struct h2_conn_events *ev;
     void *owner;
-    const char *peer; /* the socket's text; stays valid through on_close */
+    const char *peer, *subject; /* the socket's texts; stay valid through on_close */
+    const char *why;
     struct timer tick;
     struct loop_dirty again; /* output is left for the next turn */
     uint64_t opened_ns, idle_since_ns, received_ns;
@@ -237,6 +239,9 @@ static void on_bytes(void *owner, const uint8_t *data, size_t size)
 {
     struct h2_conn *c = owner;
     c->received_ns = now(c);
+    if (c->options.h2.role == H2_CLIENT && !h2_session_has_settings(c->session) && size > 1 &&
+        data[0] == TLS_ALERT && data[1] == TLS_MAJOR)
+        c->why = "the server speaks TLS (--tls?)";
     int r = h2_session_feed(c->session, data, size, c->received_ns);
     if (r == NRPC_E_NOMEM) {
         c->error = ENOMEM;
@@ -308,6 +313,7 @@ static void on_connected(void *owner)
 {
     struct h2_conn *c = owner;
     c->connecting = false;
+    c->subject = sock_peer_subject(c->sock);
     sock_mark_dirty(c->sock);
 }
 
@@ -316,6 +322,8 @@ static void on_close(void *owner, int error)
     struct h2_conn *c = owner;
     timer_stop(&c->tick);
     list_remove(&c->again.link);
+    if (c->why == NULL)
+        c->why = sock_why(c->sock);
     c->sock = NULL;
     h2_session_abort(c->session);
     c->ev->on_close(c->owner, c->error != 0 ? c->error : error);
@@ -364,6 +372,7 @@ static void conn_drop(struct h2_conn *c)
 static void settle(struct h2_conn *c)
 {
     c->peer = sock_peer(c->sock);
+    c->subject = sock_peer_subject(c->sock);
     sock_set_low(c->sock, OUTPUT_LOW);
     tick_start(c);
 }
@@ -423,6 +432,21 @@ int h2_conn_connect(nrpc_loop *l, const char *address, uint32_t timeout_ms,
     settle(c);
     *out_conn = c;
     return 0;
+}
+
+int h2_conn_start_tls(struct h2_conn *c, const struct sock_tls *tls)
+{
+    return sock_start_tls(c->sock, tls);
+}
+
+const char *h2_conn_why(const struct h2_conn *c)
+{
+    return c->why;
+}
+
+const char *h2_conn_peer_subject(const struct h2_conn *c)
+{
+    return c->subject;
 }
 
 struct h2_session *h2_conn_session(struct h2_conn *c)

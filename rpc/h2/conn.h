@@ -21,7 +21,7 @@ struct h2_conn_events {
      * it goes now. */
     void (*on_aged)(void *owner);
     /* Last event: the connection is gone on return, its streams were closed before.  error: 0 or an
-     * errno. */
+     * errno; h2_conn_why may say more. */
     void (*on_close)(void *owner, int error);
 };
 struct h2_conn_options {
@@ -46,6 +46,11 @@ void h2_conn_feed(struct h2_conn *c, const uint8_t *data, size_t size);
 int h2_conn_connect(nrpc_loop *l, const char *address, uint32_t timeout_ms,
                     const struct h2_conn_options *o, const struct h2_conn_events *ev, void *owner,
                     struct h2_conn **out_conn);
+/* Right after accept or connect: the connection is TLS; alpn "h2".  Errors as for sock_start_tls: close it. */
+int h2_conn_start_tls(struct h2_conn *c, const struct sock_tls *tls);
+/* What the connection failed for, in words; in on_close, NULL when errno says it all. */
+const char *h2_conn_why(const struct h2_conn *c);
+const char *h2_conn_peer_subject(const struct h2_conn *c); /* of a verified certificate, or NULL */
 struct h2_session *h2_conn_session(struct h2_conn *c);
 const char *h2_conn_peer(const struct h2_conn *c);
 nrpc_loop *h2_conn_loop(const struct h2_conn *c);

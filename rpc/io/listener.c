@@ -37,8 +37,10 @@ struct listener {
  * gone. */
 struct handoff {
     nrpc_task task;
-    void (*on_accept)(void *ctx, nrpc_loop *loop, int fd, const char *peer);
+    void (*on_accept)(void *ctx, nrpc_loop *loop, int fd, const char *peer,
+                      const struct sock_tls *tls);
     void *ctx;
+    const struct sock_tls *tls;
     int fd;
     char peer[ADDRESS_TEXT_MAX];
 };
@@ -47,7 +49,7 @@ static void handoff_run(nrpc_task *t, nrpc_loop *loop)
 {
     struct handoff *h = CONTAINER_OF(t, struct handoff, task);
     loop_add_load(loop, -1); /* from here on the socket itself counts */
-    h->on_accept(h->ctx, loop, h->fd, h->peer);
+    h->on_accept(h->ctx, loop, h->fd, h->peer, h->tls);
     alloc_free(h);
 }
 
@@ -56,7 +58,7 @@ static void hand_over(struct listener *l, nrpc_loop *loop, int fd, const char *p
 {
     const struct listener_options *o = &l->options;
     if (loop == o->loops[0]) {
-        o->on_accept(o->ctx, loop, fd, peer);
+        o->on_accept(o->ctx, loop, fd, peer, o->tls);
         return;
     }
     loop_add_load(loop, 1);
@@ -69,6 +71,7 @@ static void hand_over(struct listener *l, nrpc_loop *loop, int fd, const char *p
     h->task.run = handoff_run;
     h->on_accept = o->on_accept;
     h->ctx = o->ctx;
+    h->tls = o->tls;
     h->fd = fd;
     snprintf(h->peer, sizeof h->peer, "%s", peer);
     nrpc_loop_post(loop, &h->task);

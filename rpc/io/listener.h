@@ -3,6 +3,7 @@
 #ifndef NRPC_IO_LISTENER_H
 #define NRPC_IO_LISTENER_H
 #include "rpc/io/loop.h"
+#include "rpc/io/tls.h"
 
 struct listener;
 struct listener_options {
@@ -10,9 +11,10 @@ struct listener_options {
     nrpc_loop **loops;            /* lent until close; loops[0] accepts */
     size_t n_loops;
     uint32_t max_connections;     /* of the whole group: over it, accepted and closed at once, counted */
-    /* On the chosen loop.  Takes fd.  peer is lent. */
-    void (*on_accept)(void *ctx, nrpc_loop *loop, int fd, const char *peer);
+    /* On the chosen loop.  Takes fd.  peer is lent; tls is the one of these options, for sock_start_tls. */
+    void (*on_accept)(void *ctx, nrpc_loop *loop, int fd, const char *peer, const struct sock_tls *tls);
     void *ctx;
+    const struct sock_tls *tls;   /* NULL: plain.  Like ctx it must outlive what was accepted */
 };
 /* [setup] Binds and listens at once (E_SYS with errno; E_INVAL for a bad address; a stale unix socket is
  * replaced), accepts once its loop runs. */

@@ -13,7 +13,7 @@
 #include "rpc/io/loop_inner.h"
 #include "rpc/io/mailbox.h"
 
-enum { SPARES = 32, SPARE_BYTES_MAX = 32768, SLOW_TURN_NS = 10000000 };
+enum { SPARES = 32, SPARE_BYTES_MAX = 32768, SLOW_TURN_NS = 10000000, HANDSHAKES_PER_TURN = 8 };
 
 struct nrpc_loop {
     struct event_base *base;
@@ -30,6 +30,7 @@ struct nrpc_loop {
     void (*slot_done[LOOP_SLOTS])(void *value);
     struct buf spare[SPARES];
     size_t n_spare;
+    unsigned handshakes; /* of this turn */
     uint8_t read_buffer[LOOP_READ_BYTES];
 };
 
@@ -117,6 +118,11 @@ void loop_give_spare(nrpc_loop *l, struct buf *b)
         return;
     }
     buf_done(b);
+}
+
+bool loop_take_handshake(nrpc_loop *l)
+{
+    return l->handshakes++ < HANDSHAKES_PER_TURN;
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *arg)
@@ -257,6 +263,7 @@ static bool has_work(const nrpc_loop *l)
 static int run_turn(nrpc_loop *l, bool wait)
 {
     l->now_ns = l->turn_began_ns = 0;
+    l->handshakes = 0;
     int r = arm_timer(l);
     if (r < 0)
         return r;

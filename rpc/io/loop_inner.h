@@ -13,5 +13,7 @@ uint8_t *loop_read_buffer(nrpc_loop *l); /* LOOP_READ_BYTES, shared by all socke
  * busy loop does not allocate.  take leaves *b alone when there is no spare. */
 void loop_take_spare(nrpc_loop *l, struct buf *b);
 void loop_give_spare(nrpc_loop *l, struct buf *b); /* empties *b; frees it when there are enough */
+/* May one more TLS handshake step run in this turn?  Each costs up to a millisecond of CPU. */
+bool loop_take_handshake(nrpc_loop *l);
 
 #endif

@@ -1,8 +1,4 @@
-/* libevent first: it borrows the name LIST_ENTRY while its headers are read. */
-#include <event2/event.h>
-#include <event2/event_struct.h>
-
-#include "rpc/io/sock.h"
+#include "rpc/io/sock_inner.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,52 +9,27 @@
 #include "rpc/base/alloc.h"
 #include "rpc/base/gauge.h"
 #include "rpc/io/address.h"
-#include "rpc/io/loop_inner.h"
-#include "rpc/io/outq.h"
 
-enum { IOVECS = 64, WRITE_BYTES_PER_TURN = 262144, LINGER_MS = 1000, LAST_STALL_MS = 30000 };
-
-/* CONNECTING -> OPEN -> FLUSHING (close_after_flush) -> LINGERING (our FIN is out) -> CLOSED; any
- * may go to CLOSED.  In CLOSED the descriptor is gone and the deferred finish is on its way. */
-enum sock_state { SOCK_CONNECTING, SOCK_OPEN, SOCK_FLUSHING, SOCK_LINGERING, SOCK_CLOSED };
-
-struct sock {
-    nrpc_loop *loop;
-    const struct sock_events *events;
-    void *owner;
-    struct event event;
-    struct loop_dirty dirty;
-    struct loop_later finish;
-    struct timer timer; /* of connecting, of the last flush, of lingering */
-    struct outq out;
-    size_t low_bytes;
-    uint64_t progress_ns;
-    int fd, error;
-    uint8_t state;   /* enum sock_state */
-    uint8_t watched; /* EV_READ, EV_WRITE: what the event is registered for */
-    bool paused, eof;
-    bool blocked; /* the kernel took no more; wait for EV_WRITE */
-    bool waited;  /* more than low_bytes had to wait: owe an on_drained */
-    char peer[];
-};
-_Static_assert(sizeof(struct sock) <= 512, "an idle connection must stay small");
+enum { IOVECS = 64, LINGER_MS = 1000, LAST_STALL_MS = 30000 };
 
 static void on_event(evutil_socket_t fd, short what, void *arg);
 static void flush(struct loop_dirty *d);
 static void finish(struct loop_later *later);
 static void on_timer(struct timer *t);
 
-static void close_with(struct sock *s, int error)
+void sock_close_with(struct sock *s, int error)
 {
     if (s->state == SOCK_CLOSED)
         return;
     s->state = SOCK_CLOSED;
-    s->error = error;
+    if (s->error == 0)
+        s->error = error;
     if (s->watched != 0)
         event_del(&s->event);
     s->watched = 0;
     timer_stop(&s->timer);
     list_remove(&s->dirty.link);
+    list_remove(&s->more.link);
     if (s->fd >= 0)
         close(s->fd);
     s->fd = -1;
@@ -71,18 +42,18 @@ static void finish(struct loop_later *later)
     outq_done(&s->out);
     if (s->events->on_close != NULL)
         s->events->on_close(s->owner, s->error);
+    tls_conn_free(s->tls);
     loop_add_load(s->loop, -1);
     gauge_add(GAUGE_CONNECTIONS, -1);
     alloc_free(s);
 }
 
-/* Registers for exactly what the state waits for. */
-static void watch(struct sock *s)
+void sock_watch(struct sock *s)
 {
     if (s->state == SOCK_CLOSED)
         return;
     short want = 0;
-    if (s->state != SOCK_CONNECTING && !s->eof && (!s->paused || s->state >= SOCK_FLUSHING))
+    if (s->state != SOCK_CONNECTING && !s->eof && (!s->paused || s->state != SOCK_OPEN))
         want |= EV_READ;
     if (s->state == SOCK_CONNECTING || s->blocked)
         want |= EV_WRITE;
@@ -96,7 +67,7 @@ static void watch(struct sock *s)
     if (event_assign(&s->event, loop_base(s->loop), s->fd, (short) (want | EV_PERSIST), on_event,
                      s) < 0 ||
         event_add(&s->event, NULL) < 0) {
-        close_with(s, ENOMEM);
+        sock_close_with(s, ENOMEM);
         return;
     }
     s->watched = (uint8_t) want;
@@ -116,6 +87,8 @@ static struct sock *sock_new(nrpc_loop *l, int fd, const struct sock_events *eve
     s->owner = owner;
     list_init(&s->dirty.link);
     s->dirty.flush = flush;
+    list_init(&s->more.link);
+    s->more.flush = sock_tls_on_more;
     s->finish.fn = finish;
     timer_init(&s->timer, l, on_timer);
     s->progress_ns = loop_now_ns(l);
@@ -154,7 +127,7 @@ int sock_open(nrpc_loop *l, int fd, const struct sock_events *events, void *owne
     if (s == NULL)
         return NRPC_E_NOMEM;
     s->state = SOCK_OPEN;
-    watch(s);
+    sock_watch(s);
     *out_sock = s;
     return 0;
 }
@@ -181,12 +154,12 @@ int sock_connect(nrpc_loop *l, const char *address, uint32_t timeout_ms,
         (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
     s->state = SOCK_CONNECTING;
     if (connect(fd, &a.sa.any, a.size) < 0 && errno != EINPROGRESS && errno != EINTR) {
-        close_with(s, errno);
+        sock_close_with(s, errno);
     } else {
         if (timeout_ms > 0)
             timer_start(&s->timer, timeout_ms);
-        watch(s); /* a connection that is there already is writable: on_connected comes from the
-                     loop */
+        sock_watch(s); /* a connection that is there already is writable: on_connected comes from
+                     the loop */
     }
     *out_sock = s;
     return 0;
@@ -196,31 +169,33 @@ static void on_timer(struct timer *t)
 {
     struct sock *s = LIST_ENTRY(t, struct sock, timer);
     if (s->state == SOCK_LINGERING) {
-        close_with(s, 0);
+        sock_close_with(s, 0);
         return;
     }
     uint64_t patient_until = s->progress_ns + UINT64_C(1000000) * LAST_STALL_MS;
-    if (s->state == SOCK_FLUSHING && loop_now_ns(s->loop) < patient_until)
+    if (s->state == SOCK_SHAKING)
+        tls_conn_set_why(s->tls, "the handshake took too long");
+    if (s->state == SOCK_FLUSHING && s->error == 0 && loop_now_ns(s->loop) < patient_until)
         timer_start_at(t, patient_until);
     else
-        close_with(s, ETIMEDOUT);
+        sock_close_with(s, ETIMEDOUT);
 }
 
-static void linger(struct sock *s)
+void sock_linger(struct sock *s)
 {
     if (s->eof) {
-        close_with(s, 0);
+        sock_close_with(s, 0);
         return;
     }
     /* Closing with unread bytes would reset the connection under the peer's feet, so read until its
      * FIN. */
     s->state = SOCK_LINGERING;
     if (shutdown(s->fd, SHUT_WR) < 0) {
-        close_with(s, errno);
+        sock_close_with(s, errno);
         return;
     }
     timer_start(&s->timer, LINGER_MS);
-    watch(s);
+    sock_watch(s);
 }
 
 static void on_connect_result(struct sock *s)
@@ -230,27 +205,31 @@ static void on_connect_result(struct sock *s)
     if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
         error = errno;
     if (error != 0) {
-        close_with(s, error);
+        sock_close_with(s, error);
         return;
     }
     timer_stop(&s->timer);
+    if (s->tls != NULL) {
+        sock_tls_begin(s);
+        return;
+    }
     s->state = SOCK_OPEN;
     s->progress_ns = loop_now_ns(s->loop);
-    watch(s);
+    sock_watch(s);
     if (outq_size(&s->out) > 0)
         sock_mark_dirty(s);
     if (s->events->on_connected != NULL)
         s->events->on_connected(s->owner);
 }
 
-static void on_end_of_input(struct sock *s)
+void sock_end_of_input(struct sock *s)
 {
     s->eof = true;
     if (s->state == SOCK_LINGERING || (s->state == SOCK_OPEN && s->events->on_eof == NULL)) {
-        close_with(s, 0);
+        sock_close_with(s, 0);
         return;
     }
-    watch(s);
+    sock_watch(s);
     if (s->state == SOCK_OPEN)
         s->events->on_eof(s->owner);
 }
@@ -263,9 +242,9 @@ static void on_readable(struct sock *s)
         if (s->state == SOCK_OPEN)
             s->events->on_bytes(s->owner, buffer, (size_t) n);
     } else if (n == 0) {
-        on_end_of_input(s);
+        sock_end_of_input(s);
     } else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
-        close_with(s, errno);
+        sock_close_with(s, errno);
     }
 }
 
@@ -280,11 +259,33 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
     }
     if (what & EV_WRITE) {
         s->blocked = false;
-        watch(s);
+        sock_watch(s);
         sock_mark_dirty(s);
     }
-    if ((what & EV_READ) && s->state != SOCK_CLOSED)
+    if (!(what & EV_READ) || s->state == SOCK_CLOSED)
+        return;
+    if (s->tls != NULL && s->state <= SOCK_OPEN)
+        sock_tls_on_readable(s);
+    else
         on_readable(s);
+}
+
+size_t sock_send(struct sock *s, struct msghdr *msg)
+{
+    ssize_t n;
+    do
+        n = sendmsg(s->fd, msg, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    s->progress_ns =
+        loop_now_ns(s->loop); /* on EAGAIN the wait begins: the kernel had room until now */
+    if (n < 0) {
+        if (errno == EAGAIN || errno == EWOULDBLOCK)
+            s->blocked = true;
+        else
+            sock_close_with(s, errno);
+        return 0;
+    }
+    return (size_t) n;
 }
 
 /* One sendmsg.  Bytes taken; 0 when the kernel is full or the socket was closed. */
@@ -293,45 +294,34 @@ static size_t write_some(struct sock *s, size_t limit)
     struct iovec iov[IOVECS];
     struct msghdr msg = { .msg_iov = iov };
     msg.msg_iovlen = (size_t) outq_gather(&s->out, iov, IOVECS, limit);
-    ssize_t n;
-    do
-        n = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    s->progress_ns =
-        loop_now_ns(s->loop); /* on EAGAIN the wait begins: the kernel had room until now */
-    if (n < 0) {
-        if (errno == EAGAIN || errno == EWOULDBLOCK)
-            s->blocked = true;
-        else
-            close_with(s, errno);
-        return 0;
-    }
-    outq_consume(&s->out, (size_t) n);
-    return (size_t) n;
+    size_t n = sock_send(s, &msg);
+    if (n > 0)
+        outq_consume(&s->out, n);
+    return n;
 }
 
 static void write_turn(struct sock *s)
 {
     size_t written = 0, n;
     do {
-        n = write_some(s, WRITE_BYTES_PER_TURN - written);
+        n = write_some(s, SOCK_WRITE_BYTES_PER_TURN - written);
         written += n;
-    } while (n > 0 && written < WRITE_BYTES_PER_TURN && outq_size(&s->out) > 0);
+    } while (n > 0 && written < SOCK_WRITE_BYTES_PER_TURN && outq_size(&s->out) > 0);
     if (s->state == SOCK_CLOSED)
         return;
     if (s->blocked)
-        watch(s);
+        sock_watch(s);
     else if (outq_size(&s->out) > 0)
         loop_mark_dirty(s->loop, &s->dirty); /* its share of this turn is used up */
 }
 
 static void after_write(struct sock *s)
 {
-    size_t left = outq_size(&s->out);
-    if (left == 0 && s->out.copy.data != NULL)
+    size_t left = sock_pending(s);
+    if (outq_size(&s->out) == 0 && s->out.copy.data != NULL)
         loop_give_spare(s->loop, &s->out.copy);
     if (s->state == SOCK_FLUSHING && left == 0) {
-        linger(s);
+        sock_linger(s);
     } else if (left > s->low_bytes) {
         s->waited = true;
     } else if (s->waited) {
@@ -351,10 +341,12 @@ static void flush(struct loop_dirty *d)
     if (s->state == SOCK_CLOSED || s->state == SOCK_CONNECTING)
         return;
     if (s->out.copy.failed) {
-        close_with(s, ENOMEM); /* bytes are missing in the middle of the stream */
+        sock_close_with(s, ENOMEM); /* bytes are missing in the middle of the stream */
         return;
     }
-    if (outq_size(&s->out) == 0)
+    if (s->tls != NULL)
+        sock_tls_write(s);
+    else if (outq_size(&s->out) == 0)
         outq_consume(&s->out, 0); /* references to nothing are through, too */
     else if (!s->blocked)
         write_turn(s);
@@ -405,7 +397,7 @@ int sock_put_ref(struct sock *s, const void *data, size_t size, void (*release)(
 
 size_t sock_pending(const struct sock *s)
 {
-    return outq_size(&s->out);
+    return outq_size(&s->out) + (s->tls == NULL ? 0 : tls_conn_pending(s->tls));
 }
 
 uint64_t sock_last_progress_ns(const struct sock *s)
@@ -422,25 +414,27 @@ void sock_pause(struct sock *s, bool paused)
 {
     ON_LOOP(s->loop);
     s->paused = paused;
-    watch(s);
+    if (!paused && s->read_more)
+        loop_mark_dirty(s->loop, &s->more);
+    sock_watch(s);
 }
 
 void sock_close(struct sock *s)
 {
     ON_LOOP(s->loop);
-    close_with(s, 0);
+    sock_close_with(s, 0);
 }
 
 void sock_close_after_flush(struct sock *s)
 {
     ON_LOOP(s->loop);
-    if (s->state == SOCK_CONNECTING) {
-        close_with(s, 0);
+    if (s->state < SOCK_OPEN) {
+        sock_close_with(s, 0);
     } else if (s->state == SOCK_OPEN) {
         s->state = SOCK_FLUSHING;
         /* The owner is through with it; a peer that does not read must not keep it for ever. */
         timer_start(&s->timer, LAST_STALL_MS);
-        watch(s);
+        sock_watch(s);
         sock_mark_dirty(s);
     }
 }

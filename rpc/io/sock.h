@@ -5,6 +5,7 @@
 #ifndef NRPC_IO_SOCK_H
 #define NRPC_IO_SOCK_H
 #include "rpc/io/loop.h"
+#include "rpc/io/tls.h"
 
 struct sock;
 struct sock_events {
@@ -16,7 +17,8 @@ struct sock_events {
     void (*on_flush)(void *owner);
     /* All output left the process after some of it had to wait, or fell below `low_bytes`.  May be NULL. */
     void (*on_drained)(void *owner);
-    /* Connecting ended well (client sockets).  May be NULL for accepted ones. */
+    /* Connecting and the TLS handshake ended well (client sockets; accepted ones only with TLS).  May be NULL
+     * for accepted ones. */
     void (*on_connected)(void *owner);
     /* Last event, also after sock_close: the socket is gone on return.  error is 0 or an errno. */
     void (*on_close)(void *owner, int error);
@@ -29,6 +31,10 @@ int sock_connect(nrpc_loop *l, const char *address, uint32_t timeout_ms, const s
                  void *owner, struct sock **out_sock);
 /* Another owner takes the socket over, with all that it has still to send. */
 void sock_rebind(struct sock *s, const struct sock_events *events, void *owner);
+/* Right after sock_open (a server's context) or sock_connect (a client's): all bytes go through TLS, and none of
+ * the owner's leaves before the handshake, whose end is on_connected or on_close(EPROTO, ETIMEDOUT).
+ * 0, E_INVAL (no name to verify, a bad ALPN list), E_NOMEM: close the socket. */
+int sock_start_tls(struct sock *s, const struct sock_tls *tls);
 
 /* Appends to the output and marks dirty.  0 or E_NOMEM (the connection is then useless: close it). */
 int sock_put(struct sock *s, const void *data, size_t size);
@@ -43,6 +49,9 @@ void sock_pause(struct sock *s, bool paused);       /* stop or go on reading */
 void sock_close(struct sock *s);                    /* now: pending output is dropped; on_close follows this turn */
 void sock_close_after_flush(struct sock *s);        /* once all output is out, then lingers for the peer's FIN <= 1 s */
 const char *sock_peer(const struct sock *s);        /* text, lives as long as the socket */
+const char *sock_protocol(const struct sock *s);    /* by ALPN: "h2", "http/1.1"; "" without */
+const char *sock_peer_subject(const struct sock *s); /* RFC 2253, of the verified certificate; NULL without one */
+const char *sock_why(const struct sock *s);         /* in on_close: what TLS failed for, one line; NULL if it did not */
 nrpc_loop *sock_loop(const struct sock *s);
 
 #endif

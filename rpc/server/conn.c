@@ -18,7 +18,7 @@ static void on_close(void *owner, int error)
     struct server_conn *conn = owner;
     struct server_loop *sl = conn->sl;
     log_event(LOG_LEVEL_DEBUG, "connection_closed", LOG_S("peer", h2_conn_peer(conn->h2)),
-              LOG_I("error", error));
+              LOG_I("error", error), LOG_S("why", h2_conn_why(conn->h2)));
     list_remove(&conn->link);
     alloc_free(conn);
     server_loop_check_drained(sl);
@@ -45,7 +45,8 @@ static const struct h2_conn_events conn_events = {
     .on_close = on_close,
 };
 
-void server_on_accept(void *ctx, nrpc_loop *loop, int fd, const char *peer)
+void server_on_accept(void *ctx, nrpc_loop *loop, int fd, const char *peer,
+                      const struct sock_tls *tls)
 {
     (void) peer;
     nrpc_server *s = ctx;
@@ -64,6 +65,8 @@ void server_on_accept(void *ctx, nrpc_loop *loop, int fd, const char *peer)
         return;
     }
     list_add_tail(&sl->conns, &conn->link);
+    if (tls != NULL && h2_conn_start_tls(conn->h2, tls) < 0)
+        h2_conn_close(conn->h2);
 }
 
 void server_conn_drain(struct server_conn *conn)

@@ -173,6 +173,7 @@ void dispatch_on_request(void *owner, struct h2_stream *st, const struct h2_fiel
         .loop = conn->sl->loop,
         .server = true,
         .peer = h2_conn_peer(conn->h2),
+        .peer_subject = h2_conn_peer_subject(conn->h2),
         .limits = &s->limits,
         .interceptors = &s->interceptors,
         .budget = &conn->budget,

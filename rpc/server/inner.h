@@ -57,6 +57,7 @@ struct nrpc_server {
     nrpc_loop **loop_list;
     size_t n_loops;
     struct listener *listeners[LISTENERS_MAX];
+    struct sock_tls tls[LISTENERS_MAX]; /* of the listener with that number; context NULL: plain */
     size_t n_listeners;
     bool started, has_health;
     struct reflection *reflection; /* NULL: not added */
@@ -65,7 +66,8 @@ struct nrpc_server {
 };
 
 /* conn.c */
-void server_on_accept(void *ctx, nrpc_loop *loop, int fd, const char *peer);
+void server_on_accept(void *ctx, nrpc_loop *loop, int fd, const char *peer,
+                      const struct sock_tls *tls);
 void server_conn_drain(struct server_conn *conn);
 /* The grace is over: calls that are left end with UNAVAILABLE, then the connection goes. */
 void server_conn_cut(struct server_conn *conn, const char *why);

@@ -212,12 +212,14 @@ int nrpc_server_intercept(nrpc_server *s, const nrpc_interceptor *i)
     return 0;
 }
 
-int nrpc_server_listen(nrpc_server *s, const char *address)
+static int listen_on(nrpc_server *s, const char *address, nrpc_tls *t)
 {
     if (s->started)
         return NRPC_E_STATE;
     if (s->n_listeners == LISTENERS_MAX)
         return NRPC_E_FULL;
+    struct sock_tls *tls = &s->tls[s->n_listeners];
+    *tls = (struct sock_tls){ t, "h2", NULL, s->options.handshake_ms };
     const struct listener_options o = {
         .address = address,
         .loops = s->loop_list,
@@ -225,11 +227,25 @@ int nrpc_server_listen(nrpc_server *s, const char *address)
         .max_connections = s->options.max_connections,
         .on_accept = server_on_accept,
         .ctx = s,
+        .tls = t == NULL ? NULL : tls,
     };
     int r = listener_open(&o, &s->listeners[s->n_listeners]);
-    if (r == 0)
-        s->n_listeners++;
-    return r;
+    if (r < 0)
+        return r;
+    if (t != NULL)
+        nrpc_tls_ref(t);
+    s->n_listeners++;
+    return 0;
+}
+
+int nrpc_server_listen(nrpc_server *s, const char *address)
+{
+    return listen_on(s, address, NULL);
+}
+
+int nrpc_server_listen_tls(nrpc_server *s, const char *address, nrpc_tls *t)
+{
+    return t == NULL || !tls_is_server(t) ? NRPC_E_INVAL : listen_on(s, address, t);
 }
 
 const char *nrpc_server_address(const nrpc_server *s, size_t i)
@@ -379,6 +395,8 @@ void nrpc_server_free(nrpc_server *s)
         nrpc_loop_free(s->loops[i].loop);
         health_free(&s->loops[i]);
     }
+    for (size_t i = 0; i < s->n_listeners; i++)
+        nrpc_tls_unref(s->tls[i].context);
     for (size_t i = 0; i < s->methods.count; i++)
         alloc_free(s->methods.entries[i].value);
     map_done(&s->methods);

@@ -31,9 +31,10 @@ static void *run(void *arg)
     return NULL;
 }
 
-static void on_accept(void *ctx, nrpc_loop *l, int fd, const char *peer)
+static void on_accept(void *ctx, nrpc_loop *l, int fd, const char *peer, const struct sock_tls *tls)
 {
     (void) ctx;
+    (void) tls;
     (void) peer;
     conn_open(loop_slot(l, LOOP_SLOT_USER), fd);
 }

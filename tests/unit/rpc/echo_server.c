@@ -1,5 +1,5 @@
-/* echo_server ADDRESS — test.Echo and health until SIGTERM or the end of stdin; prints the bound
- * address, and at the end the gauges that are not zero. */
+/* echo_server ADDRESS [CERT KEY [CA]] — test.Echo and health until SIGTERM or the end of stdin;
+ * prints the bound address, and at the end the gauges that are not zero. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,13 +7,30 @@
 
 #include "tests/unit/rpc/echo_service.h"
 
+static int listen_at(nrpc_server *s, const char *address, nrpc_tls *tls)
+{
+    return tls == NULL ? nrpc_server_listen(s, address) : nrpc_server_listen_tls(s, address, tls);
+}
+
 int main(int argc, char **argv)
 {
     nrpc_server_options o = { .loops = 2 };
     nrpc_server *s;
+    nrpc_tls *tls = NULL;
+    char why[256];
+    const nrpc_tls_options t = {
+        .certificate_file = argc > 3 ? argv[2] : NULL,
+        .key_file = argc > 3 ? argv[3] : NULL,
+        .ca_file = argc > 4 ? argv[4] : NULL,
+        .require_client_certificate = argc > 4,
+    };
     if (argc < 2 || nrpc_server_new(&o, &s) < 0)
         return 2;
-    if (echo_add(s) < 0 || nrpc_server_add_health(s) < 0 || nrpc_server_listen(s, argv[1]) < 0 ||
+    if (argc > 3 && nrpc_tls_server_new(&t, &tls, why, sizeof why) < 0) {
+        fprintf(stderr, "echo_server: %s\n", why);
+        return 2;
+    }
+    if (echo_add(s) < 0 || nrpc_server_add_health(s) < 0 || listen_at(s, argv[1], tls) < 0 ||
         nrpc_server_start(s) < 0) {
         perror("echo_server");
         return 1;
@@ -28,6 +45,8 @@ int main(int argc, char **argv)
                    atomic_load(&echo_ended), (unsigned long long) atomic_load(&echo_sent));
         else if (strncmp(line, "serving ", 8) == 0)
             nrpc_server_set_serving(s, "test.Echo", line[8] == '1');
+        else if (strcmp(line, "reload\n") == 0)
+            printf("%s\n", nrpc_tls_reload(tls, why, sizeof why) == 0 ? "reloaded" : why);
         else
             break;
         fflush(stdout);
@@ -35,6 +54,7 @@ int main(int argc, char **argv)
     nrpc_server_stop(s, 2000);
     nrpc_server_wait(s);
     nrpc_server_free(s);
+    nrpc_tls_unref(tls);
     nrpc_gauges g;
     nrpc_gauges_read(&g);
     printf("connections=%lld calls=%lld messages=%lld blobs=%lld cancels=%lld timers=%lld\n",

@@ -108,6 +108,9 @@ static void unary(nrpc_call *c, void *ctx, nrpc_msg *request)
         reply_flag(c, request);
     } else if (strncmp(text, "squeeze:", 8) == 0) {
         reply_squeezed(c, text + 8);
+    } else if (strcmp(text, "subject") == 0) {
+        const char *subject = nrpc_call_peer_subject(c) == NULL ? "-" : nrpc_call_peer_subject(c);
+        nrpc_call_reply_bytes(c, (nrpc_slice){ (const uint8_t *) subject, strlen(subject) });
     } else if (strcmp(text, "headers") == 0) {
         nrpc_call_send_headers(c);
     } else if (strcmp(text, "sleep") != 0) {

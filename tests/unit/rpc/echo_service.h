@@ -3,7 +3,8 @@
  * headers, with
  *            "-t" put behind the key as trailers.
  *            "fail:CODE:TEXT" ends with that status and a detail; "sleep" never answers; "big:N"
- * answers N bytes; "headers" sends headers at once and never answers; "flag..." answers
+ * answers N bytes; "subject" answers the peer's, or "-"; "headers" sends headers at once and never
+ * answers; "flag..." answers
  * "COMPRESSED ENCODING SIZE" of the request; "squeeze:ENCODING:N" answers N bytes in that encoding
  * (0 identity, 1 gzip, 2 deflate).
  * Stream   "squeeze:ENCODING:N" sends 4 messages of N bytes, every second one not compressed.

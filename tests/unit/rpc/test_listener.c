@@ -44,8 +44,10 @@ static void on_bytes(void *owner, const uint8_t *data, size_t size)
 }
 static const struct sock_events events = { .on_bytes = on_bytes, .on_close = on_close };
 
-static void on_accept(void *ctx, nrpc_loop *loop, int fd, const char *peer)
+static void on_accept(void *ctx, nrpc_loop *loop, int fd, const char *peer,
+                      const struct sock_tls *tls)
 {
+    (void) tls;
     struct group *g = ctx;
     struct sock *s;
     assert_true(loop_is_current(loop));
