@@ -192,6 +192,7 @@ nrpc_loop *nrpc_call_loop(const nrpc_call *c);
 void *nrpc_call_state(const nrpc_call *c);
 void nrpc_call_set_state(nrpc_call *c, void *state);          /* for nrpc_request_fn handlers */
 void *nrpc_call_alloc(nrpc_call *c, size_t size);             /* zeroed, from the call's arena; NULL without memory */
+uint32_t nrpc_call_attempts(const nrpc_call *c);              /* client: how many were made so far */
 uint64_t nrpc_call_number(const nrpc_call *c);                /* unique in the process; for logs */
 
 /* ---- compression (grpc/doc/compression.md): one encoding a call, chosen message by message ------------ *
@@ -317,7 +318,9 @@ void nrpc_server_free(nrpc_server *s);                    /* after wait; NULL is
 /* ---- client channel [loop] ----------------------------------------------------------------------------- */
 typedef enum { NRPC_PICK_FIRST, NRPC_ROUND_ROBIN, NRPC_LEAST_CALLS } nrpc_balance;
 typedef struct {
-    const char *target;            /* "HOST:PORT", "unix:PATH", or several joined by commas */
+    /* "HOST:PORT", "dns:///HOST:PORT", "ipv4:A:P", "ipv6:[A]:P", "unix:PATH", "unix:///PATH", or several joined by
+     * commas (64 addresses at most).  All addresses of a name are backends of their own. */
+    const char *target;
     nrpc_balance balance;
     const char *user_agent;        /* put before "nrpc/VERSION"; may be NULL */
     uint32_t max_pending_calls;    /* waiting for a connection; over it E_FULL: 1,000 */
@@ -334,6 +337,17 @@ typedef struct {
     nrpc_compression compression;  /* of requests: identity */
     nrpc_tls *tls;                 /* NULL: plain HTTP/2; else a client's context: a reference of its own is taken */
     const char *authority;         /* :authority, SNI and the name to verify; NULL: the address without what DNS said */
+    uint32_t resolve_ms;           /* a DNS name is resolved again every: 30,000, and after a lost connection */
+    uint32_t max_connections;      /* per address; another is opened when the peer's stream limit is reached: 4 */
+    /* "" or a name: only backends whose grpc.health.v1 Watch says SERVING get calls; one without that service counts
+     * as healthy.  NULL: off. */
+    const char *health_service;
+    /* A backend that failed so many calls in a row gets none for ejection_ms (30,000) times the number of its
+     * ejections; each interval_ms (10,000) in between takes one back.  At most max_percent (10) of the backends are
+     * out, but one may always be.  consecutive_failures 0: off. */
+    struct {
+        uint32_t consecutive_failures, interval_ms, ejection_ms, max_percent;
+    } outlier;
 } nrpc_channel_options;
 typedef struct {
     uint64_t timeout_ms;           /* 0: none; travels as grpc-timeout, and is enforced here too */
@@ -353,7 +367,19 @@ typedef enum { NRPC_CHANNEL_IDLE, NRPC_CHANNEL_CONNECTING, NRPC_CHANNEL_READY, N
 nrpc_channel_state nrpc_channel_get_state(const nrpc_channel *ch);
 uint32_t nrpc_channel_backoff_ms(const nrpc_channel *ch); /* until the next attempt; 0 when none is due */
 void nrpc_channel_connect(nrpc_channel *ch);  /* leave IDLE without a call */
+/* Backends as they are now, in the resolver's order; returns how many there are, writes at most max.  Texts are lent
+ * until the loop goes on. */
+typedef struct {
+    const char *address;           /* "10.0.0.1:50051", "unix:PATH" */
+    const char *error;             /* of the last attempt, in BACKOFF; else NULL */
+    nrpc_channel_state state;
+    uint32_t connections, calls;   /* that take calls; in progress */
+    bool healthy, ejected;
+} nrpc_backend;
+size_t nrpc_channel_backends(const nrpc_channel *ch, nrpc_backend *out, size_t max);
 void nrpc_channel_close(nrpc_channel *ch);    /* takes ch: calls end CANCELLED from the loop, then memory goes */
+/* As close; gone runs on the loop when all memory of the channel went.  NULL is fine. */
+void nrpc_channel_close_then(nrpc_channel *ch, void (*gone)(void *ctx), void *ctx);
 
 /* ---- blocking helper [any thread that is no loop]: for tools -------------------------------------------- *
  * A client runs a loop and a channel of its own inside the calls below; one thread at a time. */

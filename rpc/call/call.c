@@ -249,6 +249,7 @@ void call_deliver_end(nrpc_call *c)
 {
     call_move(c, CALL_ENDED);
     c->stream = NULL;
+    call_input_done(c); /* its budget may go with the owner's part */
     /* First, so that late results of other threads find nothing. */
     call_table_remove(c->loop, c->id);
     cancel_set(c->cancel);
@@ -390,6 +391,11 @@ void *nrpc_call_alloc(nrpc_call *c, size_t size)
 uint64_t nrpc_call_number(const nrpc_call *c)
 {
     return c->number;
+}
+
+uint32_t nrpc_call_attempts(const nrpc_call *c)
+{
+    return c->attempts;
 }
 
 nrpc_call_id nrpc_call_ref(const nrpc_call *c)

@@ -92,6 +92,7 @@ struct nrpc_call {
     void (*on_ready)(nrpc_call *c, void *owner);
     void (*on_gone)(nrpc_call *c, void *owner);
     void *owner;
+    void *place; /* client: the backend of the attempt, for the channel */
     const nrpc_handler *handler; /* server: the request shortcut */
     void *service_ctx;
     nrpc_msg *request;
@@ -107,7 +108,7 @@ struct nrpc_call {
     uint32_t accepts;                /* what the peer takes: bits (1 << nrpc_compression) */
     bool squeeze_asked;              /* the application chose the encoding itself */
     enum call_squeeze squeeze_next;
-    uint32_t credits;
+    uint32_t credits, attempts; /* attempts: streams that were opened for it */
     uint64_t messages_in, number, deadline_ns;
     nrpc_call_id id;
     nrpc_cancel *cancel;

@@ -361,6 +361,7 @@ int call_open_stream(nrpc_call *c, struct h2_session *session, const char *autho
     if (r < 0)
         return r;
     c->stream = st;
+    c->attempts++;
     c->sent_head = true;
     if (c->phase == CALL_IDLE)
         call_move(c, CALL_OPEN);

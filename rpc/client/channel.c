@@ -1,4 +1,4 @@
-/* The channel: which connection a call goes to, and what happens to those that must wait. */
+/* The channel: its options, its backends, its calls, its end. */
 #include <stdio.h>
 #include <string.h>
 
@@ -15,7 +15,8 @@ enum {
     KEEPALIVE_MIN_MS = 10000,
     METADATA_BYTES = 16384,
     METADATA_FIELDS = 100,
-    MAX_SEND = 64 << 20
+    MAX_SEND = 64 << 20,
+    STALL_MS = 30000
 };
 
 void nrpc_channel_defaults(nrpc_channel_options *o)
@@ -31,6 +32,8 @@ void nrpc_channel_defaults(nrpc_channel_options *o)
         .send_high_bytes = 256 << 10,
         .send_low_bytes = 64 << 10,
         .keepalive_timeout_ms = 20000,
+        .resolve_ms = 30000,
+        .max_connections = 4,
     };
 }
 
@@ -49,12 +52,22 @@ static void options_fill(nrpc_channel_options *o)
         { &o->send_high_bytes, &d.send_high_bytes },
         { &o->send_low_bytes, &d.send_low_bytes },
         { &o->keepalive_timeout_ms, &d.keepalive_timeout_ms },
+        { &o->resolve_ms, &d.resolve_ms },
+        { &o->max_connections, &d.max_connections },
     };
     for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
         if (*fields[i][0] == 0)
             *fields[i][0] = *fields[i][1];
     if (o->keepalive_ms > 0 && o->keepalive_ms < KEEPALIVE_MIN_MS)
         o->keepalive_ms = KEEPALIVE_MIN_MS;
+    if (o->outlier.consecutive_failures > 0) {
+        if (o->outlier.interval_ms == 0)
+            o->outlier.interval_ms = 10000;
+        if (o->outlier.ejection_ms == 0)
+            o->outlier.ejection_ms = 30000;
+        if (o->outlier.max_percent == 0)
+            o->outlier.max_percent = 10;
+    }
 }
 
 static void derive_limits(nrpc_channel *ch)
@@ -82,6 +95,7 @@ static void derive_limits(nrpc_channel *ch)
         .keepalive_ms = o->keepalive_ms,
         .keepalive_timeout_ms = o->keepalive_timeout_ms,
         .keepalive_idle = o->keepalive_without_calls,
+        .stall_ms = STALL_MS,
     };
 }
 
@@ -91,36 +105,57 @@ void channel_ping_less(nrpc_channel *ch)
     *ms = *ms > UINT32_MAX / 2 ? UINT32_MAX : *ms * 2;
 }
 
-/* Splits the target at commas. */
-static int add_addresses(nrpc_channel *ch, const char *target)
+static struct subchannel *find_sub(struct subchannel *const *subs, unsigned n, const char *address)
 {
-    unsigned n = 1;
-    for (const char *p = target; *p != '\0'; p++)
-        n += *p == ',';
-    if (n > SUBCHANNELS_MAX)
-        return NRPC_E_INVAL;
-    ch->subs = alloc_zero(n, sizeof *ch->subs);
-    if (ch->subs == NULL)
-        return NRPC_E_NOMEM;
-    for (const char *p = target; ch->n_subs < n; ch->n_subs++) {
-        size_t size = strcspn(p, ",");
-        int r = subchannel_init(&ch->subs[ch->n_subs], ch, p, size);
-        if (r < 0)
-            return r;
-        p += size + 1;
+    for (unsigned i = 0; i < n; i++)
+        if (subs[i] != NULL && strcmp(subs[i]->address, address) == 0)
+            return subs[i];
+    return NULL;
+}
+
+int channel_apply_names(nrpc_channel *ch)
+{
+    struct subchannel *old[SUBCHANNELS_MAX], *list[SUBCHANNELS_MAX];
+    unsigned n_old = ch->n_subs, n = 0;
+    int result = 0;
+    memcpy(old, ch->subs, sizeof old);
+    for (unsigned i = 0; i < ch->n_names; i++) {
+        const struct target_name *name = &ch->names[i];
+        for (unsigned k = 0; k < name->n_found && n < SUBCHANNELS_MAX; k++) {
+            const char *address = name->found[k].text;
+            if (find_sub(list, n, address) != NULL)
+                continue;
+            struct subchannel *sub = find_sub(old, n_old, address);
+            if (sub == NULL) {
+                int r = subchannel_new(ch, address, name, &sub);
+                if (r < 0) {
+                    result = r;
+                    continue;
+                }
+                ch->wake_due = true;
+            }
+            list[n++] = sub;
+        }
     }
-    return 0;
+    memcpy(ch->subs, list, n * sizeof list[0]);
+    ch->n_subs = n;
+    ch->next_sub = ch->next_sub < n ? ch->next_sub : 0;
+    for (unsigned i = 0; i < n_old; i++)
+        if (find_sub(list, n, old[i]->address) == NULL)
+            subchannel_retire(old[i]);
+    return result;
 }
 
 static void channel_free(nrpc_channel *ch)
 {
-    nrpc_pool_free(ch->resolver);
+    resolver_done(ch);
     config_cache_done(&ch->config_cache);
     config_table_free(ch->config);
     alloc_free(ch->user_agent);
     alloc_free(ch->authority);
     nrpc_tls_unref(ch->options.tls);
-    alloc_free(ch->subs);
+    alloc_free(ch->health_service);
+    alloc_free(ch->names);
     alloc_free(ch);
     gauge_add(GAUGE_CHANNELS, -1);
 }
@@ -140,12 +175,48 @@ static int take_security(nrpc_channel *ch, const nrpc_channel_options *o)
 {
     ch->options.tls = NULL;
     ch->options.authority = NULL;
-    if (o->tls != NULL && tls_is_server(o->tls))
+    if ((o->tls != NULL && tls_is_server(o->tls)) ||
+        (o->authority != NULL && strlen(o->authority) >= NAME_BYTES))
         return NRPC_E_INVAL;
     if (o->authority != NULL && (ch->authority = alloc_strdup(o->authority)) == NULL)
         return NRPC_E_NOMEM;
     ch->options.tls = o->tls == NULL ? NULL : nrpc_tls_ref(o->tls);
     return 0;
+}
+
+static bool options_fit(const nrpc_channel_options *o)
+{
+    return o->stream_window <= INT32_MAX && o->connection_window <= INT32_MAX &&
+           o->send_low_bytes <= o->send_high_bytes && o->compression <= NRPC_DEFLATE &&
+           o->outlier.max_percent <= 100;
+}
+
+/* Copies of what the options lend. */
+static int take_texts(nrpc_channel *ch, const nrpc_channel_options *o)
+{
+    struct buf agent = { 0 };
+    if (o->user_agent != NULL)
+        buf_printf(&agent, "%s ", o->user_agent);
+    buf_puts(&agent, "nrpc/" NOVEL_VERSION);
+    buf_putc(&agent, '\0');
+    ch->user_agent = (char *) agent.data;
+    ch->options.target = ch->options.user_agent = ch->options.health_service = NULL;
+    if (agent.failed)
+        return NRPC_E_NOMEM;
+    if (o->health_service != NULL) {
+        ch->health_service = alloc_strdup(o->health_service);
+        if (ch->health_service == NULL)
+            return NRPC_E_NOMEM;
+    }
+    return target_parse(o->target, &ch->names, &ch->n_names);
+}
+
+static void subs_retire(nrpc_channel *ch)
+{
+    unsigned n = ch->n_subs;
+    ch->n_subs = 0;
+    for (unsigned i = 0; i < n; i++)
+        subchannel_retire(ch->subs[i]);
 }
 
 int nrpc_channel_new(nrpc_loop *loop, const nrpc_channel_options *o, nrpc_channel **out_channel)
@@ -162,30 +233,23 @@ int nrpc_channel_new(nrpc_loop *loop, const nrpc_channel_options *o, nrpc_channe
     derive_limits(ch);
     list_init(&ch->calls);
     list_init(&ch->pending);
-    list_init(&ch->conns);
     list_init(&ch->later.link);
     ch->later.fn = on_free;
     ch->random = clock_mono_ns() ^ (uint64_t) (uintptr_t) ch;
-    struct buf agent = { 0 };
-    if (o->user_agent != NULL)
-        buf_printf(&agent, "%s ", o->user_agent);
-    buf_puts(&agent, "nrpc/" NOVEL_VERSION);
-    buf_putc(&agent, '\0');
-    ch->user_agent = (char *) agent.data;
-    int r = agent.failed ? NRPC_E_NOMEM : add_addresses(ch, o->target);
+    timer_init(&ch->eyeballs, loop, channel_on_eyeballs);
+    int r = take_security(ch, o);
     if (r == 0)
-        r = take_security(ch, o);
-    if (r == 0 &&
-        (ch->options.stream_window > INT32_MAX || ch->options.connection_window > INT32_MAX ||
-         ch->options.send_low_bytes > ch->options.send_high_bytes ||
-         ch->options.compression > NRPC_DEFLATE))
-        r = NRPC_E_INVAL;
+        r = options_fit(&ch->options) ? take_texts(ch, o) : NRPC_E_INVAL;
+    if (r == 0) {
+        resolver_init(ch);
+        ch->wake_due = true;
+        r = channel_apply_names(ch);
+    }
     if (r < 0) {
+        subs_retire(ch);
         channel_free(ch);
         return r;
     }
-    ch->options.target = NULL; /* lent only until here */
-    ch->options.user_agent = NULL;
     *out_channel = ch;
     return 0;
 }
@@ -195,6 +259,16 @@ int nrpc_channel_configure(nrpc_channel *ch, const nrpc_method_config *list, siz
     if (!list_empty(&ch->calls) || ch->config != NULL)
         return NRPC_E_STATE;
     return config_table_new(list, n, &ch->limits, false, &ch->config);
+}
+
+uint32_t channel_jitter(nrpc_channel *ch, uint32_t ms)
+{
+    ch->random ^= ch->random << 13;
+    ch->random ^= ch->random >> 7;
+    ch->random ^= ch->random << 17;
+    uint64_t percent = 80 + ch->random % 41;
+    uint64_t result = ms * percent / 100;
+    return result < 1 ? 1 : (uint32_t) result;
 }
 
 int nrpc_channel_intercept(nrpc_channel *ch, const nrpc_interceptor *i)
@@ -207,143 +281,20 @@ int nrpc_channel_intercept(nrpc_channel *ch, const nrpc_interceptor *i)
     return 0;
 }
 
-/* ---- picking
- * ------------------------------------------------------------------------------------- */
-static struct subchannel *pick(nrpc_channel *ch)
-{
-    struct subchannel *best = NULL;
-    size_t least = SIZE_MAX;
-    for (unsigned i = 0; i < ch->n_subs; i++) {
-        unsigned at = ch->options.balance == NRPC_ROUND_ROBIN ? (ch->next_sub + i) % ch->n_subs : i;
-        struct subchannel *sub = &ch->subs[at];
-        if (!subchannel_can_open(sub))
-            continue;
-        if (ch->options.balance != NRPC_LEAST_CALLS) {
-            ch->next_sub = (at + 1) % ch->n_subs;
-            return sub;
-        }
-        size_t n = h2_session_streams(h2_conn_session(sub->conn->h2));
-        if (n < least) {
-            least = n;
-            best = sub;
-        }
-    }
-    return best;
-}
-
-/* Starts what must be started so that a call can go: the first address that is not resting, or all.
- */
-static void wake(nrpc_channel *ch)
-{
-    bool first_only = ch->options.balance == NRPC_PICK_FIRST;
-    for (unsigned i = 0; i < ch->n_subs; i++) {
-        struct subchannel *sub = &ch->subs[i];
-        if (first_only && (sub->state == SUB_READY || sub->state == SUB_CONNECTING ||
-                           sub->state == SUB_RESOLVING))
-            return;
-        if (sub->state != SUB_IDLE)
-            continue;
-        subchannel_connect(sub);
-        if (first_only && sub->state != SUB_BACKOFF)
-            return;
-    }
-}
-
-/* Every address has failed lately. */
-static const struct subchannel *all_resting(const nrpc_channel *ch)
-{
-    for (unsigned i = 0; i < ch->n_subs; i++)
-        if (ch->subs[i].state != SUB_BACKOFF)
-            return NULL;
-    return &ch->subs[0];
-}
-
-static void fail(nrpc_call *c, nrpc_code code, const char *text, const char *more)
-{
-    nrpc_status st = NRPC_STATUS_INIT;
-    nrpc_status_set(&st, code, "%s%s", text, more);
-    call_end_detached(c, &st);
-}
-
-static void pending_remove(nrpc_channel *ch, nrpc_call *c)
-{
-    if (!c->is_pending)
-        return;
-    c->is_pending = false;
-    list_remove(&c->pending_link);
-    ch->n_pending--;
-}
-
-/* True when the call left the queue: it has a stream, or it ended. */
-static bool try_call(nrpc_channel *ch, nrpc_call *c)
-{
-    if (call_is_over(c))
-        return true;
-    struct subchannel *sub = pick(ch);
-    if (sub == NULL) {
-        const struct subchannel *resting = c->wait_for_ready ? NULL : all_resting(ch);
-        if (resting == NULL)
-            return false;
-        char text[ADDRESS_MAX + 32];
-        snprintf(text, sizeof text, "cannot connect to %s: ", resting->address);
-        fail(c, NRPC_UNAVAILABLE, text, resting->why);
-        return true;
-    }
-    c->secure = ch->options.tls != NULL;
-    c->budget = &sub->budget;
-    c->peer = sub->address;
-    int r = call_open_stream(c, h2_conn_session(sub->conn->h2), subchannel_authority(sub),
-                             ch->user_agent);
-    if (r == NRPC_E_NOMEM || r == NRPC_E_TOOBIG)
-        fail(c, NRPC_RESOURCE_EXHAUSTED,
-             r == NRPC_E_NOMEM ? "out of memory" : "too many header fields", "");
-    else if (r < 0)
-        fail(c, NRPC_UNAVAILABLE, "the connection takes no more calls", "");
-    return true;
-}
-
-void channel_run_pending(nrpc_channel *ch)
-{
-    if (ch->running || ch->closed)
-        return;
-    ch->running = true;
-    if (ch->n_pending > 0)
-        wake(ch);
-    /* In order of arrival; calls that wait for a connection do not hold back those that must fail.
-     */
-    bool blocked = false;
-    LIST_EACH(&ch->pending, link, next)
-    {
-        nrpc_call *c = LIST_ENTRY(link, nrpc_call, pending_link);
-        if (blocked && (c->wait_for_ready || all_resting(ch) == NULL))
-            continue;
-        if (try_call(ch, c))
-            pending_remove(ch, c);
-        else
-            blocked = true;
-    }
-    ch->running = false;
-}
-
 static void on_call_ready(nrpc_call *c, void *owner)
 {
-    nrpc_channel *ch = owner;
-    if (ch->n_pending == 0) {
-        if (pick(ch) == NULL)
-            wake(ch);
-        if (try_call(ch, c))
-            return;
-    }
-    c->is_pending = true;
-    ch->n_pending++;
-    list_add_tail(&ch->pending, &c->pending_link);
+    channel_place_call(owner, c);
 }
 
 static void on_call_gone(nrpc_call *c, void *owner)
 {
     nrpc_channel *ch = owner;
-    pending_remove(ch, c);
+    channel_unqueue_call(ch, c);
     list_remove(&c->link);
+    if (c->place != NULL) {
+        outlier_note(c->place, c->end.code);
+        subchannel_unref(c->place);
+    }
     channel_check_gone(ch);
 }
 
@@ -358,10 +309,9 @@ int nrpc_channel_start(nrpc_channel *ch, const nrpc_method *method, const nrpc_c
     const struct call_options options = {
         .loop = ch->loop,
         .method = method,
-        .peer = ch->subs[0].address,
+        .peer = ch->names[0].text,
         .limits = &ch->limits,
         .interceptors = &ch->interceptors,
-        .budget = &ch->subs[0].budget,
         .events = ev,
         .state = state,
         .on_ready = on_call_ready,
@@ -390,12 +340,13 @@ int nrpc_channel_start(nrpc_channel *ch, const nrpc_method *method, const nrpc_c
  * --------------------------------------------------------------------------------------- */
 nrpc_channel_state nrpc_channel_get_state(const nrpc_channel *ch)
 {
-    bool connecting = false, backoff = false;
+    bool connecting = ch->resolver.running && ch->n_subs == 0;
+    bool backoff = ch->resolver.failing && ch->n_subs == 0;
     for (unsigned i = 0; i < ch->n_subs; i++) {
-        enum sub_state s = ch->subs[i].state;
+        enum sub_state s = channel_sub_phase(ch->subs[i]);
         if (s == SUB_READY)
             return NRPC_CHANNEL_READY;
-        connecting |= s == SUB_CONNECTING || s == SUB_RESOLVING;
+        connecting |= s == SUB_CONNECTING;
         backoff |= s == SUB_BACKOFF;
     }
     return connecting ? NRPC_CHANNEL_CONNECTING
@@ -408,45 +359,71 @@ uint32_t nrpc_channel_backoff_ms(const nrpc_channel *ch)
     if (nrpc_channel_get_state(ch) != NRPC_CHANNEL_BACKOFF)
         return 0;
     uint64_t at = loop_now_ns(ch->loop), soonest = UINT64_MAX;
+    if (ch->n_subs == 0)
+        soonest = ch->resolver.again.due_ns;
     for (unsigned i = 0; i < ch->n_subs; i++)
-        if (ch->subs[i].state == SUB_BACKOFF && ch->subs[i].backoff.due_ns < soonest)
-            soonest = ch->subs[i].backoff.due_ns;
+        if (ch->subs[i]->state == SUB_BACKOFF && ch->subs[i]->backoff.due_ns < soonest)
+            soonest = ch->subs[i]->backoff.due_ns;
     if (soonest == UINT64_MAX)
         return 0;
     return soonest <= at ? 1 : (uint32_t) ((soonest - at + NS_PER_MS - 1) / NS_PER_MS);
 }
 
+size_t nrpc_channel_backends(const nrpc_channel *ch, nrpc_backend *out, size_t max)
+{
+    static const nrpc_channel_state states[] = {
+        [SUB_IDLE] = NRPC_CHANNEL_IDLE,
+        [SUB_CONNECTING] = NRPC_CHANNEL_CONNECTING,
+        [SUB_READY] = NRPC_CHANNEL_READY,
+        [SUB_BACKOFF] = NRPC_CHANNEL_BACKOFF,
+    };
+    ON_LOOP(ch->loop);
+    for (unsigned i = 0; i < ch->n_subs && i < max; i++) {
+        const struct subchannel *sub = ch->subs[i];
+        out[i] = (nrpc_backend){
+            .address = sub->address,
+            .error = sub->state == SUB_BACKOFF ? sub->why : NULL,
+            .state = states[sub->state],
+            .connections = sub->n_conns,
+            .calls = sub->calls,
+            .healthy = channel_sub_phase(sub) == SUB_READY,
+            .ejected = sub->outlier.ejected,
+        };
+    }
+    return ch->n_subs;
+}
+
 void nrpc_channel_connect(nrpc_channel *ch)
 {
     ON_LOOP(ch->loop);
-    if (!ch->closed)
-        wake(ch);
-}
-
-void channel_notify_gone(nrpc_channel *ch, void (*fn)(void *ctx), void *ctx)
-{
-    ch->on_gone = fn;
-    ch->on_gone_ctx = ctx;
+    channel_wake(ch);
 }
 
 void channel_check_gone(nrpc_channel *ch)
 {
-    if (ch->closed && list_empty(&ch->calls) && list_empty(&ch->conns) && ch->resolving == 0 &&
+    if (ch->closed && list_empty(&ch->calls) && ch->n_live == 0 && !ch->resolver.running &&
         list_empty(&ch->later.link))
         loop_defer(ch->loop, &ch->later);
 }
 
-void nrpc_channel_close(nrpc_channel *ch)
+void nrpc_channel_close_then(nrpc_channel *ch, void (*gone)(void *ctx), void *ctx)
 {
     ON_LOOP(ch->loop);
     if (ch->closed)
         return;
     ch->closed = true;
+    ch->on_gone = gone;
+    ch->on_gone_ctx = ctx;
+    timer_stop(&ch->eyeballs);
+    resolver_stop(ch);
     LIST_EACH(&ch->calls, link, next)
-    fail(LIST_ENTRY(link, nrpc_call, link), NRPC_CANCELLED, "the channel was closed", "");
-    for (unsigned i = 0; i < ch->n_subs; i++)
-        subchannel_close(&ch->subs[i]);
-    LIST_EACH(&ch->conns, link, next)
-    h2_conn_shutdown(LIST_ENTRY(link, struct channel_conn, link)->h2);
+    channel_fail_call(LIST_ENTRY(link, nrpc_call, link), NRPC_CANCELLED, "the channel was closed",
+                      "");
+    subs_retire(ch);
     channel_check_gone(ch);
+}
+
+void nrpc_channel_close(nrpc_channel *ch)
+{
+    nrpc_channel_close_then(ch, NULL, NULL);
 }

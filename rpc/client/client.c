@@ -195,8 +195,7 @@ static void run_close(nrpc_task *t, nrpc_loop *loop)
 {
     (void) loop;
     struct closing *closing = CONTAINER_OF(t, struct closing, task);
-    channel_notify_gone(closing->client->channel, on_gone, closing->client);
-    nrpc_channel_close(closing->client->channel);
+    nrpc_channel_close_then(closing->client->channel, on_gone, closing->client);
 }
 
 void nrpc_client_free(nrpc_client *cl)
