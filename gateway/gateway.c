@@ -137,7 +137,7 @@ void gateway_unload(struct gateway *g)
     g->pool = NULL;
 }
 
-enum { CHANNEL_POLL_MS = 2, CHANNEL_POLLS = 1000 };
+enum { CHANNEL_CLOSE_MS = 2000 }; /* for a backend that does not even take our resets */
 
 /* ---- a loop's own things --------------------------------------------------------------- */
 
@@ -192,10 +192,7 @@ static void on_grace_over(struct timer *t)
 {
     struct gateway_loop *gl = LIST_ENTRY(t, struct gateway_loop, grace);
     if (gl->channel == NULL) {
-        if (loop_load(gl->loop) == 0 || ++gl->polls == CHANNEL_POLLS)
-            nrpc_loop_stop(gl->loop);
-        else
-            timer_start(t, CHANNEL_POLL_MS);
+        nrpc_loop_stop(gl->loop);
         return;
     }
     LIST_EACH(&gl->connections, link, after)
@@ -241,15 +238,22 @@ void gateway_loop_done(struct gateway_loop *gl)
 
 /* ---- the end --------------------------------------------------------------------------- */
 
+static void on_channel_gone(void *ctx)
+{
+    struct gateway_loop *gl = ctx;
+    timer_stop(&gl->grace);
+    nrpc_loop_stop(gl->loop);
+}
+
 void gateway_loop_check_drained(struct gateway_loop *gl)
 {
     if (!gl->draining || !list_empty(&gl->connections) || !list_empty(&gl->http2) ||
         gl->channel == NULL)
         return;
     access_log_flush(gl);
-    nrpc_channel_close(gl->channel);
+    nrpc_channel_close_then(gl->channel, on_channel_gone, gl);
     gl->channel = NULL;
-    timer_start(&gl->grace, CHANNEL_POLL_MS);
+    timer_start(&gl->grace, CHANNEL_CLOSE_MS);
 }
 
 void gateway_loop_drain(struct gateway_loop *gl)

@@ -63,7 +63,6 @@ struct gateway_loop {
     size_t n_spare;
     bool draining;
     struct timer grace;
-    uint32_t polls; /* for the channel's end */
     uint64_t date_second;
     char date[40];  /* "Sun, 06 Nov 1994 08:49:37 GMT" */
     struct buf log; /* access lines not yet written */

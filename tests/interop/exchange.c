@@ -5,7 +5,7 @@
 
 #include "rpc/base/alloc.h"
 #include "rpc/base/check.h"
-#include "rpc/client/inner.h"
+#include "rpc/base/list.h"
 
 /* ---- metadata that outlives its call -------------------------------------------------------- */
 static void pairs_copy(struct pairs *to, const nrpc_metadata *md)
@@ -269,8 +269,7 @@ static void run_close(nrpc_task *t, nrpc_loop *loop)
 {
     (void) loop;
     struct closing *closing = CONTAINER_OF(t, struct closing, task);
-    channel_notify_gone(closing->peer->channel, on_gone, closing);
-    nrpc_channel_close(closing->peer->channel);
+    nrpc_channel_close_then(closing->peer->channel, on_gone, closing);
 }
 
 void peer_close(struct peer *p)
