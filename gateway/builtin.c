@@ -43,18 +43,6 @@ static void serve_readyz(struct exchange *x)
                "{\"status\":\"not ready\",\"backend\":\"unreachable\"}");
 }
 
-static bool is_allowed_origin(const struct exchange *x)
-{
-    const struct option_list *list = &x->gl->gateway->settings.cors_origin;
-    struct http1_text origin = exchange_header(x, "origin");
-    for (size_t i = 0; origin.data != NULL && i < list->count; i++)
-        if (strcmp(list->items[i], "*") == 0 ||
-            (strlen(list->items[i]) == origin.size &&
-             memcmp(list->items[i], origin.data, origin.size) == 0))
-            return true;
-    return false;
-}
-
 /* The methods that the path has; false when there is no such path. */
 static bool list_methods(struct exchange *x, struct buf *out)
 {
@@ -88,7 +76,7 @@ static void serve_options(struct exchange *x)
     } else {
         const char *list = buf_str(&methods);
         buf_printf(&extra, "Allow: %s\r\n", list);
-        if (is_allowed_origin(x) &&
+        if (respond_allowed_origin(x) != NULL &&
             exchange_header(x, "access-control-request-method").data != NULL)
             buf_printf(&extra,
                        "Access-Control-Allow-Methods: %s\r\n"

@@ -4,7 +4,9 @@
 #include "gateway/accept.h"
 #include "gateway/exchange.h"
 #include "gateway/respond.h"
+#include "gateway/socket.h"
 #include "gateway/stream.h"
+#include "gateway/upload.h"
 #include "rpc/base/log.h"
 
 enum { STREAM_CREDITS = 16 };
@@ -59,7 +61,7 @@ static uint64_t timeout_ms(const struct exchange *x)
         t = exchange_header(x, "x-server-timeout");
     if (t.data != NULL && seconds_ms(t) > 0)
         return seconds_ms(t);
-    return exchange_is_stream(x) ? 0 : x->gl->gateway->settings.timeout_ms;
+    return exchange_is_stream(x) || x->upload.active ? 0 : x->gl->gateway->settings.timeout_ms;
 }
 
 /* Headers that servers may see; all others stay here. */
@@ -155,11 +157,25 @@ static void end_unary(struct exchange *x, const nrpc_status *st)
     exchange_end(x);
 }
 
+static void on_writable(nrpc_call *c, void *state)
+{
+    struct exchange *x = state;
+    (void) c;
+    if (x->socket.active)
+        socket_on_writable(x);
+    else if (x->upload.active)
+        upload_on_writable(x);
+}
+
 static void on_end(nrpc_call *c, void *state, const nrpc_status *st)
 {
     struct exchange *x = state;
     (void) c;
     x->call = NULL;
+    if (x->upload.active && !x->upload.whole) {
+        x->upload.over = true;
+        x->keep_alive = false; /* the rest of its body is not read */
+    }
     if (st->code == NRPC_INTERNAL || st->code == NRPC_UNKNOWN || st->code == NRPC_DATA_LOSS)
         log_server_error(x, st);
     if (x->client == NULL) {
@@ -171,30 +187,46 @@ static void on_end(nrpc_call *c, void *state, const nrpc_status *st)
     }
 }
 
-void exchange_call(struct exchange *x)
+static int start(struct exchange *x)
 {
     static const nrpc_events events = { .on_headers = on_headers,
                                         .on_message = on_message,
+                                        .on_writable = on_writable,
                                         .on_end = on_end };
     const struct gateway *g = x->gl->gateway;
     const nrpc_method *method = &g->methods[x->route->method - g->pool->methods];
     nrpc_channel *channel = gateway_loop_channel(x->gl);
     nrpc_call_options o = { .timeout_ms = timeout_ms(x), .wait_for_ready = x->stream.resumed };
-    int r = channel == NULL ? NRPC_E_NOMEM : set_accept_field(x);
-    if (r == 0)
-        r = nrpc_channel_start(channel, method, &o, &events, x, &x->call);
+    int r = channel == NULL ? NRPC_E_NOMEM
+                            : nrpc_channel_start(channel, method, &o, &events, x, &x->call);
     if (r < 0) {
         x->call = NULL;
         exchange_fail(x, 503, NRPC_UNAVAILABLE, r == NRPC_E_FULL ? "OVERLOADED" : "UNAVAILABLE",
                       "the server cannot take the request now");
-        return;
+        return r;
     }
     add_metadata(x);
-    r = nrpc_call_send_bytes(x->call, (nrpc_slice){ x->wire.data, x->wire.size });
+    return 0;
+}
+
+void exchange_start_call(struct exchange *x)
+{
+    if (start(x) == 0 && exchange_is_stream(x))
+        nrpc_call_want(x->call, STREAM_CREDITS - 1);
+}
+
+void exchange_call(struct exchange *x)
+{
+    if (set_accept_field(x) < 0)
+        exchange_fail(x, 503, NRPC_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY",
+                      "the gateway is out of memory");
+    if (x->failed || start(x) < 0)
+        return;
+    int r = nrpc_call_send_bytes(x->call, (nrpc_slice){ x->wire.data, x->wire.size });
     if (r >= 0)
         r = nrpc_call_half_close(x->call);
     if (r == NRPC_E_STATE || r == NRPC_E_CLOSED)
-        return; /* it has ended already (the server is unreachable): on_end tells why */
+        return;  /* it has ended already (the server is unreachable): on_end tells why */
     if (r < 0) { /* on_end answers with this problem */
         exchange_fail(x, r == NRPC_E_TOOBIG ? 413 : 503, NRPC_RESOURCE_EXHAUSTED,
                       r == NRPC_E_TOOBIG ? "BODY_TOO_LARGE" : "UNAVAILABLE",

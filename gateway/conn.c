@@ -147,7 +147,7 @@ static bool feed_once(struct conn *c, const uint8_t **data, size_t *size)
 static void feed(struct conn *c, const uint8_t *data, size_t size)
 {
     c->feeding = true;
-    while (!c->client.closing && !c->serving) {
+    while (!c->client.closing && !c->serving && !c->held) {
         if (c->exchange == NULL && sock_pending(c->sock) > GATEWAY_OUTPUT_MAX) {
             timer_start(&c->timer, GATEWAY_THROTTLE_MS);
             break;
@@ -156,7 +156,9 @@ static void feed(struct conn *c, const uint8_t *data, size_t size)
             break;
     }
     c->feeding = false;
-    if (!c->client.closing && size > 0)
+    if (!c->client.closing && size > 0 && c->tunnel && !c->held)
+        exchange_on_tunnel(c->exchange, data, size);
+    else if (!c->client.closing && size > 0)
         keep_pending(c, data, size);
     if (!c->client.closing && c->eof && c->exchange == NULL && c->pending.size == 0)
         close_after_flush(c);
@@ -222,7 +224,7 @@ static void on_bytes(void *owner, const uint8_t *data, size_t size)
         on_first_bytes(c, data, size);
         return;
     }
-    if (c->serving || c->pending.size > 0)
+    if (c->held || c->pending.size > 0 || (c->serving && !c->tunnel))
         keep_pending(c, data, size);
     else
         feed(c, data, size);
@@ -269,7 +271,9 @@ static void on_drained(void *owner)
 static void client_ended(struct client *client, bool keep)
 {
     struct conn *c = (struct conn *) client;
+    client->busy = false;
     c->exchange = NULL;
+    c->held = false;
     c->serving = false;
     c->requests++;
     if (c->client.closing)
@@ -308,6 +312,31 @@ static uint64_t client_progress_ns(const struct client *client)
     return sock_last_progress_ns(((const struct conn *) client)->sock);
 }
 
+static void client_hold(struct client *client, bool held)
+{
+    struct conn *c = (struct conn *) client;
+    if (c->held == held || client->closing)
+        return;
+    c->held = held;
+    if (held) {
+        timer_stop(&c->timer);
+        return;
+    }
+    if (!c->serving)
+        timer_start(&c->timer, GATEWAY_BODY_IDLE_MS);
+    if (c->feeding)
+        return;
+    if (c->pending.size > 0 && (!c->serving || c->tunnel))
+        resume(c);
+    else if (!c->serving)
+        feed(c, NULL, 0); /* the end of the body may be all that is left */
+}
+
+static void client_tunnel(struct client *client)
+{
+    ((struct conn *) client)->tunnel = true;
+}
+
 static void client_abort(struct client *client)
 {
     conn_abort((struct conn *) client);
@@ -324,6 +353,8 @@ static const struct client_ops conn_client_ops = {
     .pending = client_unsent,
     .progress_ns = client_progress_ns,
     .ended = client_ended,
+    .hold = client_hold,
+    .tunnel = client_tunnel,
     .abort = client_abort,
     .peer = client_peer,
 };

@@ -16,6 +16,8 @@ struct conn {
     struct list link;
     bool feeding; /* inside the read loop: what ends now is gone on with there */
     bool serving; /* the request is whole; its answer is on the way */
+    bool held;    /* the body waits in the socket */
+    bool tunnel;  /* no HTTP any more: bytes go to the exchange */
     bool eof;
     bool sniffed; /* it is HTTP/1.1 */
     uint32_t requests;

@@ -9,7 +9,9 @@
 #include "gateway/access_log.h"
 #include "gateway/request.h"
 #include "gateway/respond.h"
+#include "gateway/socket.h"
 #include "gateway/stream.h"
+#include "gateway/upload.h"
 #include "rpc/base/alloc.h"
 #include "rpc/base/clock.h"
 #include "rpc/base/log.h"
@@ -78,6 +80,8 @@ void exchange_release(struct exchange *x)
         to_wire_done(x->body);
     nrpc_msg_free(x->message);
     stream_done(x);
+    upload_done(x);
+    socket_done(x);
     if (gl->n_spare == GATEWAY_SPARE_EXCHANGES || gl->draining) {
         exchange_free(x);
         return;
@@ -323,10 +327,11 @@ void exchange_on_head(struct exchange *x)
         exchange_fail(x, 501, NRPC_UNIMPLEMENTED, "METHOD_UNKNOWN", "the method is not known");
     if (!x->failed && builtin_serve(x))
         return;
-    if (!x->failed)
+    if (!x->failed && !socket_wanted(x)) {
         find_route(x);
-    if (!x->failed)
-        request_open(x);
+        if (!x->failed)
+            request_open(x);
+    }
     if (!x->failed) {
         if (x->http.expect_continue && exchange_has_body(x) && !x->client->framed) {
             buf_puts(client_tail(x->client), "HTTP/1.1 100 Continue\r\n\r\n");
@@ -348,6 +353,10 @@ void exchange_on_head(struct exchange *x)
 
 void exchange_on_body(struct exchange *x, const char *data, size_t size)
 {
+    if (x->upload.active) {
+        upload_on_body(x, data, size);
+        return;
+    }
     x->body_bytes += size;
     if (x->body_bytes > x->gl->gateway->settings.max_body_bytes) {
         x->failed = false; /* the size is what the client must hear about */
@@ -362,6 +371,14 @@ void exchange_on_body(struct exchange *x, const char *data, size_t size)
 
 void exchange_on_whole(struct exchange *x)
 {
+    if (x->upload.active && x->call != NULL) {
+        upload_on_whole(x);
+        return;
+    }
+    if (x->socket.active) {
+        socket_open(x);
+        return;
+    }
     if (!x->failed)
         request_finish(x);
     if (!x->failed)
@@ -376,15 +393,30 @@ void exchange_on_bad(struct exchange *x, int status, const char *reason)
 {
     if (x->request_id[0] == '\0')
         mint_request_id(x);
-    x->failed = false;
-    x->route = NULL;
     x->keep_alive = false;
+    if (x->status != 0) { /* its head is out: it must not look whole */
+        x->client->ops->abort(x->client);
+        return;
+    }
+    x->failed = false;
+    if (x->call == NULL)
+        x->route = NULL;
     const char *code = status == 408   ? "REQUEST_TIMEOUT"
                        : status == 503 ? "OUT_OF_MEMORY"
                                        : "MALFORMED_REQUEST";
     exchange_fail(x, status, NRPC_INVALID_ARGUMENT, code, "%s", reason);
+    if (x->call != NULL) { /* of a stream of messages: its end answers */
+        x->upload.over = true;
+        nrpc_call_cancel(x->call);
+        return;
+    }
     respond_problem(x);
     exchange_end(x);
+}
+
+void exchange_on_tunnel(struct exchange *x, const uint8_t *data, size_t size)
+{
+    (void) socket_on_bytes(x, data, size);
 }
 
 void exchange_on_drained(struct exchange *x)
@@ -395,5 +427,5 @@ void exchange_on_drained(struct exchange *x)
 
 bool exchange_is_stream(const struct exchange *x)
 {
-    return x->route != NULL && x->route->method->server_streaming;
+    return x->socket.active || (x->route != NULL && x->route->method->server_streaming);
 }

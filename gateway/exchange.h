@@ -8,8 +8,10 @@
 #include "gateway/encode.h"
 #include "gateway/gateway.h"
 #include "gateway/http1.h"
+#include "gateway/json_split.h"
 #include "gateway/problem.h"
 #include "gateway/to_wire.h"
+#include "gateway/websocket.h"
 
 enum exchange_body {
     BODY_NONE,
@@ -17,7 +19,7 @@ enum exchange_body {
     BODY_RAW /* a google.api.HttpBody's data */,
     BODY_DROPPED
 };
-enum stream_form { STREAM_NDJSON, STREAM_SSE, STREAM_ARRAY, STREAM_RAW };
+enum stream_form { STREAM_NDJSON, STREAM_SSE, STREAM_ARRAY, STREAM_RAW, STREAM_WEBSOCKET };
 enum { REQUEST_ID_MAX = 128, STREAM_HELD_MAX = 262144 };
 
 struct stream {
@@ -33,6 +35,26 @@ struct stream {
     struct encoder *encoder; /* NULL: as it is */
     const struct desc_field *id, *type;
     struct timer timer;
+};
+
+/* A stream of messages from the client. */
+struct upload {
+    bool active;
+    bool open;  /* a message is being read */
+    bool held;  /* the server takes no more for now */
+    bool whole; /* the client has said all */
+    bool over;  /* nothing more goes to the server */
+    struct json_split split;
+    struct buf rest; /* of the body, while held */
+};
+
+/* A WebSocket: see socket.h. */
+struct socket {
+    bool active;
+    bool called; /* the call has its message, or its messages come one by one */
+    bool closed; /* our close frame is out */
+    char accept[WEBSOCKET_ACCEPT_SIZE + 1];
+    struct websocket parser;
 };
 
 struct exchange {
@@ -58,6 +80,8 @@ struct exchange {
     nrpc_call *call;
     nrpc_msg *message; /* of a unary answer */
     struct stream stream;
+    struct upload upload;
+    struct socket socket;
     uint64_t started_ns;
     uint64_t response_bytes;
     enum encoding encoding; /* that the client takes; of the answer once it is written */
@@ -76,6 +100,7 @@ void exchange_on_head(struct exchange *x);
 void exchange_on_body(struct exchange *x, const char *data, size_t size);
 void exchange_on_whole(struct exchange *x);
 void exchange_on_bad(struct exchange *x, int status, const char *reason);
+void exchange_on_tunnel(struct exchange *x, const uint8_t *data, size_t size);
 void exchange_on_client_gone(struct exchange *x); /* the connection forgets it */
 void exchange_on_drained(struct exchange *x);     /* the client reads again */
 bool exchange_is_stream(const struct exchange *x);
@@ -101,7 +126,9 @@ struct http1_text exchange_header(const struct exchange *x, const char *name);
 /* builtin.c: /livez, /readyz, OPTIONS.  True when the path is one of them and was answered. */
 bool builtin_serve(struct exchange *x);
 
-/* call.c: from the whole request to the RPC. */
+/* call.c: from the whole request to the RPC; what goes wrong at once is recorded. */
 void exchange_call(struct exchange *x);
+/* The call without its message: see upload.h. */
+void exchange_start_call(struct exchange *x);
 
 #endif

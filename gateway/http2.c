@@ -36,6 +36,8 @@ struct http2_client {
     struct timer timer; /* of the body */
     bool headed;        /* the response's head is out */
     bool whole;         /* the request is */
+    bool held;          /* the body's window is not given back */
+    size_t unread;      /* bytes that came meanwhile */
 };
 
 /* ---- the answer ------------------------------------------------------------------------ */
@@ -139,11 +141,28 @@ static uint64_t client_progress_ns(const struct client *client)
     return since != 0 ? since : loop_now_ns(c->conn->gl->loop);
 }
 
+static void client_hold(struct client *client, bool held)
+{
+    struct http2_client *c = (struct http2_client *) client;
+    c->held = held;
+    if (held) {
+        timer_stop(&c->timer);
+        return;
+    }
+    if (c->stream != NULL && c->unread > 0)
+        h2_stream_consume(c->stream, c->unread);
+    c->unread = 0;
+    if (!c->whole)
+        timer_start(&c->timer, GATEWAY_BODY_IDLE_MS);
+}
+
 static void client_ended(struct client *client, bool keep)
 {
     struct http2_client *c = (struct http2_client *) client;
     (void) keep;
+    client->busy = false;
     c->exchange = NULL;
+    client_hold(client, false);
     timer_stop(&c->timer);
     if (c->stream == NULL)
         return;
@@ -170,6 +189,7 @@ static const struct client_ops http2_client_ops = {
     .pending = client_unsent,
     .progress_ns = client_progress_ns,
     .ended = client_ended,
+    .hold = client_hold,
     .abort = client_abort,
     .peer = client_peer,
 };
@@ -237,11 +257,14 @@ static void on_whole(struct http2_client *c)
 static void on_data(void *user, const uint8_t *data, size_t size)
 {
     struct http2_client *c = user;
-    h2_stream_consume(c->stream, size);
-    if (c->exchange == NULL)
-        return;
-    timer_start(&c->timer, GATEWAY_BODY_IDLE_MS);
-    exchange_on_body(c->exchange, (const char *) data, size);
+    if (c->exchange != NULL) {
+        timer_start(&c->timer, GATEWAY_BODY_IDLE_MS);
+        exchange_on_body(c->exchange, (const char *) data, size);
+    }
+    if (c->held)
+        c->unread += size;
+    else
+        h2_stream_consume(c->stream, size);
 }
 
 static void on_end(void *user)

@@ -6,6 +6,7 @@
 
 #include "gateway/etag.h"
 #include "gateway/stream.h"
+#include "gateway/upload.h"
 #include "rpc/base/alloc.h"
 
 /* ---- failing --------------------------------------------------------------------------- */
@@ -44,7 +45,7 @@ static void fail_json(struct exchange *x, int r)
 
 /* ---- before the body ------------------------------------------------------------------- */
 
-static void bind_parameters(struct exchange *x)
+void request_bind(struct exchange *x)
 {
     const struct route *r = x->route;
     struct http1_text query = http1_query(&x->http);
@@ -119,30 +120,36 @@ static bool is_coded(const struct exchange *x)
            !(coding.size == 8 && strncasecmp(coding.data, "identity", 8) == 0);
 }
 
+static void fail_coded(struct exchange *x)
+{
+    exchange_fail(x, 415, NRPC_INVALID_ARGUMENT, "UNSUPPORTED_CONTENT_CODING",
+                  "bodies are taken without a content coding");
+    x->problem.headers = "Accept-Encoding: identity\r\n";
+}
+
 void request_open(struct exchange *x)
 {
     struct http1_text type = exchange_header(x, "content-type");
-    if (exchange_has_body(x) && x->http.has_length &&
+    if (exchange_has_body(x) && x->http.has_length && !x->route->method->client_streaming &&
         x->http.content_length > x->gl->gateway->settings.max_body_bytes) {
         exchange_fail_too_large(x);
         return;
     }
-    if (x->route->method->client_streaming) {
-        exchange_fail(x, 501, NRPC_UNIMPLEMENTED, "UNIMPLEMENTED",
-                      "this method takes a stream of messages; call it over gRPC");
-        return;
-    }
-    bind_parameters(x);
+    request_bind(x);
     if (!x->failed && x->route->method->server_streaming)
         stream_choose(x);
     if (x->failed)
         return;
-    request_begin(x);
-    if (exchange_has_body(x) && is_coded(x)) {
-        exchange_fail(x, 415, NRPC_INVALID_ARGUMENT, "UNSUPPORTED_CONTENT_CODING",
-                      "bodies are taken without a content coding");
-        x->problem.headers = "Accept-Encoding: identity\r\n";
+    if (x->route->method->client_streaming) {
+        if (exchange_has_body(x) && is_coded(x))
+            fail_coded(x);
+        else
+            upload_open(x);
+        return;
     }
+    request_begin(x);
+    if (exchange_has_body(x) && is_coded(x))
+        fail_coded(x);
     if (x->body_kind == BODY_JSON && exchange_has_body(x) && type.size >= 10 &&
         strncasecmp(type.data, "multipart/", 10) == 0)
         exchange_fail(x, 415, NRPC_INVALID_ARGUMENT, "UNSUPPORTED_MEDIA_TYPE",

@@ -14,7 +14,7 @@ enum { LENGTH_DIGITS = 10, ETAG_HEX = 32, ETAG_MAX = 128 };
 
 /* ---- heads ----------------------------------------------------------------------------- */
 
-static const char *allowed_origin(const struct exchange *x)
+const char *respond_allowed_origin(const struct exchange *x)
 {
     const struct option_list *list = &x->gl->gateway->settings.cors_origin;
     struct http1_text origin = exchange_header(x, "origin");
@@ -30,7 +30,7 @@ static const char *allowed_origin(const struct exchange *x)
 
 static void put_cors(struct exchange *x, struct buf *out)
 {
-    const char *origin = allowed_origin(x);
+    const char *origin = respond_allowed_origin(x);
     if (x->gl->gateway->settings.cors_origin.count > 0)
         buf_puts(out, "Vary: Origin\r\n");
     if (origin == NULL)

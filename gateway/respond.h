@@ -24,4 +24,8 @@ void respond_message(struct exchange *x);
 /* The problem's object alone, for streams. */
 void respond_put_problem(struct exchange *x, struct buf *out);
 
+/* What Access-Control-Allow-Origin says to the request's origin; NULL: it has none, or it is not
+ * allowed. */
+const char *respond_allowed_origin(const struct exchange *x);
+
 #endif

@@ -7,6 +7,7 @@
 #include "gateway/accept.h"
 #include "gateway/respond.h"
 #include "gateway/scalar.h"
+#include "gateway/socket.h"
 #include "gateway/wire.h"
 
 enum {
@@ -52,6 +53,14 @@ static void set_resume(struct exchange *x, const Nrpc__RouteOptions__Stream *o)
     if (bind_set(&x->binder, f, last.data, last.size) < 0)
         exchange_fail(x, 503, NRPC_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY",
                       "the gateway is out of memory");
+}
+
+void stream_start(struct exchange *x, enum stream_form form)
+{
+    struct stream *s = &x->stream;
+    timer_init(&s->timer, x->gl->loop, on_tick);
+    timer_start(&s->timer, TICK_MS);
+    s->form = form;
 }
 
 bool stream_choose(struct exchange *x)
@@ -193,6 +202,8 @@ static const char *default_type(const struct exchange *x)
 void stream_on_headers(struct exchange *x)
 {
     struct stream *s = &x->stream;
+    if (s->open)
+        return;
     if (x->head_only)
         nrpc_call_cancel(x->call);
     else if (s->form == STREAM_RAW)
@@ -229,6 +240,9 @@ static void on_tick(struct timer *t)
         stream_on_drained(x);
     if (s->form == STREAM_SSE && now - s->written_ns >= (uint64_t) HEARTBEAT_MS * 1000000)
         put_text(x, ": hb\n\n");
+    else if (s->form == STREAM_WEBSOCKET &&
+             now - s->written_ns >= (uint64_t) HEARTBEAT_MS * 1000000)
+        socket_put_ping(x);
     timer_start(&s->timer, s->owed > 0 ? OWED_MS : TICK_MS);
 }
 
@@ -264,6 +278,14 @@ static void put_event_name(struct exchange *x, nrpc_slice message, struct buf *o
     buf_putc(out, '\n');
 }
 
+static int put_json(struct exchange *x, nrpc_slice message, struct buf *out)
+{
+    const struct desc_field *body = x->route->response_body;
+    return body != NULL ? to_json_field(exchange_json(x), body, message.data, message.size, out)
+                        : to_json_message(exchange_json(x), x->route->method->output, message.data,
+                                          message.size, out);
+}
+
 /* The message in its form, without chunk framing.  0 or negative with out as it was. */
 static int put_message(struct exchange *x, nrpc_slice message, struct buf *out)
 {
@@ -281,11 +303,7 @@ static int put_message(struct exchange *x, nrpc_slice message, struct buf *out)
     } else if (s->form == STREAM_ARRAY) {
         buf_puts(out, s->any ? ",\n" : "[");
     }
-    struct to_json *json = exchange_json(x);
-    const struct desc_field *body = x->route->response_body;
-    int r = body != NULL
-                ? to_json_field(json, body, message.data, message.size, out)
-                : to_json_message(json, x->route->method->output, message.data, message.size, out);
+    int r = put_json(x, message, out);
     if (r < 0) {
         out->size = before;
         return r;
@@ -339,8 +357,20 @@ static int write_raw(struct exchange *x, nrpc_slice message)
     return 0;
 }
 
+static int write_frame(struct exchange *x, nrpc_slice message)
+{
+    struct buf *json = &x->gl->scratch;
+    buf_reset(json);
+    int r = put_json(x, message, json);
+    if (r == 0)
+        socket_put_text(x, json->data, json->size);
+    return r;
+}
+
 static int write_message(struct exchange *x, nrpc_slice message)
 {
+    if (x->stream.form == STREAM_WEBSOCKET)
+        return write_frame(x, message);
     if (x->stream.form == STREAM_RAW)
         return write_raw(x, message);
     if (hold(x, message))
@@ -406,6 +436,11 @@ static void put_last_chunk(struct exchange *x)
 
 static void end_well(struct exchange *x)
 {
+    if (x->stream.form == STREAM_WEBSOCKET) {
+        socket_close(x, WEBSOCKET_NORMAL, "");
+        exchange_end(x);
+        return;
+    }
     if (x->stream.form == STREAM_SSE)
         put_text(x, "event: end\ndata: {\"code\":\"OK\"}\n\n");
     if (x->stream.form == STREAM_ARRAY)
@@ -420,6 +455,10 @@ static void end_badly(struct exchange *x)
 {
     struct stream *s = &x->stream;
     struct buf *out = &x->gl->scratch;
+    if (s->form == STREAM_WEBSOCKET) {
+        socket_fail(x); /* there is no call any more: this ends the exchange */
+        return;
+    }
     buf_reset(out);
     if (s->form == STREAM_SSE)
         buf_puts(out, "event: error\ndata: ");

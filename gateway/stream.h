@@ -6,6 +6,8 @@
 
 /* Chooses the form by Accept.  False: none is acceptable (the problem is recorded). */
 bool stream_choose(struct exchange *x);
+/* A form that was agreed on otherwise. */
+void stream_start(struct exchange *x, enum stream_form form);
 void stream_on_headers(struct exchange *x);
 void stream_on_message(struct exchange *x, nrpc_msg *m); /* takes m */
 void stream_on_end(struct exchange *x, const nrpc_status *st);

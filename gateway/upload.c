@@ -1,0 +1,163 @@
+#include "gateway/upload.h"
+
+#include <string.h>
+
+#include "gateway/request.h"
+
+/* The server hears no more of it, and the client hears why when the call has ended. */
+static void give_up(struct exchange *x)
+{
+    x->upload.over = true;
+    if (x->call != NULL)
+        nrpc_call_cancel(x->call);
+}
+
+/* Until then the client's bytes wait where they are. */
+static void hold(struct exchange *x)
+{
+    x->upload.held = true;
+    if (x->client != NULL)
+        x->client->ops->hold(x->client, true);
+}
+
+static void begin_message(struct exchange *x)
+{
+    buf_reset(&x->wire);
+    x->has_region = false;
+    x->body_bytes = 0;
+    request_begin(x);
+    x->upload.open = !x->failed;
+}
+
+static bool put_message(struct exchange *x, const char *data, size_t size)
+{
+    if (!x->upload.open)
+        begin_message(x);
+    x->body_bytes += size;
+    if (!x->failed && x->body_bytes > x->gl->gateway->settings.max_body_bytes)
+        exchange_fail_too_large(x);
+    if (!x->failed)
+        request_put_body(x, data, size);
+    return !x->failed;
+}
+
+/* The value is whole: it goes to the server.  False when the call takes nothing more now. */
+static bool send_message(struct exchange *x)
+{
+    x->upload.open = false;
+    request_finish(x);
+    if (x->failed)
+        return false;
+    int r = x->call == NULL
+                ? NRPC_E_CLOSED
+                : nrpc_call_send_bytes(x->call, (nrpc_slice){ x->wire.data, x->wire.size });
+    if (r == NRPC_PAUSE)
+        hold(x);
+    else if (r == NRPC_E_NOMEM || r == NRPC_E_TOOBIG)
+        exchange_fail(x, r == NRPC_E_TOOBIG ? 413 : 503, NRPC_RESOURCE_EXHAUSTED,
+                      r == NRPC_E_TOOBIG ? "BODY_TOO_LARGE" : "OUT_OF_MEMORY",
+                      "a message could not be sent to the server");
+    else if (r < 0)
+        x->upload.over = true; /* the call has ended: on_end tells */
+    return r == 0;
+}
+
+/* Reads until the server wants no more; what is left is kept. */
+static void feed(struct exchange *x, const char *data, size_t size)
+{
+    struct upload *u = &x->upload;
+    while (!x->failed && !u->held && !u->over) {
+        const char *piece;
+        size_t used, n;
+        enum json_split_result r = json_split_feed(&u->split, data, size, &used, &piece, &n);
+        data += used;
+        size -= used;
+        if (r == JSON_SPLIT_MORE)
+            return;
+        if (r == JSON_SPLIT_PIECE)
+            put_message(x, piece, n);
+        else if (r == JSON_SPLIT_END)
+            send_message(x);
+        else
+            exchange_fail_field(x, "", u->split.error, "");
+    }
+    if (x->failed)
+        give_up(x);
+    else if (u->held && size > 0)
+        buf_put(&u->rest, data, size);
+    if (u->rest.failed)
+        give_up(x);
+}
+
+static void finish(struct exchange *x)
+{
+    struct upload *u = &x->upload;
+    if (u->over || u->held || x->failed)
+        return;
+    enum json_split_result r = json_split_finish(&u->split);
+    if (r == JSON_SPLIT_END)
+        send_message(x);
+    else if (r == JSON_SPLIT_BAD)
+        exchange_fail_field(x, "", u->split.error, "");
+    if (x->failed) {
+        give_up(x);
+    } else if (!u->over) {
+        u->over = true;
+        (void) nrpc_call_half_close(x->call); /* an error here is the call's end */
+    }
+}
+
+void upload_open(struct exchange *x)
+{
+    json_split_init(&x->upload.split);
+    x->upload.active = true;
+    exchange_start_call(x);
+}
+
+void upload_on_body(struct exchange *x, const char *data, size_t size)
+{
+    struct upload *u = &x->upload;
+    if (u->over || x->failed)
+        return;
+    if (u->held)
+        buf_put(&u->rest, data, size);
+    else
+        feed(x, data, size);
+}
+
+void upload_on_whole(struct exchange *x)
+{
+    x->upload.whole = true;
+    if (!x->upload.held)
+        finish(x);
+}
+
+void upload_on_writable(struct exchange *x)
+{
+    struct upload *u = &x->upload;
+    struct buf rest = u->rest;
+    u->rest = (struct buf){ 0 };
+    u->held = false;
+    feed(x, (const char *) rest.data, rest.size); /* before the client brings what is behind it */
+    buf_done(&rest);
+    if (!u->held && x->client != NULL)
+        x->client->ops->hold(x->client, false);
+    if (u->whole && !u->held)
+        finish(x);
+}
+
+bool upload_message(struct exchange *x, const char *json, size_t size)
+{
+    if (x->upload.over || x->failed)
+        return false;
+    if (put_message(x, json, size))
+        send_message(x);
+    if (x->failed)
+        give_up(x);
+    return !x->failed && !x->upload.over;
+}
+
+void upload_done(struct exchange *x)
+{
+    buf_done(&x->upload.rest);
+}
