@@ -64,8 +64,8 @@ typedef struct {
     size_t details_size;
 } nrpc_status;
 #define NRPC_STATUS_INIT { NRPC_OK, NULL, NULL, 0 }
-/* [any] Replaces code and message, drops details.  Never fails: without memory the message is dropped and
- * the code kept. */
+/* [any] Replaces code and message (format NULL: none), drops details.  Never fails: without memory the message
+ * is dropped and the code kept. */
 void nrpc_status_set(nrpc_status *st, nrpc_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* [any] Packs detail into an Any (type.googleapis.com/<name>) and appends it.  0, NOMEM, or TOOBIG over 6 KiB. */
 int nrpc_status_add_detail(nrpc_status *st, const ProtobufCMessage *detail);

@@ -72,11 +72,13 @@ void nrpc_status_set(nrpc_status *st, nrpc_code code, const char *format, ...)
     struct buf text = { 0 };
     va_list args;
     va_start(args, format);
-    buf_vprintf(&text, format, args);
+    if (format != NULL)
+        buf_vprintf(&text, format, args);
     va_end(args);
-    char *message = text.failed ? NULL
-                                : alloc_strndup((const char *) text.data,
-                                                clip((const char *) text.data, text.size));
+    char *message =
+        format == NULL || text.failed
+            ? NULL
+            : alloc_strndup((const char *) text.data, clip((const char *) text.data, text.size));
     buf_done(&text);
     nrpc_status_clear(st);
     st->code = code;
