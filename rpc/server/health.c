@@ -47,9 +47,14 @@ static void watcher_tell(struct watcher *w, const struct health_loop *h)
         return;
     check_response answer = GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__INIT;
     answer.status = status;
-    /* A full queue is tried again from on_writable; an older state in between is skipped. */
-    if (nrpc_call_send(w->call, &answer.base) >= 0)
+    /* A full queue is tried again from on_writable; an older state in between is skipped.  Nothing
+     * tries again when there was no memory, so the watcher must not go on to believe the old one.
+     */
+    int r = nrpc_call_send(w->call, &answer.base);
+    if (r >= 0)
         w->last = status;
+    else if (r == NRPC_E_NOMEM)
+        nrpc_call_fail(w->call, NRPC_RESOURCE_EXHAUSTED, "out of memory");
 }
 
 static int set(struct health_loop *h, const char *service, bool serving)
