@@ -4,17 +4,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-static _Thread_local uint64_t fail_at, count;
+/* Allocations first to last of a thread fail; first 0: none. */
+static _Thread_local uint64_t first, last, count;
 
 static bool must_fail(void)
 {
     count++;
-    return fail_at != 0 && count >= fail_at;
+    return first != 0 && count >= first && count <= last;
 }
 
 void alloc_fail_at(uint64_t n)
 {
-    fail_at = n;
+    first = n;
+    last = UINT64_MAX;
+    count = 0;
+}
+
+void alloc_fail_once(uint64_t n)
+{
+    first = last = n;
     count = 0;
 }
 

@@ -14,6 +14,7 @@ char *alloc_strndup(const char *s, size_t size); /* copies size bytes and ends t
 
 /* Failure injection, per thread: the n-th allocation from now (1 = next) and all after it fail; 0 = off. */
 void alloc_fail_at(uint64_t n);
-uint64_t alloc_count(void);                      /* allocations of this thread since alloc_fail_at */
+void alloc_fail_once(uint64_t n);                /* the n-th only: those after it succeed again */
+uint64_t alloc_count(void);                      /* allocations of this thread since either of them */
 
 #endif

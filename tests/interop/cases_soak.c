@@ -52,12 +52,10 @@ struct soak {
 static void soak_once(struct run *r, struct soak *soak, bool new_channel)
 {
     const struct settings *o = r->settings;
-    struct peer own, *peer = &r->peer;
+    struct peer own = { .metadata = r->peer.metadata }, *peer = &r->peer;
     uint64_t began = clock_mono_ns();
-    if (new_channel && peer_open(&own, &r->channel) == 0) {
-        own.metadata = r->peer.metadata;
+    if (new_channel && peer_open(&own, &r->channel) == 0)
         peer = &own;
-    }
     bool good = large_unary(peer, o->soak_request_size, o->soak_response_size);
     uint64_t took_ms = (clock_mono_ns() - began) / NS_PER_MS;
     if (peer == &own)

@@ -33,12 +33,10 @@ static enum outcome run_case(const struct interop_case *c, struct run *r)
         return CASE_SKIPPED;
     }
     printf("%s\n", c->name);
-    const char *const *metadata = r->peer.metadata;
     int error = peer_open(&r->peer, &r->channel);
     if (error < 0)
         return expect(false, "the channel opens: %s", nrpc_strerror(error)) ? CASE_PASSED
                                                                             : CASE_FAILED;
-    r->peer.metadata = metadata;
     bool good = c->run(r);
     peer_close(&r->peer);
     good = nothing_left() && good;

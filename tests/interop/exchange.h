@@ -10,9 +10,11 @@ struct peer {
     nrpc_loop *loop;
     nrpc_channel *channel;
     struct list exchanges;       /* open ones, freed by peer_close */
+    bool quiet;                  /* says nothing on stderr */
     const char *const *metadata; /* added to every call: key, value, ..., NULL; may be NULL */
 };
-/* A loop and a channel to options->target.  0 or a negative nrpc_err. */
+/* A loop and a channel to options->target; of *p it keeps quiet and metadata.  0 or a negative
+ * nrpc_err. */
 int peer_open(struct peer *p, const nrpc_channel_options *options);
 /* Cancels what is open, closes the channel and runs until its memory is gone. */
 void peer_close(struct peer *p);
