@@ -387,6 +387,8 @@ static bool expand_said(struct cursor *c, const char **p, const char *end)
     voice_finish(d, start, voice.full, c->t);
     d->in_quote = false;
     d->at_start = false;
+    if (d->discourse.people[s->index].last >= d->discourse.sentence - 2)
+        d->discourse.people[s->index].last = d->discourse.sentence; /* who spoke is still meant */
     *p = close + 1;
     if (*p < end && **p == ',') {
         if (d->text[d->size - 1] == '.')
