@@ -54,7 +54,7 @@ static bool list_methods(struct exchange *x, struct buf *out)
         return true;
     }
     enum route_result r =
-        route_match(x->gl->gateway->router, nothing, path.data, path.size, &x->match);
+        route_match(x->view->table->router, nothing, path.data, path.size, &x->match);
     if (r == ROUTE_NOT_FOUND)
         return false;
     for (size_t i = 0; i < x->match.n_allowed; i++) {

@@ -193,8 +193,7 @@ static int start(struct exchange *x)
                                         .on_message = on_message,
                                         .on_writable = on_writable,
                                         .on_end = on_end };
-    const struct gateway *g = x->gl->gateway;
-    const nrpc_method *method = &g->methods[x->route->method - g->pool->methods];
+    const nrpc_method *method = table_method(x->view->table, x->route->method);
     nrpc_channel *channel = gateway_loop_channel(x->gl);
     nrpc_call_options o = { .timeout_ms = timeout_ms(x), .wait_for_ready = x->stream.resumed };
     int r = channel == NULL ? NRPC_E_NOMEM

@@ -40,6 +40,7 @@ struct exchange *exchange_take(struct gateway_loop *gl, struct client *client)
     x->gl = gl;
     x->client = client;
     x->next_spare = NULL;
+    x->view = table_view_enter(gl->view);
     x->started_ns = loop_now_ns(gl->loop);
     x->keep_alive = true;
     return x;
@@ -82,6 +83,7 @@ void exchange_release(struct exchange *x)
     stream_done(x);
     upload_done(x);
     socket_done(x);
+    table_view_leave(x->view);
     if (gl->n_spare == GATEWAY_SPARE_EXCHANGES || gl->draining) {
         exchange_free(x);
         return;
@@ -170,7 +172,9 @@ bool exchange_is_legacy(const struct exchange *x)
 
 struct to_json *exchange_json(struct exchange *x)
 {
-    return &x->gl->json[exchange_is_legacy(x) ? JSON_LEGACY : JSON_STANDARD];
+    struct to_json *json = &x->gl->json[exchange_is_legacy(x) ? JSON_LEGACY : JSON_STANDARD];
+    json->pool = x->view->table->pool;
+    return json;
 }
 
 struct http1_text exchange_header(const struct exchange *x, const char *name)
@@ -299,7 +303,7 @@ static const char *allow_header(struct exchange *x)
 static void find_route(struct exchange *x)
 {
     struct http1_text path = http1_path(&x->http);
-    switch (route_match(x->gl->gateway->router, x->method, path.data, path.size, &x->match)) {
+    switch (route_match(x->view->table->router, x->method, path.data, path.size, &x->match)) {
     case ROUTE_FOUND:
         x->route = x->match.route;
         return;

@@ -63,6 +63,7 @@ struct exchange {
     struct exchange *next_spare;
     struct http1 http;
     struct arena arena;
+    struct table_view *view; /* descriptors and routes that it began with */
     struct route_match match;
     const struct route *route; /* NULL: none */
     const char *builtin;       /* the path that the gateway answers itself; NULL: none */

@@ -9,7 +9,7 @@
 #include "gateway/encode.h"
 #include "gateway/exchange.h"
 #include "gateway/http2.h"
-#include "gateway/json_reader.h"
+#include "gateway/reflect.h"
 #include "novel_engine_descriptors.h"
 #include "rpc/base/alloc.h"
 #include "rpc/base/clock.h"
@@ -35,35 +35,6 @@ static int read_set(const char *path, struct buf *out, char error[static 512])
     return bad ? -1 : 0;
 }
 
-static int ignore_token(void *ctx, enum json_token token, const char *text, size_t size)
-{
-    (void) ctx;
-    (void) token;
-    (void) text;
-    (void) size;
-    return 0;
-}
-
-/* Options that would only show as broken answers are checked now. */
-static int check_options(const struct desc_pool *p, char error[static 512])
-{
-    for (size_t i = 0; i < p->n_methods; i++) {
-        const char *json = p->methods[i].route->unavailable_json;
-        struct json_reader r;
-        if (*json == '\0')
-            continue;
-        json_reader_init(&r, ignore_token, NULL);
-        bool bad = *json != '{' || json_reader_feed(&r, json, strlen(json)) < 0 ||
-                   json_reader_finish(&r) < 0;
-        json_reader_done(&r);
-        if (bad) {
-            snprintf(error, 512, "%s: unavailable_json is not a JSON object", p->methods[i].path);
-            return -1;
-        }
-    }
-    return 0;
-}
-
 static char *join_backends(const struct option_list *list)
 {
     struct buf b = { 0 };
@@ -77,64 +48,100 @@ static char *join_backends(const struct option_list *list)
     return text;
 }
 
-static int make_methods(struct gateway *g)
+static void channel_options(const struct gateway *g, nrpc_channel_options *o)
 {
-    g->methods = alloc_zero(g->pool->n_methods, sizeof *g->methods);
-    if (g->methods == NULL)
-        return -1;
-    for (size_t i = 0; i < g->pool->n_methods; i++) {
-        const struct desc_method *m = &g->pool->methods[i];
-        nrpc_kind kind = m->client_streaming
-                             ? (m->server_streaming ? NRPC_BIDI : NRPC_CLIENT_STREAM)
-                             : (m->server_streaming ? NRPC_SERVER_STREAM : NRPC_UNARY);
-        g->methods[i] = (nrpc_method){
-            .name = m->name, .path = m->path, .kind = kind, .idempotent = m->route->idempotent
-        };
-    }
-    return 0;
+    nrpc_channel_defaults(o);
+    o->target = g->target;
+    o->balance = NRPC_ROUND_ROBIN;
+    o->user_agent = "novel-gateway/" NOVEL_VERSION;
 }
 
-int gateway_load(struct gateway *g, char error[static 512])
+/* Blocks: reads a file, or asks the server. */
+static int read_table(const struct gateway *g, struct table **out_table, char error[static 512])
 {
-    struct buf set = { 0 };
-    const char *file = g->settings.descriptor_set;
+    enum { REFLECTION_MS = 10000 };
+    const char *from = g->settings.descriptors;
+    if (from == NULL || *from == '\0')
+        from = g->settings.descriptor_set;
     const void *data = novel_engine_descriptors;
     size_t size = novel_engine_descriptors_size;
+    struct buf set = { 0 };
+    nrpc_channel_options o;
     int r = 0;
-    if (file != NULL && *file != '\0') {
-        r = read_set(file, &set, error);
+    channel_options(g, &o);
+    if (from != NULL && strcmp(from, "reflection") == 0)
+        r = reflect_fetch(&o, REFLECTION_MS, &set, error);
+    else if (from != NULL && *from != '\0')
+        r = read_set(from, &set, error);
+    if (set.size > 0) {
         data = set.data;
         size = set.size;
     }
     if (r == 0)
-        r = desc_pool_new(data, size, &g->pool, error);
+        r = table_new(data, size, g->settings.prefix, out_table, error);
     buf_done(&set);
-    if (r == 0)
-        r = router_new(g->pool, g->settings.prefix, &g->router, error);
-    if (r == 0)
-        r = check_options(g->pool, error);
-    if (r == 0 &&
-        ((g->target = join_backends(&g->settings.backend)) == NULL || make_methods(g) < 0)) {
+    return r;
+}
+
+int gateway_load(struct gateway *g, char error[static 512])
+{
+    g->target = join_backends(&g->settings.backend);
+    if (g->target == NULL) {
         snprintf(error, 512, "out of memory");
-        r = -1;
+        return -1;
     }
-    if (r == 0 && router_count(g->router) == 0) {
-        snprintf(error, 512, "the descriptor set holds no service");
-        r = -1;
-    }
-    return r < 0 ? -1 : 0;
+    return read_table(g, &g->table, error) < 0 ? -1 : 0;
 }
 
 void gateway_unload(struct gateway *g)
 {
-    alloc_free(g->methods);
+    table_unref(g->table);
     alloc_free(g->target);
-    router_free(g->router);
-    desc_pool_free(g->pool);
-    g->methods = NULL;
+    g->table = NULL;
     g->target = NULL;
-    g->router = NULL;
-    g->pool = NULL;
+}
+
+/* ---- another table while requests are served ------------------------------------------- */
+
+struct swap_task {
+    nrpc_task task;
+    struct gateway_loop *gl;
+    struct table *table; /* one reference */
+};
+
+static void on_swap(nrpc_task *t, nrpc_loop *loop)
+{
+    struct swap_task *s = CONTAINER_OF(t, struct swap_task, task);
+    struct table_view *v = table_view_new(s->table);
+    (void) loop;
+    if (v == NULL) {
+        log_event(LOG_LEVEL_ERROR, "reload_failed", LOG_S("reason", "out of memory"));
+        table_unref(s->table);
+    } else {
+        table_view_retire(s->gl->view);
+        s->gl->view = v;
+    }
+    alloc_free(s);
+}
+
+int gateway_reload(struct gateway *g, char error[static 512])
+{
+    struct table *table;
+    if (read_table(g, &table, error) < 0)
+        return -1;
+    for (size_t i = 0; i < g->n_loops; i++) {
+        struct swap_task *s = alloc_zero(1, sizeof *s);
+        if (s == NULL) {
+            snprintf(error, 512, "out of memory");
+            table_unref(table);
+            return -1;
+        }
+        *s = (struct swap_task){ { .run = on_swap }, &g->loops[i], table_ref(table) };
+        nrpc_loop_post(g->loops[i].loop, &s->task);
+    }
+    table_unref(g->table);
+    g->table = table;
+    return 0;
 }
 
 enum { CHANNEL_CLOSE_MS = 2000 }; /* for a backend that does not even take our resets */
@@ -151,10 +158,7 @@ nrpc_channel *gateway_loop_channel(struct gateway_loop *gl)
     if (gl->channel != NULL || gl->draining)
         return gl->channel;
     nrpc_channel_options o;
-    nrpc_channel_defaults(&o);
-    o.target = gl->gateway->target;
-    o.balance = NRPC_ROUND_ROBIN;
-    o.user_agent = "novel-gateway/" NOVEL_VERSION;
+    channel_options(gl->gateway, &o);
     int r = nrpc_channel_new(gl->loop, &o, &gl->channel);
     if (r < 0) {
         log_event(LOG_LEVEL_ERROR, "channel_failed", LOG_S("target", o.target),
@@ -205,12 +209,15 @@ int gateway_loop_init(struct gateway_loop *gl, const struct gateway *g, nrpc_loo
 {
     struct start_task *start = alloc_zero(1, sizeof *start);
     *gl = (struct gateway_loop){ .gateway = g, .loop = loop, .sha = sha256_new() };
-    if (start == NULL || gl->sha == NULL) {
+    if (start != NULL && gl->sha != NULL &&
+        (gl->view = table_view_new(table_ref(g->table))) == NULL)
+        table_unref(g->table);
+    if (gl->view == NULL) {
         alloc_free(start);
         return NRPC_E_NOMEM;
     }
-    to_json_init(&gl->json[JSON_STANDARD], g->pool, JSON_STANDARD);
-    to_json_init(&gl->json[JSON_LEGACY], g->pool, JSON_LEGACY);
+    to_json_init(&gl->json[JSON_STANDARD], NULL, JSON_STANDARD);
+    to_json_init(&gl->json[JSON_LEGACY], NULL, JSON_LEGACY);
     list_init(&gl->connections);
     list_init(&gl->http2);
     access_log_start(gl);
@@ -225,6 +232,8 @@ int gateway_loop_init(struct gateway_loop *gl, const struct gateway *g, nrpc_loo
 void gateway_loop_done(struct gateway_loop *gl)
 {
     exchange_free_spares(gl);
+    table_view_retire(gl->view);
+    gl->view = NULL;
     to_json_done(&gl->json[JSON_STANDARD]);
     to_json_done(&gl->json[JSON_LEGACY]);
     buf_done(&gl->scratch);

@@ -1,11 +1,12 @@
 /* gateway.h — what a running gateway is: settings and routes that all loops share, and what each
- * loop owns. `struct gateway` is immutable once loops run; a `struct gateway_loop` belongs to its
+ * loop owns. `struct gateway` does not change once loops run, but for its table, which is the main
+ * thread's; a `struct gateway_loop` belongs to its
  * loop's thread. */
 #ifndef NOVEL_GATEWAY_GATEWAY_H
 #define NOVEL_GATEWAY_GATEWAY_H
 #include <stdatomic.h>
 
-#include "gateway/route.h"
+#include "gateway/table.h"
 #include "gateway/to_json.h"
 #include "rpc/base/list.h"
 #include "rpc/base/options.h"
@@ -31,17 +32,15 @@ enum {
 
 struct gateway_settings {
     struct option_list listen, backend, cors_origin;
-    char *descriptor_set, *prefix, *log_level;
+    char *descriptors, *descriptor_set, *prefix, *log_level;
     bool compression;
     uint64_t threads, max_body_bytes, timeout_ms, max_connections, grace_ms;
 };
 
 struct gateway {
     struct gateway_settings settings;
-    struct desc_pool *pool;
-    struct router *router;
-    nrpc_method *methods; /* of the pool's methods, both sides raw bytes */
-    char *target;         /* backends joined by commas */
+    struct table *table; /* that was read last; loops have views of their own */
+    char *target;        /* backends joined by commas */
     struct gateway_loop *loops;
     size_t n_loops;
     atomic_size_t running; /* loops that have not drained */
@@ -50,8 +49,9 @@ struct gateway {
 struct gateway_loop {
     const struct gateway *gateway;
     nrpc_loop *loop;
+    struct table_view *view;     /* what new requests are served by */
     nrpc_channel *channel;       /* made by the loop itself; NULL before and after */
-    struct to_json json[2];      /* by dialect */
+    struct to_json json[2];      /* by dialect; the pool is set for each use */
     struct buf scratch;          /* for bodies that need their length first */
     struct buf coded;            /* a body in the client's coding */
     struct encoder *encoders[3]; /* by enum encoding; made when first wanted */
@@ -80,6 +80,10 @@ const char *gateway_loop_date(struct gateway_loop *gl);
  * error. */
 int gateway_load(struct gateway *g, char error[static 512]);
 void gateway_unload(struct gateway *g);
+/* [the main thread, while loops run] Reads descriptors again, as at start; blocks.  New requests
+ * are served by them, requests in progress go on with what they began with.  0, or -1 with the
+ * reason: then all stays as it was. */
+int gateway_reload(struct gateway *g, char error[static 512]);
 /* [setup] Prepares loop i of the gateway and queues its start. */
 int gateway_loop_init(struct gateway_loop *gl, const struct gateway *g, nrpc_loop *loop);
 void gateway_loop_done(struct gateway_loop *gl); /* after the loop ended */

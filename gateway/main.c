@@ -31,12 +31,18 @@ static const struct option table[] = {
       .value_name = "ADDRESS",
       .help = "The gRPC servers, as HOST:PORT or unix:PATH, joined by commas or given several "
               "times; calls go round." },
+    { .name = "descriptors",
+      .kind = OPTION_STRING,
+      .target = &gateway.settings.descriptors,
+      .value_name = "FILE",
+      .help = "A FileDescriptorSet (protoc --include_imports --descriptor_set_out) of other "
+              "services to serve instead of Novel Engine; or the word reflection, to ask the "
+              "server.  Read again on SIGHUP." },
     { .name = "descriptor-set",
       .kind = OPTION_STRING,
       .target = &gateway.settings.descriptor_set,
       .value_name = "FILE",
-      .help = "A FileDescriptorSet (protoc --include_imports --descriptor_set_out) of other "
-              "services to serve instead of Novel Engine." },
+      .help = "The same as --descriptors, which goes before it." },
     { .name = "prefix",
       .kind = OPTION_STRING,
       .target = &gateway.settings.prefix,
@@ -91,7 +97,8 @@ static const struct option table[] = {
       .kind = OPTION_BOOL,
       .target = &gateway.settings.compression,
       .default_text = "true",
-      .help = "Answers in gzip or Brotli to clients that take them; streams are flushed with each event." },
+      .help = "Answers in gzip or Brotli to clients that take them; streams are flushed with each "
+              "event." },
     { .name = "log-level",
       .kind = OPTION_STRING,
       .target = &gateway.settings.log_level,
@@ -109,7 +116,7 @@ static const struct options options = {
     .env_prefix = "NOVEL_GATEWAY",
     .epilogue = "Examples:\n"
                 "  novel-gateway --listen 0.0.0.0:8000 --backend 10.0.0.1:50051,10.0.0.2:50051\n"
-                "  novel-gateway --descriptor-set shop.fds --backend 127.0.0.1:9000 --prefix ''\n"
+                "  novel-gateway --descriptors shop.fds --backend 127.0.0.1:9000 --prefix ''\n"
                 "  curl http://127.0.0.1:8000/health\n\n"
                 "Exit status: 0 stopped by SIGTERM or SIGINT, 1 could not start, 2 bad settings.\n",
     .table = table,
@@ -218,7 +225,8 @@ static int start_threads(void)
     }
     for (size_t i = 0; i < LISTENERS_MAX && listeners[i] != NULL; i++)
         log_event(LOG_LEVEL_INFO, "ready", LOG_S("address", listener_address(listeners[i])),
-                  LOG_S("backend", gateway.target), LOG_U("routes", router_count(gateway.router)),
+                  LOG_S("backend", gateway.target),
+                  LOG_U("routes", router_count(gateway.table->router)),
                   LOG_U("loops", gateway.n_loops), LOG_U("pid", (uint64_t) getpid()));
     return 0;
 }
@@ -251,6 +259,16 @@ static void clean_up(void)
     options_done(&options);
 }
 
+/* SIGHUP: what cannot be read leaves all as it was. */
+static void reload(void)
+{
+    char error[512] = "";
+    if (gateway_reload(&gateway, error) < 0)
+        log_event(LOG_LEVEL_ERROR, "reload_failed", LOG_S("reason", error));
+    else
+        log_event(LOG_LEVEL_INFO, "reloaded", LOG_U("routes", router_count(gateway.table->router)));
+}
+
 static int serve(const sigset_t *signals)
 {
     char error[512] = "";
@@ -261,7 +279,8 @@ static int serve(const sigset_t *signals)
         return -1;
     int r = start_threads();
     if (r == 0) {
-        sigwait(signals, &received);
+        while (sigwait(signals, &received) == 0 && received == SIGHUP)
+            reload();
         log_event(LOG_LEVEL_INFO, "stopping", LOG_S("signal", strsignal(received)));
     }
     stop_threads();
@@ -282,6 +301,7 @@ int main(int argc, char **argv)
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     int r = serve(&signals);
     clean_up();

@@ -51,7 +51,7 @@ void request_bind(struct exchange *x)
     struct http1_text query = http1_query(&x->http);
     bool ignore = r->method->route->ignore_unknown_fields;
     bind_start(&x->binder, r->method->input, &x->arena);
-    x->binder.pool = x->gl->gateway->pool;
+    x->binder.pool = x->view->table->pool;
     x->binder.proto_names = exchange_is_legacy(x);
     int e = bind_path(&x->binder, &x->match);
     if (e == 0 && r->body_all && query.size > 0) {
@@ -100,7 +100,7 @@ void request_begin(struct exchange *x)
         return;
     }
     struct to_wire_options o = {
-        .pool = x->gl->gateway->pool,
+        .pool = x->view->table->pool,
         .ignore_unknown = r->method->route->ignore_unknown_fields,
         .accept_snake = legacy,
         .replace_nul = legacy,

@@ -49,7 +49,7 @@ static bool is_foreign_origin(const struct exchange *x)
 /* The path's streaming method, bound to whichever HTTP method. */
 static void find_stream(struct exchange *x)
 {
-    const struct router *router = x->gl->gateway->router;
+    const struct router *router = x->view->table->router;
     struct http1_text path = http1_path(&x->http);
     enum route_result r = route_match(router, "GET", path.data, path.size, &x->match);
     const struct route *found = r == ROUTE_FOUND ? x->match.route : NULL;

@@ -60,7 +60,7 @@ static int set_up(void **state)
     gateway.settings = (struct gateway_settings){
         .backend = { backend, 1 },
         .cors_origin = { origins, 1 },
-        .descriptor_set = (char *) FOREIGN_FDS,
+        .descriptors = (char *) FOREIGN_FDS,
         .prefix = (char *) "/api",
         .max_body_bytes = 100000,
         .timeout_ms = 20000,
