@@ -1,8 +1,11 @@
-"""The public gRPC interop cases: our client and server against each other, and each against peers of other makes."""
+"""The public gRPC interop cases: our client and server against each other, and each against peers of other makes,
+plain and with TLS.  INTEROP_STREAM_SECONDS: how long the honest streams run (5; 60 for the whole proof)."""
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 
 import grpc
@@ -14,6 +17,35 @@ PYTHON = "/usr/bin/python3"
 CPP = BUILD / "tests" / "interop_peer_cpp"
 SHORT = ["--soak_iterations=3", "--iteration_interval=0", "--soak_per_iteration_max_acceptable_latency_ms=20000"]
 CASE_SECONDS = 120
+NAME = "foo.test.google.fr"
+
+
+class Certificates:
+    """A CA, a server's certificate by it, and another CA that signed nothing."""
+
+    def __init__(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="interop-tls-")
+        self.ca, self.other = self.make("ca", "basicConstraints=critical,CA:TRUE")[0], \
+            self.make("other", "basicConstraints=critical,CA:TRUE")[0]
+        self.certificate, self.key = self.make(
+            "server", "subjectAltName=DNS:*.test.google.fr,DNS:localhost,IP:127.0.0.1", "ca")
+
+    def make(self, name, extension, ca=None):
+        path = str(pathlib.Path(self.folder.name) / name)
+        signer = [] if ca is None else ["-CA", f"{self.folder.name}/{ca}.pem", "-CAkey", f"{self.folder.name}/{ca}.key"]
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-subj", f"/CN={name}", "-days", "2", "-addext", extension, *signer,
+                        "-keyout", path + ".key", "-out", path + ".pem"], check=True, capture_output=True)
+        return path + ".pem", path + ".key"
+
+
+def setUpModule():
+    global certificates
+    certificates = Certificates()
+
+
+def tearDownModule():
+    certificates.folder.cleanup()
 
 
 def case_names(*without):
@@ -23,138 +55,90 @@ def case_names(*without):
 
 
 def run_client(port, case, *more):
-    """Our client with one case; its output, and its exit status."""
+    """Our client with one case: its exit status and its output."""
     done = subprocess.run([BIN / "interop_client", "--server_host=127.0.0.1", f"--server_port={port}",
                            f"--test_case={case}", *SHORT, *more], capture_output=True, text=True, timeout=CASE_SECONDS)
     return done.returncode, done.stdout + done.stderr
 
 
-def start_server(*more):
-    return Program("interop_server", "--port=0", "--bind=127.0.0.1", "--loops=2", *more).ready()
+def start_server(tls=False, *more):
+    secure = ["--use_tls=true", f"--tls_cert_file={certificates.certificate}", f"--tls_key_file={certificates.key}"]
+    return Program("interop_server", "--port=0", "--bind=127.0.0.1", "--loops=2", *(secure if tls else []), *more).ready()
 
 
-class Peer(unittest.TestCase):
-    """What every pairing does; a subclass names the peer."""
-
-    def our_client(self, port, cases, *more):
-        for case in cases:
-            with self.subTest(case=case):
-                status, output = run_client(port, case, *more)
-                self.assertEqual(status, 0, output)
-
-    def foreign_client(self, command):
-        """Another client, all of its cases, with a server of ours whose gauges must be zero afterwards."""
-        server = start_server()
-        done = subprocess.run([*command(server.address), "all"], capture_output=True, text=True, timeout=CASE_SECONDS)
-        server.stop()
-        passed = [line.partition(":")[0] for line in done.stdout.splitlines() if line.endswith(": passed")]
-        failed = [line for line in done.stdout.splitlines() if ": FAILED" in line]
-        self.assertEqual(failed, [], done.stdout + done.stderr)
-        self.assertGreaterEqual(len(passed), 20, done.stdout + done.stderr)
+def trust(tls):
+    """Flags of our client."""
+    return ["--use_tls", "--use_test_ca=true", f"--ca_file={certificates.ca}",
+            f"--server_host_override={NAME}"] if tls else []
 
 
-    def long_streams(self, command):
-        """An honest peer, for INTEROP_STREAM_SECONDS (60 for the whole proof): no part of it may count as abuse."""
-        seconds = os.environ.get("INTEROP_STREAM_SECONDS", "5")
-        server = start_server()
-        done = subprocess.run([*command, server.address, f"stream:{seconds}"], capture_output=True, text=True,
-                              timeout=float(seconds) + CASE_SECONDS)
-        server.stop()
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+class Pairing:
+    """One other make, in both roles.  command: how its program is started; left_out: cases of ours that its server
+    cannot play."""
 
+    left_out = ()
+    streams = False
 
-class Ours(Peer):
-    def test_each_case_leaves_nothing(self):
-        """A server a case: it exits 0 only when no connection, call, message or timer is left."""
-        for case in case_names():
-            with self.subTest(case=case):
-                server = start_server()
-                status, output = run_client(server.port, case)
-                self.assertEqual(status, 0, output)
-                server.stop()
-
-    def test_all(self):
-        server = start_server()
-        status, output = run_client(server.port, "all", "--additional_metadata=x-one:1;x-two:2")
-        server.stop()
-        self.assertEqual(status, 0, output)
-        self.assertIn(f"{len(case_names())} passed, 0 failed", output)
-
-    def test_a_failing_case_is_seen(self):
-        server = start_server()
+    def our_client(self, tls):
+        secure = ["--tls", certificates.certificate, certificates.key] if tls else []
+        peer = Program(*map(str, self.command), "server", *secure).ready()
         try:
-            status, output = run_client(server.port, "rpc_soak", "--soak_response_size=1",
-                                        "--soak_per_iteration_max_acceptable_latency_ms=0", "--soak_iterations=20",
-                                        "--soak_request_size=4000000", "--soak_overall_timeout_seconds=60")
-            self.assertEqual(status, 1, output)
-            self.assertIn("rpc_soak failed", output)
-        finally:
-            server.stop()
-        status, output = run_client(server.port, "empty_unary")  # nobody listens
-        self.assertEqual(status, 1, output)
-        self.assertIn("UNAVAILABLE", output)
-
-    def test_health_and_reflection(self):
-        """On the same port, by the bytes: Check says SERVING, and reflection lists the services."""
-        server = start_server()
-        with grpc.insecure_channel(server.address) as channel:
-            self.assertEqual(channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=60), b"\x08\x01")
-            for version in ("v1", "v1alpha"):
-                ask = channel.stream_stream(f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo")
-                answer, = ask(iter([b"\x3a\x00"]), timeout=60)  # list_services
-                for name in (b"grpc.testing.TestService", b"grpc.testing.BenchmarkService", b"grpc.health.v1.Health"):
-                    self.assertIn(name, answer)
-                answer, = ask(iter([b"\x22\x18grpc.testing.TestService"]), timeout=60)  # file_containing_symbol
-                self.assertIn(b"grpc/testing/test.proto", answer)
-        server.stop()
-
-    def test_flags(self):
-        server = start_server()
-        try:
-            port = str(server.port)
-            for words, status in ((["--server_port", port, "--use_tls", "false"], 0), (["-server_port=" + port], 0),
-                                  (["--server_port=" + port, "--nouse_tls", "--use_test_ca=true"], 0),
-                                  (["--server_port=" + port, "--test_case=orca_oob"], 77),
-                                  (["--server_port=" + port, "--test_case=none"], 2), (["--server_port=x"], 2),
-                                  (["--server_port=" + port, "--no_such_flag"], 2), (["--server_port"], 2),
-                                  (["--server_port=" + port, "--additional_metadata=x"], 2)):
-                with self.subTest(words=words):
-                    done = subprocess.run([BIN / "interop_client", "--test_case=empty_unary", *words],
-                                          capture_output=True, text=True, timeout=CASE_SECONDS)
-                    self.assertEqual(done.returncode, status, done.stdout + done.stderr)
-        finally:
-            server.stop()
-
-
-class Grpcio(Peer):
-    def test_our_client(self):
-        peer = Program(PYTHON, str(PEERS / "peer_grpcio.py"), "server").ready()
-        try:  # grpcio does not show a server the flag of a message
-            self.our_client(peer.port, case_names("client_compressed"))
+            for case in case_names(*self.left_out):
+                with self.subTest(case=case):
+                    status, output = run_client(peer.port, case, *trust(tls))
+                    self.assertEqual(status, 0, output)
         finally:
             peer.kill()
 
+    def run_peer(self, tls, what, seconds=CASE_SECONDS):
+        """Its client, with a server of ours that must end with nothing left."""
+        server = start_server(tls)
+        secure = ["--tls", certificates.ca, NAME] if tls else []
+        done = subprocess.run([*self.command, "client", server.address, what, *secure], capture_output=True, text=True,
+                              timeout=seconds)
+        server.stop()
+        return done
+
+    def our_server(self, tls):
+        done = self.run_peer(tls, "all")
+        passed = [line for line in done.stdout.splitlines() if line.endswith(": passed")]
+        failed = [line for line in done.stdout.splitlines() if ": FAILED" in line]
+        self.assertEqual(failed, [], done.stdout + done.stderr)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertGreaterEqual(len(passed), 20, done.stdout + done.stderr)
+
+    def test_our_client(self):
+        self.our_client(False)
+
+    def test_our_client_tls(self):
+        self.our_client(True)
+
     def test_our_server(self):
-        self.foreign_client(lambda address: [PYTHON, PEERS / "peer_grpcio.py", "client", address])
+        self.our_server(False)
+
+    def test_our_server_tls(self):
+        self.our_server(True)
 
     def test_long_streams(self):
-        self.long_streams([PYTHON, PEERS / "peer_grpcio.py", "client"])
+        """A fast stream each way and a ping-pong: no part of it may count as abuse."""
+        if not self.streams:
+            self.skipTest("this peer streams in the cases only")
+        seconds = os.environ.get("INTEROP_STREAM_SECONDS", "5")
+        done = self.run_peer(False, f"stream:{seconds}", float(seconds) + CASE_SECONDS)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("streamed", done.stdout)
+
+
+class Grpcio(Pairing, unittest.TestCase):
+    command = [PYTHON, PEERS / "peer_grpcio.py"]
+    left_out = ("client_compressed",)  # it does not show a server the flag of a message
+    streams = True
 
 
 @unittest.skipUnless(CPP.exists(), "the C++ peer is not built: libgrpc++-dev is missing, or this is a sanitizer build")
-class Cpp(Peer):
-    def test_our_client(self):
-        peer = Program(str(CPP), "server").ready()
-        try:
-            self.our_client(peer.port, case_names())
-        finally:
-            peer.kill()
-
-    def test_our_server(self):
-        self.foreign_client(lambda address: [CPP, "client", address])
-
-    def test_long_streams(self):
-        self.long_streams([CPP, "client"])
+class Cpp(Pairing, unittest.TestCase):
+    command = [CPP]
+    streams = True
 
 
 def install_js():
@@ -180,7 +164,9 @@ def install_js():
     return None
 
 
-class Js(Peer):
+class Js(Pairing, unittest.TestCase):
+    left_out = ("client_compressed", "server_compressed")  # it neither shows the flag of a message nor sets it for one
+
     @classmethod
     def setUpClass(cls):
         why = install_js()
@@ -190,15 +176,91 @@ class Js(Peer):
         cls.command = [shutil.which("node"), BUILD / "tests" / "interop-node" / "peer.js",
                        BUILD / "gen" / "interop" / "interop.fds"]
 
-    def test_our_client(self):
-        peer = Program(*map(str, self.command), "server").ready()
-        try:  # grpc-js neither shows a server the flag of a message nor sets it for one
-            self.our_client(peer.port, case_names("client_compressed", "server_compressed"))
-        finally:
-            peer.kill()
 
-    def test_our_server(self):
-        self.foreign_client(lambda address: [*self.command, "client", address])
+class Ours(unittest.TestCase):
+    def test_each_case_leaves_nothing(self):
+        """A server a case: it exits 0 only when no connection, call, message or timer is left."""
+        for tls in (False, True):
+            for case in case_names():
+                with self.subTest(case=case, tls=tls):
+                    server = start_server(tls)
+                    status, output = run_client(server.port, case, *trust(tls))
+                    self.assertEqual(status, 0, output)
+                    server.stop()
+
+    def test_all(self):
+        server = start_server()
+        status, output = run_client(server.port, "all", "--additional_metadata=x-one:1;x-two:2")
+        server.stop()
+        self.assertEqual(status, 0, output)
+        self.assertIn(f"{len(case_names())} passed, 0 failed", output)
+
+    def test_a_failing_case_is_seen(self):
+        server = start_server()
+        try:
+            status, output = run_client(server.port, "rpc_soak", "--soak_response_size=1",
+                                        "--soak_per_iteration_max_acceptable_latency_ms=0", "--soak_iterations=20",
+                                        "--soak_request_size=4000000", "--soak_overall_timeout_seconds=60")
+            self.assertEqual(status, 1, output)
+            self.assertIn("rpc_soak failed", output)
+        finally:
+            server.stop()
+        status, output = run_client(server.port, "empty_unary")  # nobody listens
+        self.assertEqual(status, 1, output)
+        self.assertIn("UNAVAILABLE", output)
+
+    def test_trust(self):
+        """A certificate by another CA, one for another name, and plain words to a TLS port: no call is made."""
+        server = start_server(True)
+        for flags in (["--use_tls", f"--ca_file={certificates.other}", f"--server_host_override={NAME}"],
+                      ["--use_tls", f"--ca_file={certificates.ca}", "--server_host_override=elsewhere.test"], []):
+            with self.subTest(flags=flags):
+                status, output = run_client(server.port, "empty_unary", *flags)
+                self.assertEqual(status, 1, output)
+                self.assertIn("UNAVAILABLE", output)
+        server.stop()
+
+    def test_a_certificate_of_its_own(self):
+        """--use_tls alone: the server says whom to trust, and its certificate names a host."""
+        server = Program("interop_server", "--port=0", "--bind=127.0.0.1", "--use_tls=true")
+        ready = server.wait_event("ready")
+        public = "gocode" in ready["ca_file"]
+        status, output = run_client(ready["port"], "large_unary", "--use_tls=true", f"--ca_file={ready['ca_file']}",
+                                    *([f"--server_host_override={NAME}"] if public else []))
+        self.assertEqual(status, 0, output)
+        server.stop()
+
+    def test_health_and_reflection(self):
+        """On the same port, by the bytes: Check says SERVING, and reflection lists the services."""
+        server = start_server()
+        with grpc.insecure_channel(server.address) as channel:
+            self.assertEqual(channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=60), b"\x08\x01")
+            for version in ("v1", "v1alpha"):
+                ask = channel.stream_stream(f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo")
+                answer, = ask(iter([b"\x3a\x00"]), timeout=60)  # list_services
+                for name in (b"grpc.testing.TestService", b"grpc.testing.BenchmarkService", b"grpc.health.v1.Health"):
+                    self.assertIn(name, answer)
+                answer, = ask(iter([b"\x22\x18grpc.testing.TestService"]), timeout=60)  # file_containing_symbol
+                self.assertIn(b"grpc/testing/test.proto", answer)
+        server.stop()
+
+    def test_flags(self):
+        server = start_server()
+        try:
+            port = str(server.port)
+            for words, status in ((["--server_port", port, "--use_tls", "false"], 0), (["-server_port=" + port], 0),
+                                  (["--server_port=" + port, "--nouse_tls", "--use_test_ca=true"], 0),
+                                  (["--server_port=" + port, "--test_case=orca_oob"], 77),
+                                  (["--server_port=" + port, "--test_case=none"], 2), (["--server_port=x"], 2),
+                                  (["--server_port=" + port, "--no_such_flag"], 2), (["--server_port"], 2),
+                                  (["--server_port=" + port, "--additional_metadata=x"], 2),
+                                  (["--server_port=" + port, "--use_tls", "--ca_file=/dev/null"], 2)):
+                with self.subTest(words=words):
+                    done = subprocess.run([BIN / "interop_client", "--test_case=empty_unary", *words],
+                                          capture_output=True, text=True, timeout=CASE_SECONDS)
+                    self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        finally:
+            server.stop()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@
 #include "tests/interop/exchange.h"
 
 struct settings {
-    const char *server_host, *test_case, *server_host_override, *ca_file, *additional_metadata;
+    const char *server_host, *test_case, *server_host_override, *ca_file, *certificate, *key,
+        *additional_metadata;
     int32_t server_port;
     bool use_tls, use_test_ca, help, list;
     int32_t soak_iterations, soak_max_failures, soak_latency_ms, soak_overall_seconds,

@@ -5,10 +5,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "rpc/base/alloc.h"
 #include "tests/interop/client.h"
 #include "tests/interop/flags.h"
+#include "tests/interop/test_creds.h"
 
 #define PROGRAM "interop_client"
 enum { EXIT_USAGE = 2, EXIT_SKIPPED = 77, METADATA_MAX = 64 };
@@ -89,22 +91,53 @@ static bool split_metadata(char *text, const char *out_pairs[METADATA_MAX + 1])
     return true;
 }
 
+/* The trust that was asked for: a file, the public test CA where Debian has it, or the system's. */
+static int open_tls(const struct settings *o, nrpc_tls **out_tls)
+{
+    char why[256];
+    const char *ca = o->ca_file;
+    if (ca == NULL && o->use_test_ca) {
+        ca = TEST_CREDS "ca.pem";
+        if (access(ca, R_OK) != 0) {
+            fprintf(stderr, PROGRAM ": --use_test_ca needs --ca_file here: there is no %s\n", ca);
+            return EXIT_USAGE;
+        }
+    }
+    const nrpc_tls_options tls = { .ca_file = ca,
+                                   .certificate_file = o->certificate,
+                                   .key_file = o->key };
+    if (nrpc_tls_client_new(&tls, out_tls, why, sizeof why) == 0)
+        return 0;
+    fprintf(stderr, PROGRAM ": %s\n", why);
+    return EXIT_USAGE;
+}
+
 static int run(const struct settings *o)
 {
     char target[300];
+    nrpc_tls *tls = NULL;
+    int result = o->use_tls ? open_tls(o, &tls) : 0;
+    if (result != 0)
+        return result;
     const char *pairs[METADATA_MAX + 1] = { NULL };
     char *metadata = alloc_strdup(o->additional_metadata);
     if (metadata == NULL || !split_metadata(metadata, pairs)) {
         fprintf(stderr, PROGRAM ": --additional_metadata is a list like key:value;key:value\n");
         alloc_free(metadata);
+        nrpc_tls_unref(tls);
         return EXIT_USAGE;
     }
     bool v6 = strchr(o->server_host, ':') != NULL;
     snprintf(target, sizeof target, v6 ? "[%s]:%d" : "%s:%d", o->server_host, o->server_port);
-    struct run r = { .settings = o, .channel = { .target = target, .user_agent = PROGRAM } };
+    struct run r = { .settings = o,
+                     .channel = { .target = target,
+                                  .user_agent = PROGRAM,
+                                  .tls = tls,
+                                  .authority = o->server_host_override } };
     r.peer.metadata = pairs;
-    int result = run_named(&r, o->test_case);
+    result = run_named(&r, o->test_case);
     alloc_free(metadata);
+    nrpc_tls_unref(tls);
     return result;
 }
 
@@ -142,8 +175,10 @@ int main(int argc, char **argv)
         { "use_test_ca",
           FLAG_SWITCH,
           { .on = &o.use_test_ca },
-          "trust --ca_file, not the system's" },
+          "trust the public test CA, not the system's; --ca_file names its file" },
         { "ca_file", FLAG_TEXT, { .text = &o.ca_file }, "certificates to trust, PEM" },
+        { "tls_cert_file", FLAG_TEXT, { .text = &o.certificate }, "our own certificate, PEM" },
+        { "tls_key_file", FLAG_TEXT, { .text = &o.key }, "its key, PEM" },
         { "additional_metadata",
           FLAG_TEXT,
           { .text = &o.additional_metadata },
