@@ -2,7 +2,8 @@
  * the client's, fails (alone, or with all after it).  Whatever fails, both sides live, the caller
  * gets a status in the end and no wrong answer, nothing leaks (the sanitizer preset watches), and
  * the gauges go back to zero; once memory is back, the same server serves.
- * OOM_POINTS: failing allocations a sweep, evenly spread over all (default 80; 0: every one). */
+ * OOM_ONLY: one scenario.  OOM_POINTS: failing allocations a sweep, evenly spread over all (default
+ * 80; 0: every one). */
 #include <sched.h>
 #include <semaphore.h>
 #include <setjmp.h>
@@ -21,6 +22,7 @@
 #include "rpc/base/log.h"
 #include "tests/interop/exchange.h"
 #include "tests/interop/services.h"
+#include "tests/unit/rpc/tls_certs.h"
 
 enum { CALL_MS = 20000, GONE_SECONDS = 20, BODY_MAX = 4 << 20, POINTS = 80, MANY = 12 };
 #define TEST_METHOD(NAME)                                                                          \
@@ -30,6 +32,7 @@ enum { CALL_MS = 20000, GONE_SECONDS = 20, BODY_MAX = 4 << 20, POINTS = 80, MANY
 
 static char socket_path[64];
 static nrpc_server *server;
+static nrpc_tls *server_tls, *client_tls;
 static uint8_t zeros[BODY_MAX]; /* never written */
 
 /* ---- the server and the hook on its loop's thread ---------------------------------------------
@@ -44,6 +47,7 @@ static void server_up(void)
     const nrpc_slice descriptors = { interop_descriptors, interop_descriptors_size };
     assert_int_equal(nrpc_server_add_reflection(server, descriptors), 0);
     assert_int_equal(nrpc_server_listen(server, socket_path), 0);
+    assert_int_equal(nrpc_server_listen_tls(server, "127.0.0.1:0", server_tls), 0);
     assert_int_equal(nrpc_server_start(server), 0);
 }
 
@@ -525,6 +529,7 @@ static const struct scenario {
     nrpc_code (*run)(struct stage *s);
     nrpc_code code; /* with memory */
     bool restarts;  /* the server ends in it */
+    bool tls;
     const char *target;
 } scenarios[] = {
     { "small unary", small_unary, NRPC_OK },
@@ -549,6 +554,9 @@ static const struct scenario {
     { "health check", health_check, NRPC_OK },
     { "health watch", health_watch, NRPC_CANCELLED },
     { "reflection", reflection, NRPC_OK },
+    { "TLS unary", small_unary, NRPC_OK, .tls = true },
+    { "TLS large unary", large_unary, NRPC_OK, .tls = true },
+    { "TLS cancelled stream", cancelled_stream, NRPC_CANCELLED, .tls = true },
     { "drain", drained, NRPC_UNAVAILABLE, .restarts = true },
     { "connection refused", nobody_there, NRPC_UNAVAILABLE, .target = "127.0.0.1:1" },
 };
@@ -591,10 +599,15 @@ static bool is_excuse(nrpc_code code)
 /* Runs the scenario with the n-th allocation failing; returns how many there were. */
 static uint64_t run_once(const struct scenario *c, enum side side, enum mode mode, uint64_t n)
 {
-    const nrpc_channel_options o = { .target = c->target != NULL ? c->target : socket_path };
     struct stage s = { .peer.quiet = true, .good = true };
     if (server == NULL)
         server_up();
+    const nrpc_channel_options o = {
+        .target = c->target != NULL ? c->target
+                  : c->tls          ? nrpc_server_address(server, 1)
+                                    : socket_path,
+        .tls = c->tls ? client_tls : NULL,
+    };
     fail_at(side, mode, n);
     nrpc_code code = NRPC_RESOURCE_EXHAUSTED;
     if (peer_open(&s.peer, &o) == 0) {
@@ -643,10 +656,22 @@ static void sweep(const struct scenario *c, enum side side)
                   (unsigned long long) step);
 }
 
+static void contexts_make(void)
+{
+    char why[256];
+    certs_make();
+    const nrpc_tls_options o = { .certificate_file = certs_path("server.pem"),
+                                 .key_file = certs_path("server.key") };
+    const nrpc_tls_options trust = { .ca_file = certs_path("ca.pem") };
+    assert_int_equal(nrpc_tls_server_new(&o, &server_tls, why, sizeof why), 0);
+    assert_int_equal(nrpc_tls_client_new(&trust, &client_tls, why, sizeof why), 0);
+}
+
 static void test_sweep(void **state)
 {
     (void) state;
     const char *only = getenv("OOM_ONLY");
+    contexts_make();
     for (size_t i = 0; i < ARRAY_SIZE(scenarios); i++) {
         if (only != NULL && strcmp(only, scenarios[i].name) != 0)
             continue;
@@ -656,6 +681,9 @@ static void test_sweep(void **state)
     if (server != NULL)
         server_down();
     assert_true(nothing_left());
+    nrpc_tls_unref(server_tls);
+    nrpc_tls_unref(client_tls);
+    certs_remove();
 }
 
 int main(void)
