@@ -428,6 +428,9 @@ void nrpc_pool_free(nrpc_pool *p);               /* runs what is queued, joins; 
  * channelz) need not be in it.  E_INVAL: it is no such set.  E_STATE: added before, or started. */
 int nrpc_server_add_reflection(nrpc_server *s, nrpc_slice file_descriptor_set);
 
+/* ---- grpc.channelz.v1 [setup]: this server, its sockets and its calls ---------------------------------------- */
+int nrpc_server_add_channelz(nrpc_server *s);
+
 /* ---- gauges [any]: live objects of the process; all zero after a clean stop ------------------------------ */
 typedef struct {
     int64_t connections, calls, messages, blobs, cancels, channels, timers;

@@ -136,6 +136,8 @@ static int add_own_services(struct program *p)
     int r = nrpc_server_add_health(p->server);
     if (r == 0 && p->settings.reflection)
         r = nrpc_server_add_reflection(p->server, (nrpc_slice) { novel_engine_descriptors, novel_engine_descriptors_size });
+    if (r == 0 && p->settings.channelz)
+        r = nrpc_server_add_channelz(p->server);
     return r;
 }
 

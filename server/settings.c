@@ -2,7 +2,7 @@
 
 #include "rpc/base/check.h"
 
-enum { OPTIONS_COUNT = 24, MS_MAX = 2147483647 };
+enum { OPTIONS_COUNT = 25, MS_MAX = 2147483647 };
 
 static const char epilogue[] =
     "Examples:\n"
@@ -64,6 +64,8 @@ static void fill_table(struct settings *s, struct option table[OPTIONS_COUNT])
           "And their calls end after; 0: never.", NULL, false },
         { "reflection", OPTION_BOOL, &s->reflection, "true", 0, 0, NULL,
           "Describe the services to grpcurl and its like; --reflection=false does not.", NULL, false },
+        { "channelz", OPTION_BOOL, &s->channelz, "false", 0, 0, NULL,
+          "Serve grpc.channelz.v1: shows every client's address and traffic to whoever can connect.", NULL, false },
     };
     for (size_t i = 0; i < OPTIONS_COUNT; i++)
         table[i] = rows[i];

@@ -9,7 +9,7 @@ struct settings {
     uint64_t threads, workers, max_queued, max_running, max_run_ms, max_connections, grace_ms;
     uint64_t handshake_ms, idle_ms, stall_ms;
     uint64_t keepalive_ms, keepalive_timeout_ms, keepalive_min_ms, max_age_ms, max_age_grace_ms; /* 0: never */
-    bool keepalive_permit_idle, reflection;
+    bool keepalive_permit_idle, reflection, channelz;
 };
 /* Fills *s; the result is as options_parse's.  settings_done frees. */
 enum options_result settings_parse(struct settings *s, int argc, char **argv);

@@ -68,6 +68,8 @@ static void deliver(nrpc_call *c, nrpc_msg *m, unsigned *budget)
 {
     nrpc_status st = NRPC_STATUS_INIT;
     c->messages_in++;
+    if (c->stream != NULL)
+        h2_stream_count_messages(c->stream, 0, 1);
     if (c->messages_in > 1 && is_single(c)) {
         nrpc_msg_free(m);
         fail(c, NRPC_UNIMPLEMENTED, "the method takes exactly one message here, and more came");

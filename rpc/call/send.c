@@ -176,6 +176,7 @@ static int queued(nrpc_call *c, size_t size)
             in->on_message(in->ctx, c->interceptor_state[i], false, size);
     }
     if (c->stream != NULL) {
+        h2_stream_count_messages(c->stream, 1, 0);
         (void) h2_stream_resume(c->stream);
     } else if (!c->sent_head) {
         c->sent_head = true;

@@ -31,6 +31,7 @@ struct h2_session {
     void *owner;
     uint64_t now_ns;
     struct h2_shield shield;
+    struct h2_counters counters;
     struct list streams, closed, low;
     size_t n_streams;
     struct buf *out; /* while draining */
@@ -51,6 +52,7 @@ void transmit_set_callbacks(nghttp2_session_callbacks *cb);
 struct h2_stream *stream_new(struct h2_session *s, int32_t id);
 void stream_free(struct h2_stream *st);
 void session_output(struct h2_session *s);
+void session_count_stream(struct h2_session *s); /* a stream was opened */
 extern const uint8_t session_drain_mark[8]; /* the PING between the two GOAWAYs of a drain */
 ssize_t transmit_read(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t size, uint32_t *flags,
                       nghttp2_data_source *source, void *user_data);

@@ -61,6 +61,10 @@ static void deliver_closed(struct h2_session *s)
         struct h2_stream *st = LIST_ENTRY(link, struct h2_stream, link);
         if (st->ev != NULL && st->ev->on_close != NULL)
             st->ev->on_close(st->user, st->close_code);
+        if (s->options.role == H2_SERVER ? st->sent_end : st->close_code == H2_NO_ERROR)
+            s->counters.streams_succeeded++;
+        else
+            s->counters.streams_failed++;
         stream_free(st);
         if (s->ev->on_streams != NULL)
             s->ev->on_streams(s->owner, s->n_streams);
@@ -370,6 +374,34 @@ const struct h2_shield *h2_session_shield(const struct h2_session *s)
     return &s->shield;
 }
 
+void session_count_stream(struct h2_session *s)
+{
+    s->counters.streams_started++;
+    s->counters.last_stream_ns = s->now_ns;
+}
+
+const struct h2_counters *h2_session_counters(const struct h2_session *s)
+{
+    return &s->counters;
+}
+
+void h2_session_windows(const struct h2_session *s, int64_t *out_local, int64_t *out_remote)
+{
+    *out_local = nghttp2_session_get_local_window_size(s->ng);
+    *out_remote = nghttp2_session_get_remote_window_size(s->ng);
+}
+
+void h2_stream_count_messages(struct h2_stream *st, uint64_t sent, uint64_t received)
+{
+    struct h2_session *s = st->session;
+    s->counters.messages_sent += sent;
+    s->counters.messages_received += received;
+    if (sent > 0)
+        s->counters.last_sent_ns = s->now_ns;
+    if (received > 0)
+        s->counters.last_received_ns = s->now_ns;
+}
+
 int h2_stream_open(struct h2_session *s, const struct h2_field *fields, size_t n, bool end,
                    struct h2_queue *queue, const struct h2_stream_events *ev, void *user,
                    struct h2_stream **out_stream)
@@ -391,6 +423,7 @@ int h2_stream_open(struct h2_session *s, const struct h2_field *fields, size_t n
         return id == NGHTTP2_ERR_NOMEM ? NRPC_E_NOMEM : NRPC_E_CLOSED;
     }
     st->id = id;
+    session_count_stream(s);
     session_output(s);
     *out_stream = st;
     return 0;

@@ -65,6 +65,14 @@ struct h2_session_events {
     void (*on_streams)(void *owner,
                        size_t open); /* the number of open streams became 0 or 1, or fell */
 };
+/* What happened since the start; times are as the session was told them, 0: never. */
+struct h2_counters {
+    uint64_t streams_started;   /* by the client, whichever side this is */
+    uint64_t streams_succeeded; /* a server's answer went out whole, a client's came whole */
+    uint64_t streams_failed;
+    uint64_t messages_sent, messages_received; /* as the streams' users count them */
+    uint64_t last_stream_ns, last_sent_ns, last_received_ns;
+};
 struct h2_options {
     enum h2_role role;
     uint32_t max_streams; /* the peer may open; 0 for a client */
@@ -108,6 +116,9 @@ bool h2_session_said_goaway(
     const struct h2_session *s); /* our GOAWAY with the real last id is out */
 /* Client: may a stream be opened now (no GOAWAY, the peer's limit, ids left)? */
 bool h2_session_can_open(const struct h2_session *s);
+const struct h2_counters *h2_session_counters(const struct h2_session *s);
+/* Bytes of DATA that the peer, and that we, may still send on the connection. */
+void h2_session_windows(const struct h2_session *s, int64_t *out_local, int64_t *out_remote);
 const struct h2_shield *h2_session_shield(const struct h2_session *s);
 
 /* Client: opens a stream; fields are copied.  end: no body.  Else the body comes from `queue` (lent
@@ -133,6 +144,7 @@ void h2_stream_reset(struct h2_stream *st, uint32_t error_code);
 /* The user goes before the stream: resets it if that is still due; no event will come. */
 void h2_stream_detach(struct h2_stream *st);
 void h2_stream_consume(struct h2_stream *st, size_t size);
+void h2_stream_count_messages(struct h2_stream *st, uint64_t sent, uint64_t received);
 void h2_stream_notify_low(struct h2_stream *st,
                           size_t low_bytes); /* one on_low once at most so much is queued */
 int32_t h2_stream_id(const struct h2_stream *st);

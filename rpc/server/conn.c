@@ -57,6 +57,9 @@ void server_on_accept(void *ctx, nrpc_loop *loop, int fd, const char *peer,
         return;
     }
     conn->sl = sl;
+    conn->id = channelz_new_id();
+    socklen_t size = sizeof conn->local;
+    (void) getsockname(fd, &conn->local.any, &size);
     list_init(&conn->calls);
     list_init(&conn->link);
     if (h2_conn_accept(loop, fd, &s->conn_options, &conn_events, conn, &conn->h2) < 0) {

@@ -162,6 +162,15 @@ static bool read_head(nrpc_call *c, struct h2_stream *st, const struct h2_field 
     return true;
 }
 
+static void on_call_gone(nrpc_call *c, void *owner)
+{
+    struct call_totals *totals = owner;
+    if (c->end.code == NRPC_OK)
+        totals->succeeded++;
+    else
+        totals->failed++;
+}
+
 void dispatch_on_request(void *owner, struct h2_stream *st, const struct h2_field *fields, size_t n,
                          bool end, bool too_big)
 {
@@ -178,8 +187,11 @@ void dispatch_on_request(void *owner, struct h2_stream *st, const struct h2_fiel
         .interceptors = &s->interceptors,
         .budget = &conn->budget,
         .events = &refused,
+        .on_gone = on_call_gone,
+        .owner = &conn->sl->calls,
     };
     nrpc_call *c;
+    struct call_totals *totals = &conn->sl->calls;
     nrpc_status status = NRPC_STATUS_INIT;
     if (call_new(&o, &c) < 0) {
         answer_status(st, NRPC_RESOURCE_EXHAUSTED, "out of memory");
@@ -187,6 +199,8 @@ void dispatch_on_request(void *owner, struct h2_stream *st, const struct h2_fiel
     }
     if (!read_head(c, st, fields, n, too_big, &status))
         return;
+    totals->started++;
+    totals->last_started_ns = loop_now_ns(conn->sl->loop);
     list_add_tail(&conn->calls, &c->link);
     c->stream = st;
     h2_stream_bind(st, &call_server_stream, c);

@@ -4,6 +4,7 @@
  * and changed by tasks. */
 #ifndef NRPC_SERVER_INNER_H
 #define NRPC_SERVER_INNER_H
+#include <netinet/in.h>
 #include <pthread.h>
 
 #include "rpc/base/map.h"
@@ -23,6 +24,11 @@ struct server_method {
 struct health_loop;
 struct reflection;
 
+/* Calls of a loop since the start; monotonic time, 0: none yet. */
+struct call_totals {
+    uint64_t started, succeeded, failed, last_started_ns;
+};
+
 /* One thread.  Only the fields above `loop` are read by others, and only before start and after
  * join. */
 struct server_loop {
@@ -36,6 +42,8 @@ struct server_loop {
     uint32_t grace_ms;
     struct timer grace;
     bool cancelled; /* the grace is over */
+    struct call_totals calls;
+    size_t gathers; /* channelz tasks of this loop's calls that are under way */
     struct health_loop *health;
 };
 struct server_conn {
@@ -44,6 +52,11 @@ struct server_conn {
     struct h2_conn *h2;
     struct list calls;
     struct call_budget budget;
+    uint64_t id; /* for channelz */
+    union {
+        struct sockaddr any;
+        struct sockaddr_in6 v6; /* or IPv4, which is shorter */
+    } local;
 };
 struct nrpc_server {
     nrpc_server_options options;
@@ -61,6 +74,9 @@ struct nrpc_server {
     size_t n_listeners;
     bool started, has_health;
     struct reflection *reflection; /* NULL: not added */
+    struct {
+        uint64_t id, created_wall_ns, listener_ids[LISTENERS_MAX];
+    } channelz;
     atomic_bool stopping;
     atomic_size_t undrained;
 };
@@ -83,6 +99,9 @@ void dispatch_on_request(void *owner, struct h2_stream *st, const struct h2_fiel
 int health_start(nrpc_server *s);                /* [setup] */
 void health_start_drain(struct server_loop *sl); /* [loop] NOT_SERVING everywhere; watchers end */
 void health_free(struct server_loop *sl);
+
+/* channelz_gather.c */
+uint64_t channelz_new_id(void); /* [any] */
 
 /* reflection.c */
 int reflection_start(nrpc_server *s); /* [setup] all services are known */

@@ -23,7 +23,7 @@ struct reflection {
     size_t n_services;
 };
 
-static int send(nrpc_call *c, const reflection_request *q, reflection_response *answer)
+static int send_answer(nrpc_call *c, const reflection_request *q, reflection_response *answer)
 {
     answer->valid_host = q->host;
     answer->original_request = (reflection_request *) (uintptr_t) q;
@@ -38,7 +38,7 @@ static int send_error(nrpc_call *c, const reflection_request *q, nrpc_code code,
     error.error_message = (char *) (uintptr_t) text;
     answer.message_response_case = ANSWERS(ERROR_RESPONSE);
     answer.error_response = &error;
-    return send(c, q, &answer);
+    return send_answer(c, q, &answer);
 }
 
 /* The file and all it needs; NULL is an error that says `missing`. */
@@ -64,7 +64,7 @@ static int send_files(nrpc_call *c, const struct reflection *ref, const reflecti
         list.file_descriptor_proto = bytes;
         answer.message_response_case = ANSWERS(FILE_DESCRIPTOR_RESPONSE);
         answer.file_descriptor_response = &list;
-        r = send(c, q, &answer);
+        r = send_answer(c, q, &answer);
     }
     alloc_free(bytes);
     alloc_free(files);
@@ -85,7 +85,7 @@ static int send_numbers(nrpc_call *c, const struct reflection *ref, const reflec
     list.extension_number = numbers.numbers;
     answer.message_response_case = ANSWERS(ALL_EXTENSION_NUMBERS_RESPONSE);
     answer.all_extension_numbers_response = &list;
-    return send(c, q, &answer);
+    return send_answer(c, q, &answer);
 }
 
 static int send_services(nrpc_call *c, const struct reflection *ref, const reflection_request *q)
@@ -107,7 +107,7 @@ static int send_services(nrpc_call *c, const struct reflection *ref, const refle
         list.service = pointers;
         answer.message_response_case = ANSWERS(LIST_SERVICES_RESPONSE);
         answer.list_services_response = &list;
-        r = send(c, q, &answer);
+        r = send_answer(c, q, &answer);
     }
     alloc_free(entries);
     alloc_free(pointers);

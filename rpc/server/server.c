@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "rpc/base/alloc.h"
+#include "rpc/base/clock.h"
 #include "rpc/base/log.h"
 #include "rpc/server/inner.h"
 
@@ -118,6 +119,8 @@ int nrpc_server_new(const nrpc_server_options *o, nrpc_server **out_server)
     if (s == NULL)
         return NRPC_E_NOMEM;
     s->options = options;
+    s->channelz.id = channelz_new_id();
+    s->channelz.created_wall_ns = clock_wall_ns();
     derive_limits(s);
     s->loops = alloc_zero(options.loops, sizeof *s->loops);
     s->loop_list = alloc_zero(options.loops, sizeof *s->loop_list);
@@ -234,7 +237,7 @@ static int listen_on(nrpc_server *s, const char *address, nrpc_tls *t)
         return r;
     if (t != NULL)
         nrpc_tls_ref(t);
-    s->n_listeners++;
+    s->channelz.listener_ids[s->n_listeners++] = channelz_new_id();
     return 0;
 }
 
@@ -329,7 +332,7 @@ void nrpc_server_wait(nrpc_server *s)
 void server_loop_check_drained(struct server_loop *sl)
 {
     nrpc_server *s = sl->server;
-    if (!sl->draining || sl->drained || !list_empty(&sl->conns))
+    if (!sl->draining || sl->drained || !list_empty(&sl->conns) || sl->gathers > 0)
         return;
     sl->drained = true;
     timer_stop(&sl->grace);

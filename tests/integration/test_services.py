@@ -4,12 +4,14 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 import unittest
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from harness import BUILD, ROOT, start_server
+from grpc_channelz.v1 import channelz_pb2 as cz, channelz_pb2_grpc as cz_stubs
 from grpc_reflection.v1 import reflection_pb2 as v1, reflection_pb2_grpc as v1_stubs
 from grpc_reflection.v1alpha import reflection_pb2 as v1alpha, reflection_pb2_grpc as v1alpha_stubs
 
@@ -159,7 +161,7 @@ class Reflection(OneServer):
         self.assertEqual(call(factory.GetPrototype(method.input_type)(), timeout=20).status, "healthy")
 
 
-class WithoutReflection(OneServer):
+class WithoutExtras(OneServer):
     args = ("--reflection=false",)
 
     def test_it_is_off(self):
@@ -167,6 +169,126 @@ class WithoutReflection(OneServer):
             list(v1_stubs.ServerReflectionStub(self.channel).ServerReflectionInfo(
                 iter([v1.ServerReflectionRequest(list_services="")]), timeout=20))
         self.assertEqual(caught.exception.code(), grpc.StatusCode.UNIMPLEMENTED)
+        with self.assertRaises(grpc.RpcError) as caught:  # unless asked for
+            cz_stubs.ChannelzStub(self.channel).GetServers(cz.GetServersRequest(), timeout=20)
+        self.assertEqual(caught.exception.code(), grpc.StatusCode.UNIMPLEMENTED)
+
+
+class Channelz(OneServer):
+    args = ("--channelz", "--threads", "3", "--listen", "[::1]:0")
+
+    def setUp(self):
+        self.z = cz_stubs.ChannelzStub(self.channel)
+
+    def refused(self, code, call, request):
+        with self.assertRaises(grpc.RpcError) as caught:
+            call(request, timeout=20)
+        self.assertEqual(caught.exception.code(), code)
+
+    def health(self, channel):
+        call = channel.unary_unary(f"/{ENGINE}/GetHealth", request_serializer=bytes, response_deserializer=bytes)
+        return call(b"", timeout=20)
+
+    def test_servers(self):
+        answer = self.z.GetServers(cz.GetServersRequest(), timeout=20)
+        self.assertTrue(answer.end)
+        (server,) = answer.server
+        self.assertEqual(server.ref.name, self.server.address)
+        before = server.data
+        for _ in range(3):
+            self.health(self.channel)
+        with self.assertRaises(grpc.RpcError):
+            self.channel.unary_unary("/no.Such/Method")(b"", timeout=20)
+        after = self.z.GetServer(cz.GetServerRequest(server_id=server.ref.server_id), timeout=20).server
+        # The three, the one that failed, and the call that asks, which has begun; GetServers' own ended.
+        self.assertEqual(after.data.calls_started - before.calls_started, 5)
+        self.assertEqual(after.data.calls_succeeded - before.calls_succeeded, 4)
+        self.assertEqual(after.data.calls_failed - before.calls_failed, 1)
+        age = after.data.last_call_started_timestamp.seconds - after.data.trace.creation_timestamp.seconds
+        self.assertTrue(0 <= age < 300, age)
+        self.assertEqual(len(after.listen_socket), 2)
+        sockets = [self.z.GetSocket(cz.GetSocketRequest(socket_id=s.socket_id), timeout=20).socket
+                   for s in after.listen_socket]
+        self.assertEqual(sockets[0].local.tcpip_address.port, self.server.port)
+        self.assertEqual(sockets[0].local.tcpip_address.ip_address, bytes([127, 0, 0, 1]))
+        self.assertEqual(len(sockets[1].local.tcpip_address.ip_address), 16)
+        self.assertFalse(sockets[0].HasField("data"))
+        past = self.z.GetServers(cz.GetServersRequest(start_server_id=server.ref.server_id + 1), timeout=20)
+        self.assertEqual((len(past.server), past.end), (0, True))
+
+    def test_sockets_by_pages(self):
+        server_id = self.z.GetServers(cz.GetServersRequest(), timeout=20).server[0].ref.server_id
+        channels = []
+        for i in range(12):  # each a connection of its own, spread over the loops
+            channel = grpc.insecure_channel(self.server.address, options=[("grpc.use_local_subchannel_pool", 1)])
+            self.addCleanup(channel.close)
+            self.health(channel)
+            channels.append(channel)
+        seen, start, pages = [], 0, 0
+        while True:
+            page = self.z.GetServerSockets(
+                cz.GetServerSocketsRequest(server_id=server_id, start_socket_id=start, max_results=5), timeout=20)
+            ids = [ref.socket_id for ref in page.socket_ref]
+            self.assertLessEqual(len(ids), 5)
+            seen += ids
+            pages += 1
+            if page.end:
+                break
+            start = ids[-1] + 1
+        self.assertEqual(seen, sorted(set(seen)))
+        self.assertGreaterEqual(len(seen), 13)
+        self.assertGreaterEqual(pages, 3)
+        whole = self.z.GetServerSockets(cz.GetServerSocketsRequest(server_id=server_id), timeout=20)
+        self.assertTrue(whole.end)
+        self.assertEqual([r.socket_id for r in whole.socket_ref], seen)
+        for ref in whole.socket_ref:
+            socket = self.z.GetSocket(cz.GetSocketRequest(socket_id=ref.socket_id), timeout=20).socket
+            self.assertEqual(socket.ref, ref)
+            self.assertEqual(socket.local.tcpip_address.port, self.server.port)
+            self.assertNotEqual(socket.remote.tcpip_address.port, 0)
+            self.assertFalse(socket.HasField("security"))
+
+    def test_one_socket(self):
+        server_id = self.z.GetServers(cz.GetServersRequest(), timeout=20).server[0].ref.server_id
+        known = {r.socket_id for r in self.z.GetServerSockets(
+            cz.GetServerSocketsRequest(server_id=server_id), timeout=20).socket_ref}
+        channel = grpc.insecure_channel(self.server.address, options=[("grpc.use_local_subchannel_pool", 1)])
+        self.addCleanup(channel.close)
+        for _ in range(7):
+            self.health(channel)
+        with self.assertRaises(grpc.RpcError):
+            channel.unary_unary("/no.Such/Method")(b"", timeout=20)
+        (new,) = {r.socket_id for r in self.z.GetServerSockets(
+            cz.GetServerSocketsRequest(server_id=server_id), timeout=20).socket_ref} - known
+        data = self.z.GetSocket(cz.GetSocketRequest(socket_id=new), timeout=20).socket.data
+        self.assertEqual(data.streams_started, 8)
+        self.assertEqual(data.streams_succeeded, 8)  # an error in trailers is a whole answer, too
+        self.assertEqual(data.streams_failed, 0)
+        self.assertEqual(data.messages_sent, 7)
+        self.assertIn(data.messages_received, (7, 8))
+        self.assertEqual(data.keep_alives_sent, 0)
+        self.assertGreater(data.local_flow_control_window.value, 0)
+        self.assertGreater(data.remote_flow_control_window.value, 0)
+        for stamp in (data.last_remote_stream_created_timestamp, data.last_message_sent_timestamp,
+                      data.last_message_received_timestamp):
+            self.assertAlmostEqual(stamp.seconds, time.time(), delta=60)
+
+    def test_what_is_not_there(self):
+        self.refused(grpc.StatusCode.NOT_FOUND, self.z.GetServer, cz.GetServerRequest(server_id=10**12))
+        self.refused(grpc.StatusCode.NOT_FOUND, self.z.GetServerSockets, cz.GetServerSocketsRequest(server_id=0))
+        for unknown in (0, -1, 10**12):
+            self.refused(grpc.StatusCode.NOT_FOUND, self.z.GetSocket, cz.GetSocketRequest(socket_id=unknown))
+        self.refused(grpc.StatusCode.NOT_FOUND, self.z.GetChannel, cz.GetChannelRequest(channel_id=1))
+        self.refused(grpc.StatusCode.NOT_FOUND, self.z.GetSubchannel, cz.GetSubchannelRequest(subchannel_id=1))
+        top = self.z.GetTopChannels(cz.GetTopChannelsRequest(), timeout=20)
+        self.assertEqual((len(top.channel), top.end), (0, True))
+
+    def test_many_at_once_and_cancelled(self):
+        asked = [self.z.GetSocket.future(cz.GetSocketRequest(socket_id=10**12), timeout=20) for _ in range(300)]
+        for call in asked[::2]:
+            call.cancel()
+        codes = {call.exception().code() for call in asked[1::2]}
+        self.assertEqual(codes, {grpc.StatusCode.NOT_FOUND})
 
 
 class NodeClient(OneServer):
