@@ -24,6 +24,14 @@ struct h2_stream {
     bool finishing, submitted_trailers, sent_end, reset, closed, notify_low;
 };
 
+/* Where the next frame begins in what comes in (feed.c). */
+struct h2_scan {
+    uint32_t left;         /* of the current frame, or of the preface */
+    uint8_t head[9], have; /* a head that is not whole yet */
+    bool skip;             /* the current frame is left out */
+    bool in_block;         /* only CONTINUATION may follow */
+};
+
 struct h2_session {
     nghttp2_session *ng;
     struct h2_options options;
@@ -32,6 +40,8 @@ struct h2_session {
     uint64_t now_ns;
     struct h2_shield shield;
     struct h2_counters counters;
+    struct h2_scan scan;
+    int32_t last_request_id; /* server: the highest stream that the peer opened */
     struct list streams, closed, low;
     size_t n_streams;
     struct buf *out; /* while draining */
@@ -52,8 +62,10 @@ void transmit_set_callbacks(nghttp2_session_callbacks *cb);
 struct h2_stream *stream_new(struct h2_session *s, int32_t id);
 void stream_free(struct h2_stream *st);
 void session_output(struct h2_session *s);
+/* 0, or a negative error of nghttp2. */
+int feed_frames(struct h2_session *s, const uint8_t *data, size_t size);
 void session_count_stream(struct h2_session *s); /* a stream was opened */
-extern const uint8_t session_drain_mark[8]; /* the PING between the two GOAWAYs of a drain */
+extern const uint8_t session_drain_mark[8];      /* the PING between the two GOAWAYs of a drain */
 ssize_t transmit_read(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t size, uint32_t *flags,
                       nghttp2_data_source *source, void *user_data);
 enum { NV_MAX = 160 }; /* fields in one block that we send */

@@ -163,6 +163,7 @@ int h2_session_new(const struct h2_options *o, const struct h2_session_events *e
     s->ev = ev;
     s->owner = owner;
     s->now_ns = now_ns;
+    s->scan.left = o->role == H2_SERVER ? NGHTTP2_CLIENT_MAGIC_LEN : 0;
     list_init(&s->streams);
     list_init(&s->closed);
     list_init(&s->low);
@@ -235,10 +236,8 @@ int h2_session_feed(struct h2_session *s, const uint8_t *data, size_t size, uint
     if (s->failed)
         return NRPC_E_PROTO;
     s->now_ns = now_ns;
-    ssize_t r = nghttp2_session_mem_recv(s->ng, data, size);
-    if (r >= 0 && (s->no_memory || s->shield.tripped))
-        r = NGHTTP2_ERR_CALLBACK_FAILURE;
-    int result = r < 0 ? fail(s, (int) r) : 0;
+    int r = feed_frames(s, data, size);
+    int result = r < 0 ? fail(s, r) : 0;
     trim(s);
     deliver_closed(s);
     if (nghttp2_session_want_write(s->ng))

@@ -466,6 +466,13 @@ static void do_rapid_reset(void)
 {
     frame(3, 0, open_raw(false), (const uint8_t[]){ 0, 0, 0, 8 }, 4);
 }
+static void do_early_reset(void)
+{
+    if (next_id == 1)
+        open_raw(false);
+    frame(3, 0, next_id, (const uint8_t[]){ 0, 0, 0, 8 }, 4);
+    next_id += 2;
+}
 static void do_made_you_reset(void)
 {
     frame(8, 0, open_raw(false), (const uint8_t[]){ 0x7f, 0xff, 0xff, 0xff }, 4);
@@ -490,6 +497,7 @@ static const struct {
     { "unknown frame", do_unknown, H2_ABUSE_UNKNOWN_FRAME, H2_SHIELD_BURST },
     { "empty DATA", do_empty_data, H2_ABUSE_EMPTY_DATA, H2_SHIELD_BURST },
     { "padded DATA", do_padded_data, H2_ABUSE_EMPTY_DATA, H2_SHIELD_BURST },
+    { "early reset", do_early_reset, H2_ABUSE_RESET_RECEIVED, H2_SHIELD_BURST },
     { "rapid reset", do_rapid_reset, H2_ABUSE_RESET_RECEIVED, H2_SHIELD_BURST },
     { "MadeYouReset", do_made_you_reset, H2_ABUSE_RESET_SENT,
       H2_SHIELD_BURST / 2 }, /* its WINDOW_UPDATE costs, too */
@@ -528,6 +536,55 @@ static void test_floods(void **state)
         assert_true(h2_session_is_done(server.session));
         assert_true(h2_session_streams(server.session) <= 100);
         side_done(&server);
+    }
+    buf_done(&bytes);
+}
+
+/* gRPC's C core resets streams whose HEADERS it never sent: no reason to end all others.  Steps: o
+ * a whole request, h HEADERS whose block goes on, r the reset of the next stream, R of the last
+ * one. */
+static const struct {
+    const char *steps;
+    int want, heads;
+} resets[] = {
+    { "oro", 0, 2 }, { "orrrroRr", 0, 2 }, { "r", NRPC_E_PROTO, 0 }, { "ohr", NRPC_E_PROTO, 1 },
+    { "oR", 0, 1 },
+};
+
+static void test_early_resets(void **state)
+{
+    (void) state;
+    static const size_t steps[] = { 1 << 20, 1, 7, 10 };
+    static const uint8_t cancel[] = { 0, 0, 0, 8 };
+    for (size_t i = 0; i < ARRAY_SIZE(resets) * ARRAY_SIZE(steps); i++) {
+        size_t step = steps[i / ARRAY_SIZE(resets)];
+        const char *p = resets[i % ARRAY_SIZE(resets)].steps;
+        now_ns = 1000000000;
+        assert_int_equal(side_open(&server, H2_SERVER, WINDOW), 0);
+        hello();
+        for (; *p != '\0'; p++) {
+            if (*p == 'o')
+                open_raw(true);
+            else if (*p == 'h')
+                frame(1, 0, next_id, block, sizeof block);
+            else
+                frame(3, 0, *p == 'r' ? next_id : next_id - 2, cancel, sizeof cancel);
+            next_id += *p == 'r' ? 2 : 0;
+        }
+        int r = 0;
+        for (size_t at = 0; at < bytes.size && r == 0; at += step)
+            r = h2_session_feed(server.session, bytes.data + at,
+                                bytes.size - at < step ? bytes.size - at : step, now_ns);
+        buf_reset(&server.out);
+        (void) h2_session_drain(server.session, &server.out, 1 << 20, now_ns);
+        uint32_t goaway = 0;
+        count_frames(&server.out, 7, &goaway);
+        const char *name = resets[i % ARRAY_SIZE(resets)].steps;
+        if ((goaway != 0) != (resets[i % ARRAY_SIZE(resets)].want != 0) ||
+            server.heads != resets[i % ARRAY_SIZE(resets)].heads)
+            fail_msg("%s by %zu: GOAWAY %u, %d requests", name, step, goaway, server.heads);
+        side_done(&server);
+        buf_reset(&bytes);
     }
     buf_done(&bytes);
 }
@@ -703,21 +760,14 @@ static void test_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_exchange),
-        cmocka_unit_test(test_small_writes_share_frames),
-        cmocka_unit_test(test_windows),
-        cmocka_unit_test(test_drain_limit),
-        cmocka_unit_test(test_early_end),
-        cmocka_unit_test(test_finish_now),
-        cmocka_unit_test(test_reset_and_loss),
-        cmocka_unit_test(test_shutdown),
-        cmocka_unit_test(test_floods),
-        cmocka_unit_test(test_honest_pace),
-        cmocka_unit_test(test_hpack_bomb),
-        cmocka_unit_test(test_header_limit),
-        cmocka_unit_test(test_continuation_flood),
-        cmocka_unit_test(test_stream_limit),
-        cmocka_unit_test(test_not_http2),
+        cmocka_unit_test(test_exchange),       cmocka_unit_test(test_small_writes_share_frames),
+        cmocka_unit_test(test_windows),        cmocka_unit_test(test_drain_limit),
+        cmocka_unit_test(test_early_end),      cmocka_unit_test(test_finish_now),
+        cmocka_unit_test(test_reset_and_loss), cmocka_unit_test(test_shutdown),
+        cmocka_unit_test(test_floods),         cmocka_unit_test(test_early_resets),
+        cmocka_unit_test(test_honest_pace),    cmocka_unit_test(test_hpack_bomb),
+        cmocka_unit_test(test_header_limit),   cmocka_unit_test(test_continuation_flood),
+        cmocka_unit_test(test_stream_limit),   cmocka_unit_test(test_not_http2),
         cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
