@@ -300,8 +300,9 @@ void nrpc_server_defaults(nrpc_server_options *o);
 int nrpc_server_new(const nrpc_server_options *o, nrpc_server **out_server);
 /* [setup] Copies; once.  E_INVAL for a name or policy that is none. */
 int nrpc_server_configure(nrpc_server *s, const nrpc_method_config *list, size_t n);
-/* [setup] "HOST:PORT" (port 0 picks one), "[::1]:PORT" or "unix:PATH"; several are fine.  Binds at once.
- * E_SYS with errno, E_INVAL for a bad address. */
+/* [setup] "HOST:PORT" (port 0 picks one), "[::1]:PORT", "unix:PATH", "unix:PATH?mode=0660", "unix-abstract:NAME",
+ * "fd:N" (a listening socket that the parent opened) or "systemd", "systemd:NAME" (socket activation); several are
+ * fine.  Binds at once.  E_SYS with errno (ENODATA: nothing was handed over), E_INVAL for a bad address. */
 int nrpc_server_listen(nrpc_server *s, const char *address);
 int nrpc_server_listen_tls(nrpc_server *s, const char *address, nrpc_tls *t); /* takes a reference of its own */
 /* [setup, any after start] The i-th bound address as text ("127.0.0.1:43121"); NULL past the last. */

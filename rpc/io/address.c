@@ -9,12 +9,26 @@
 
 static int parse_unix(const char *path, struct address *a)
 {
+    if (strncmp(path, "///", 3) == 0) /* a URI with an empty authority */
+        path += 2;
     size_t size = strlen(path);
     if (size == 0 || size >= sizeof a->sa.un.sun_path)
         return NRPC_E_INVAL;
     a->sa.un.sun_family = AF_UNIX;
     memcpy(a->sa.un.sun_path, path, size + 1);
     a->size = (socklen_t) (offsetof(struct sockaddr_un, sun_path) + size + 1);
+    return 0;
+}
+
+/* A name without a file, that ends with its socket (unix(7)). */
+static int parse_abstract(const char *name, struct address *a)
+{
+    size_t size = strlen(name);
+    if (size == 0 || size >= sizeof a->sa.un.sun_path)
+        return NRPC_E_INVAL;
+    a->sa.un.sun_family = AF_UNIX;
+    memcpy(a->sa.un.sun_path + 1, name, size);
+    a->size = (socklen_t) (offsetof(struct sockaddr_un, sun_path) + 1 + size);
     return 0;
 }
 
@@ -62,7 +76,13 @@ int address_parse(const char *text, struct address *out_address)
 {
     struct address a;
     memset(&a, 0, sizeof a);
-    int r = strncmp(text, "unix:", 5) == 0 ? parse_unix(text + 5, &a) : parse_inet(text, &a);
+    int r;
+    if (strncmp(text, "unix:", 5) == 0)
+        r = parse_unix(text + 5, &a);
+    else if (strncmp(text, "unix-abstract:", 14) == 0)
+        r = parse_abstract(text + 14, &a);
+    else
+        r = parse_inet(text, &a);
     if (r == 0)
         *out_address = a;
     return r;
@@ -83,7 +103,10 @@ void address_format(const struct address *a, char out[static ADDRESS_TEXT_MAX])
     default: {
         size_t at = offsetof(struct sockaddr_un, sun_path);
         size_t size = a->size > at ? a->size - at : 0;
-        snprintf(out, ADDRESS_TEXT_MAX, "unix:%.*s", (int) size, a->sa.un.sun_path);
+        bool abstract = size > 1 && a->sa.un.sun_path[0] == '\0';
+        snprintf(out, ADDRESS_TEXT_MAX, "%s%.*s",
+                 abstract ? "unix-abstract:" : "unix:", (int) (size - abstract),
+                 a->sa.un.sun_path + abstract);
     }
     }
 }

@@ -1,4 +1,5 @@
-/* address.h — "HOST:PORT", "[HOST]:PORT" and "unix:PATH" to socket addresses and back.  Hosts are
+/* address.h — "HOST:PORT", "[HOST]:PORT", "unix:PATH" (also "unix:///PATH") and "unix-abstract:NAME" to socket
+ * addresses and back.  Hosts are
  * numeric or "localhost": nothing here looks names up.  Pure. */
 #ifndef NRPC_IO_ADDRESS_H
 #define NRPC_IO_ADDRESS_H

@@ -13,8 +13,9 @@
 #include "rpc/base/alloc.h"
 #include "rpc/base/log.h"
 #include "rpc/io/address.h"
+#include "rpc/io/inherit.h"
 
-enum { ACCEPT_BATCH = 64, FULL_PAUSE_MS = 100 };
+enum { ACCEPT_BATCH = 64, FULL_PAUSE_MS = 100, INHERITED_MAX = 16 };
 
 struct listener {
     struct listener_options options;
@@ -172,7 +173,7 @@ static int bind_address(int fd, const struct address *a)
         return 0;
     if (a->sa.any.sa_family != AF_UNIX || errno != EADDRINUSE)
         return NRPC_E_SYS;
-    if (!is_stale(a)) {
+    if (a->sa.un.sun_path[0] == '\0' || !is_stale(a)) {
         errno = EADDRINUSE;
         return NRPC_E_SYS;
     }
@@ -199,25 +200,35 @@ static void unlink_file(const struct listener *l)
         unlink(l->unix_path);
 }
 
-static int open_socket(struct listener *l, const struct address *a)
+static int name_socket(struct listener *l)
 {
-    l->fd = socket(a->sa.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (l->fd < 0)
-        return NRPC_E_SYS;
-    if (a->sa.any.sa_family != AF_UNIX)
-        (void) setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
-    int r = bind_address(l->fd, a);
-    if (r < 0)
-        return r;
-    if (a->sa.any.sa_family == AF_UNIX)
-        remember_file(l, a);
-    if (listen(l->fd, SOMAXCONN) < 0)
-        return NRPC_E_SYS;
     struct address bound = { .size = sizeof bound.sa };
     if (getsockname(l->fd, &bound.sa.any, &bound.size) < 0)
         return NRPC_E_SYS;
     address_format(&bound, l->address);
     return 0;
+}
+
+static int open_socket(struct listener *l, const struct address *a, int mode)
+{
+    bool has_file = a->sa.any.sa_family == AF_UNIX && a->sa.un.sun_path[0] != '\0';
+    l->fd = socket(a->sa.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (l->fd < 0)
+        return NRPC_E_SYS;
+    if (a->sa.any.sa_family != AF_UNIX)
+        (void) setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
+    /* The file is made with the socket's mode, so it never stands open before the chmod. */
+    if (has_file && mode >= 0 && fchmod(l->fd, (mode_t) mode) < 0)
+        return NRPC_E_SYS;
+    int r = bind_address(l->fd, a);
+    if (r < 0)
+        return r;
+    if (has_file)
+        remember_file(l, a);
+    if ((has_file && mode >= 0 && chmod(a->sa.un.sun_path, (mode_t) mode) < 0) ||
+        listen(l->fd, SOMAXCONN) < 0)
+        return NRPC_E_SYS;
+    return name_socket(l);
 }
 
 static void stop_now(struct listener *l)
@@ -242,14 +253,41 @@ static void on_stop(nrpc_task *t, nrpc_loop *loop)
     stop_now(l);
 }
 
-int listener_open(const struct listener_options *o, struct listener **out_listener)
+/* "unix:PATH?mode=0660": the address without its mode; -1 without one, -2 for nonsense. */
+static int split_mode(const char *text, char out[static ADDRESS_TEXT_MAX])
 {
+    const char *question = strncmp(text, "unix:", 5) == 0 ? strstr(text, "?mode=") : NULL;
+    size_t size = question == NULL ? strlen(text) : (size_t) (question - text);
+    if (size >= ADDRESS_TEXT_MAX)
+        return -2;
+    memcpy(out, text, size);
+    out[size] = '\0';
+    if (question == NULL)
+        return -1;
+    int mode = 0;
+    const char *p = question + strlen("?mode=");
+    if (*p == '\0' || strlen(p) > 4)
+        return -2;
+    for (; *p != '\0'; p++) {
+        if (*p < '0' || *p > '7')
+            return -2;
+        mode = mode * 8 + (*p - '0');
+    }
+    return mode > 0777 ? -2 : mode;
+}
+
+static int open_address(struct listener *l, const char *address)
+{
+    char text[ADDRESS_TEXT_MAX];
     struct address a;
-    if (o->n_loops == 0 || o->on_accept == NULL)
-        return NRPC_E_INVAL;
-    int r = address_parse(o->address, &a);
-    if (r < 0)
-        return r;
+    int mode = split_mode(address, text);
+    int r = mode == -2 ? NRPC_E_INVAL : address_parse(text, &a);
+    return r < 0 ? r : open_socket(l, &a, mode);
+}
+
+/* inherited: a descriptor that listens already, or -1. */
+static int open_one(const struct listener_options *o, int inherited, struct listener **out_listener)
+{
     struct listener *l = alloc_zero(1, sizeof *l);
     if (l == NULL)
         return NRPC_E_NOMEM;
@@ -257,7 +295,8 @@ int listener_open(const struct listener_options *o, struct listener **out_listen
     l->options.address = NULL;
     l->stop_task.run = on_stop;
     timer_init(&l->pause, o->loops[0], on_pause_over);
-    r = open_socket(l, &a);
+    l->fd = inherited;
+    int r = inherited >= 0 ? name_socket(l) : open_address(l, o->address);
     if (r == 0 && (event_assign(&l->event, loop_base(o->loops[0]), l->fd, EV_READ | EV_PERSIST,
                                 on_acceptable, l) < 0 ||
                    event_add(&l->event, NULL) < 0))
@@ -273,6 +312,40 @@ int listener_open(const struct listener_options *o, struct listener **out_listen
     }
     *out_listener = l;
     return 0;
+}
+
+static int open_inherited(const struct listener_options *o, struct listener **out_listeners,
+                          size_t max, size_t *out_n)
+{
+    int fds[INHERITED_MAX];
+    size_t n = 0, opened = 0;
+    int r = inherit_find(o->address, fds, max < INHERITED_MAX ? max : INHERITED_MAX, &n);
+    struct listener *list[INHERITED_MAX];
+    for (; r == 0 && opened < n; opened += r == 0)
+        r = open_one(o, fds[opened], &list[opened]);
+    if (r < 0) {
+        int error = errno;
+        for (size_t i = 0; i < opened; i++)
+            listener_free(list[i]);
+        errno = error;
+        return r;
+    }
+    memcpy(out_listeners, list, n * sizeof *list);
+    *out_n = n;
+    return 0;
+}
+
+int listener_open(const struct listener_options *o, struct listener **out_listeners, size_t max,
+                  size_t *out_n)
+{
+    if (o->n_loops == 0 || o->on_accept == NULL || max == 0)
+        return NRPC_E_INVAL;
+    if (inherit_is_address(o->address))
+        return open_inherited(o, out_listeners, max, out_n);
+    int r = open_one(o, -1, out_listeners);
+    if (r == 0)
+        *out_n = 1;
+    return r;
 }
 
 const char *listener_address(const struct listener *l)

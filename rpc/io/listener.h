@@ -7,7 +7,10 @@
 
 struct listener;
 struct listener_options {
-    const char *address;          /* "HOST:PORT" (port 0 picks one), "[HOST]:PORT", "unix:PATH" */
+    /* "HOST:PORT" (port 0 picks one), "[HOST]:PORT", "unix-abstract:NAME", "unix:PATH" or "unix:PATH?mode=OCTAL" (of the
+     * file; else the umask decides), "fd:N" (a listening socket of the parent), "systemd" or "systemd:NAME" (socket
+     * activation: all, or those of that name). */
+    const char *address;
     nrpc_loop **loops;            /* lent until close; loops[0] accepts */
     size_t n_loops;
     uint32_t max_connections;     /* of the whole group: over it, accepted and closed at once, counted */
@@ -16,11 +19,12 @@ struct listener_options {
     void *ctx;
     const struct sock_tls *tls;   /* NULL: plain.  Like ctx it must outlive what was accepted */
 };
-/* [setup] Binds and listens at once (E_SYS with errno; E_INVAL for a bad address; a stale unix socket is
- * replaced), accepts once its loop runs. */
-int listener_open(const struct listener_options *o, struct listener **out_listener);
+/* [setup] Binds and listens at once (E_SYS with errno; E_INVAL for a bad address; a unix socket's file that nobody
+ * listens on is replaced), accepts once its loop runs.  One listener, but for "systemd", which may be several: fills
+ * out_listeners[0 .. *out_n), at most max. */
+int listener_open(const struct listener_options *o, struct listener **out_listeners, size_t max, size_t *out_n);
 const char *listener_address(const struct listener *l); /* bound, as text */
 void listener_stop(struct listener *l);  /* [any] accepts no more; takes effect on its loop */
-void listener_free(struct listener *l);  /* [loop of it, or after its loop ended]; unlinks a unix socket */
+void listener_free(struct listener *l);  /* [loop of it, or after its loop ended]; unlinks a unix socket of its own */
 
 #endif

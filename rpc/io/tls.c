@@ -175,8 +175,9 @@ static int set_rules(SSL_CTX *c, const nrpc_tls *t)
     SSL_CTX_set_options(c, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
                                SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
                                SSL_OP_IGNORE_UNEXPECTED_EOF);
-    /* Buffers of a resting connection go back; the peer's chain is bounded by OpenSSL's 100 KB. */
-    SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS);
+    /* Buffers of a resting connection go back; the peer's chain is bounded by OpenSSL's 100 KB;
+     * ours is what the file holds, not what the CA file would add. */
+    SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_read_ahead(c, 1);
     SSL_CTX_set_default_passwd_cb(c, no_passphrase);
     SSL_CTX_set_verify_depth(c, VERIFY_DEPTH);

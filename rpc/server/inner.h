@@ -70,7 +70,7 @@ struct nrpc_server {
     nrpc_loop **loop_list;
     size_t n_loops;
     struct listener *listeners[LISTENERS_MAX];
-    struct sock_tls tls[LISTENERS_MAX]; /* of the listener with that number; context NULL: plain */
+    struct sock_tls tls[LISTENERS_MAX]; /* by the number of the first listener of an address; NULL: plain */
     size_t n_listeners;
     bool started, has_health;
     struct reflection *reflection; /* NULL: not added */

@@ -232,12 +232,14 @@ static int listen_on(nrpc_server *s, const char *address, nrpc_tls *t)
         .ctx = s,
         .tls = t == NULL ? NULL : tls,
     };
-    int r = listener_open(&o, &s->listeners[s->n_listeners]);
+    size_t n = 0;
+    int r = listener_open(&o, &s->listeners[s->n_listeners], LISTENERS_MAX - s->n_listeners, &n);
     if (r < 0)
         return r;
     if (t != NULL)
-        nrpc_tls_ref(t);
-    s->channelz.listener_ids[s->n_listeners++] = channelz_new_id();
+        nrpc_tls_ref(t); /* the slot of the first is that of them all */
+    for (; n > 0; n--)
+        s->channelz.listener_ids[s->n_listeners++] = channelz_new_id();
     return 0;
 }
 

@@ -34,9 +34,8 @@ static void *run(void *arg)
 static void on_accept(void *ctx, nrpc_loop *l, int fd, const char *peer, const struct sock_tls *tls)
 {
     (void) ctx;
-    (void) tls;
     (void) peer;
-    conn_open(loop_slot(l, LOOP_SLOT_USER), fd);
+    conn_open(loop_slot(l, LOOP_SLOT_USER), fd, tls);
 }
 
 static void stop_server(void)
@@ -77,7 +76,7 @@ static int set_up(void **state)
                                   .n_loops = 1,
                                   .max_connections = 100,
                                   .on_accept = on_accept };
-    assert_int_equal(listener_open(&o, &listener), 0);
+    assert_int_equal(listener_open(&o, &listener, 1, &(size_t){ 0 }), 0);
     client_port = (uint16_t) atoi(strrchr(listener_address(listener), ':') + 1);
     assert_int_equal(pthread_create(&thread, NULL, run, loop), 0);
     return 0;

@@ -12,12 +12,14 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "rpc/base/alloc.h"
 #include "rpc/base/gauge.h"
 #include "rpc/io/address.h"
+#include "rpc/io/inherit.h"
 #include "rpc/io/listener.h"
 #include "rpc/io/sock.h"
 
@@ -78,9 +80,10 @@ static void group_init(struct group *g, int loops)
 
 static struct listener *group_listen(struct group *g, int loops, const char *address, uint32_t max)
 {
+    size_t n;
     struct listener *l = NULL;
     struct listener_options o = { address, g->loops, (size_t) loops, max, on_accept, g };
-    assert_int_equal(listener_open(&o, &l), 0);
+    assert_int_equal(listener_open(&o, &l, 1, &n), 0);
     return l;
 }
 
@@ -130,6 +133,7 @@ static void group_done(struct group *g, int loops)
 
 static void test_port_zero_and_peer(void **state)
 {
+    size_t n;
     (void) state;
     static const char *const addresses[] = { "127.0.0.1:0", "localhost:0", "[::1]:0" };
     for (size_t i = 0; i < ARRAY_SIZE(addresses); i++) {
@@ -138,7 +142,8 @@ static void test_port_zero_and_peer(void **state)
         group_init(&g, 1);
         struct listener_options o = { addresses[i], g.loops, 1, 10, on_accept, &g };
         struct listener *l = NULL;
-        if (listener_open(&o, &l) < 0 && errno == EADDRNOTAVAIL) { /* a machine without IPv6 */
+        if (listener_open(&o, &l, 1, &n) < 0 &&
+            errno == EADDRNOTAVAIL) { /* a machine without IPv6 */
             group_done(&g, 1);
             continue;
         }
@@ -160,21 +165,22 @@ static void test_port_zero_and_peer(void **state)
 
 static void test_bad_addresses(void **state)
 {
+    size_t n;
     (void) state;
     struct group g;
     group_init(&g, 1);
     struct listener *l = NULL;
     struct listener_options o = { "nowhere", g.loops, 1, 10, on_accept, &g };
-    assert_int_equal(listener_open(&o, &l), NRPC_E_INVAL);
+    assert_int_equal(listener_open(&o, &l, 1, &n), NRPC_E_INVAL);
     o.address = "unix:/nonexistent/dir/x.sock";
-    assert_int_equal(listener_open(&o, &l), NRPC_E_SYS);
+    assert_int_equal(listener_open(&o, &l, 1, &n), NRPC_E_SYS);
     assert_int_equal(errno, ENOENT);
     struct listener *first = group_listen(&g, 1, "127.0.0.1:0", 10);
     o.address = listener_address(first);
-    assert_int_equal(listener_open(&o, &l), NRPC_E_SYS);
+    assert_int_equal(listener_open(&o, &l, 1, &n), NRPC_E_SYS);
     assert_int_equal(errno, EADDRINUSE);
     alloc_fail_at(1);
-    assert_int_equal(listener_open(&o, &l), NRPC_E_NOMEM);
+    assert_int_equal(listener_open(&o, &l, 1, &n), NRPC_E_NOMEM);
     alloc_fail_at(0);
     assert_null(l);
     listener_free(first);
@@ -184,6 +190,7 @@ static void test_bad_addresses(void **state)
 
 static void test_unix_socket_file(void **state)
 {
+    size_t n;
     (void) state;
     char directory[] = "/tmp/nrpc-test-XXXXXX", path[64], address[80];
     assert_non_null(mkdtemp(directory));
@@ -201,7 +208,7 @@ static void test_unix_socket_file(void **state)
     assert_string_equal(listener_address(l), address);
     /* One that is in use is not taken away. */
     struct listener_options o = { address, g.loops, 1, 10, on_accept, &g };
-    assert_int_equal(listener_open(&o, &second), NRPC_E_SYS);
+    assert_int_equal(listener_open(&o, &second, 1, &n), NRPC_E_SYS);
     assert_int_equal(errno, EADDRINUSE);
     int fd = dial(address);
     int probe_and_fd = 2; /* the probe for staleness connected, too */
@@ -214,7 +221,7 @@ static void test_unix_socket_file(void **state)
     int plain = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
     assert_true(plain >= 0);
     close(plain);
-    assert_int_equal(listener_open(&o, &second), NRPC_E_SYS);
+    assert_int_equal(listener_open(&o, &second, 1, &n), NRPC_E_SYS);
     assert_int_equal(access(path, F_OK), 0);
     assert_null(second);
     unlink(path);
@@ -334,13 +341,160 @@ static void test_stop_refuses_new_ones(void **state)
     group_done(&g, 1);
 }
 
+/* ---- sockets of the parent ---- */
+static int listening_socket(int type)
+{
+    struct address a;
+    assert_int_equal(address_parse("127.0.0.1:0", &a), 0);
+    int fd = socket(AF_INET, type, 0); /* not close-on-exec: as inherited */
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, &a.sa.any, a.size), 0);
+    if (type == SOCK_STREAM)
+        assert_int_equal(listen(fd, 5), 0);
+    return fd;
+}
+
+static void test_inherited(void **state)
+{
+    (void) state;
+    struct group g;
+    group_init(&g, 1);
+    int fd = listening_socket(SOCK_STREAM);
+    char address[32];
+    snprintf(address, sizeof address, "fd:%d", fd);
+    struct listener *l = group_listen(&g, 1, address, 10), *none = NULL;
+    assert_int_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+    int client = dial(listener_address(l));
+    run(&g, 1);
+    close(client);
+    size_t n = 99;
+    struct listener_options o = { address, g.loops, 1, 10, on_accept, &g };
+    assert_int_equal(listener_open(&o, &none, 1, &n), NRPC_E_SYS); /* once is enough */
+    assert_int_equal(errno, EBADF);
+    listener_free(l);
+    assert_int_equal(fcntl(fd, F_GETFD), -1); /* and with the listener it is closed */
+
+    int datagrams = listening_socket(SOCK_DGRAM), plain = socket(AF_INET, SOCK_STREAM, 0);
+    int file = open("/dev/null", O_RDONLY);
+    const struct {
+        int fd, error;
+    } bad[] = { { datagrams, EINVAL }, { plain, EINVAL }, { file, ENOTSOCK }, { 9999, EBADF } };
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        snprintf(address, sizeof address, "fd:%d", bad[i].fd);
+        assert_int_equal(listener_open(&o, &none, 1, &n), NRPC_E_SYS);
+        assert_int_equal(errno, bad[i].error);
+    }
+    static const char *const nonsense[] = { "fd:", "fd:-1", "fd:1x", "fd:99999999999999999999" };
+    for (size_t i = 0; i < ARRAY_SIZE(nonsense); i++) {
+        o.address = nonsense[i];
+        assert_int_equal(listener_open(&o, &none, 1, &n), NRPC_E_INVAL);
+    }
+    assert_null(none);
+    assert_int_equal(n, 99);
+    close(datagrams);
+    close(plain);
+    close(file);
+    group_done(&g, 1);
+}
+
+/* What the child of a service manager finds; it must be a child, because descriptors count from 3.
+ */
+static int activated(const char *names, const char *address, size_t wanted, int error)
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        char pid[16];
+        int fds[3];
+        size_t n = 0, max = 3;
+        for (int i = 0; i < 3; i++)
+            fds[i] = fcntl(listening_socket(SOCK_STREAM), F_DUPFD, 100);
+        for (int i = 0; i < 3; i++)
+            if (dup2(fds[i], 3 + i) < 0)
+                _exit(90);
+        snprintf(pid, sizeof pid, "%d", names == NULL ? 1 : (int) getpid());
+        setenv("LISTEN_PID", pid, 1);
+        setenv("LISTEN_FDS", "3", 1);
+        setenv("LISTEN_FDNAMES", names == NULL ? "" : names, 1);
+        int r = inherit_find(address, fds, max, &n);
+        if (error != 0)
+            _exit(r == NRPC_E_SYS && errno == error ? 0 : 91);
+        for (size_t i = 0; i < n; i++)
+            if ((fcntl(fds[i], F_GETFD) & FD_CLOEXEC) == 0)
+                _exit(92);
+        _exit(r == 0 && n == wanted && inherit_find(address, fds, max, &n) == NRPC_E_SYS ? 0 : 93);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void test_socket_activation(void **state)
+{
+    (void) state;
+    assert_int_equal(activated("", "systemd", 3, 0), 0);
+    assert_int_equal(activated("grpc:admin:grpc", "systemd", 3, 0), 0);
+    assert_int_equal(activated("grpc:admin:grpc", "systemd:grpc", 2, 0), 0);
+    assert_int_equal(activated("grpc:admin:grpc", "systemd:admin", 1, 0), 0);
+    assert_int_equal(activated("grpc", "systemd:unknown", 2, 0), 0);
+    assert_int_equal(activated("grpc:admin", "systemd:adm", 0, ENODATA), 0);
+    assert_int_equal(activated(NULL, "systemd", 0, ENODATA), 0); /* meant for another process */
+    int fds[1];
+    size_t n = 99;
+    assert_int_equal(inherit_find("systemd:", fds, 1, &n), NRPC_E_INVAL);
+    assert_int_equal(inherit_find("systemdx", fds, 1, &n), NRPC_E_INVAL);
+    assert_int_equal(n, 99);
+}
+
+static void test_modes_and_names(void **state)
+{
+    (void) state;
+    char directory[] = "/tmp/nrpc-test-XXXXXX", address[96];
+    assert_non_null(mkdtemp(directory));
+    struct group g;
+    group_init(&g, 1);
+    mode_t before = umask(077);
+    static const struct {
+        const char *mode;
+        unsigned expected;
+    } cases[] = { { "", 0700 }, { "?mode=0660", 0660 }, { "?mode=666", 0666 } };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct stat st;
+        snprintf(address, sizeof address, "unix://%s/door%s", directory, cases[i].mode);
+        struct listener *l = group_listen(&g, 1, address, 10);
+        assert_int_equal(stat(listener_address(l) + strlen("unix:"), &st), 0);
+        assert_int_equal(st.st_mode & 0777, cases[i].expected);
+        listener_free(l);
+    }
+    umask(before);
+    static const char *const nonsense[] = { "?mode=", "?mode=8", "?mode=07777", "?mode=0x1" };
+    for (size_t i = 0; i < ARRAY_SIZE(nonsense); i++) {
+        struct listener *none = NULL;
+        size_t n;
+        snprintf(address, sizeof address, "unix:%s/door%s", directory, nonsense[i]);
+        struct listener_options o = { address, g.loops, 1, 10, on_accept, &g };
+        assert_int_equal(listener_open(&o, &none, 1, &n), NRPC_E_INVAL);
+    }
+    rmdir(directory);
+    snprintf(address, sizeof address, "unix-abstract:nrpc-test-%d", (int) getpid());
+    struct listener *l = group_listen(&g, 1, address, 10);
+    assert_string_equal(listener_address(l), address);
+    int client = dial(address);
+    run(&g, 1);
+    assert_string_equal(g.peer, address);
+    close(client);
+    listener_free(l);
+    group_done(&g, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_port_zero_and_peer),    cmocka_unit_test(test_bad_addresses),
-        cmocka_unit_test(test_unix_socket_file),      cmocka_unit_test(test_least_loaded),
-        cmocka_unit_test(test_max_connections),       cmocka_unit_test(test_descriptor_shortage),
-        cmocka_unit_test(test_stop_refuses_new_ones),
+        cmocka_unit_test(test_port_zero_and_peer),  cmocka_unit_test(test_bad_addresses),
+        cmocka_unit_test(test_unix_socket_file),    cmocka_unit_test(test_inherited),
+        cmocka_unit_test(test_socket_activation),   cmocka_unit_test(test_modes_and_names),
+        cmocka_unit_test(test_least_loaded),        cmocka_unit_test(test_max_connections),
+        cmocka_unit_test(test_descriptor_shortage), cmocka_unit_test(test_stop_refuses_new_ones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
