@@ -167,7 +167,8 @@ static void feed(struct conn *c, const uint8_t *data, size_t size)
 /* Does the connection begin as HTTP/2 does?  1 yes, 0 no, -1 too early to say. */
 static int begins_http2(const struct conn *c, const uint8_t *data, size_t size)
 {
-    if (c->requests > 0 || c->exchange != NULL)
+    const char *agreed = sock_protocol(c->sock); /* by ALPN */
+    if (c->requests > 0 || c->exchange != NULL || strcmp(agreed, "http/1.1") == 0)
         return 0;
     size_t n = size < HTTP2_PREFACE_SIZE ? size : HTTP2_PREFACE_SIZE;
     if (memcmp(data, http2_preface, n) != 0)
@@ -359,7 +360,7 @@ static const struct client_ops conn_client_ops = {
     .peer = client_peer,
 };
 
-void conn_open(struct gateway_loop *gl, int fd)
+void conn_open(struct gateway_loop *gl, int fd, const struct sock_tls *tls)
 {
     static const struct sock_events events = {
         .on_bytes = on_bytes, .on_eof = on_eof, .on_drained = on_drained, .on_close = on_close
@@ -377,4 +378,6 @@ void conn_open(struct gateway_loop *gl, int fd)
     list_add_tail(&gl->connections, &c->link);
     timer_init(&c->timer, gl->loop, on_timer);
     timer_start(&c->timer, GATEWAY_IDLE_MS);
+    if (tls != NULL && sock_start_tls(c->sock, tls) < 0)
+        conn_abort(c);
 }

@@ -23,8 +23,8 @@ struct conn {
     uint32_t requests;
 };
 
-/* Takes fd.  Without memory the connection is closed at once. */
-void conn_open(struct gateway_loop *gl, int fd);
+/* Takes fd; tls may be NULL.  Without memory the connection is closed at once. */
+void conn_open(struct gateway_loop *gl, int fd, const struct sock_tls *tls);
 /* Closes now and without an answer (a stream that must not look whole, a client that does not
  * read). */
 void conn_abort(struct conn *c);

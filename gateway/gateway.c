@@ -54,6 +54,9 @@ static void channel_options(const struct gateway *g, nrpc_channel_options *o)
     o->target = g->target;
     o->balance = NRPC_ROUND_ROBIN;
     o->user_agent = "novel-gateway/" NOVEL_VERSION;
+    o->tls = g->backend_tls;
+    const char *name = g->settings.backend_name;
+    o->authority = name == NULL || *name == '\0' ? NULL : name;
 }
 
 /* Blocks: reads a file, or asks the server. */

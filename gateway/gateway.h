@@ -12,6 +12,7 @@
 #include "rpc/base/options.h"
 #include "rpc/base/sha256.h"
 #include "rpc/io/loop.h"
+#include "rpc/io/tls.h"
 #include "rpc/nrpc.h"
 
 struct encoder;
@@ -33,6 +34,9 @@ enum {
 struct gateway_settings {
     struct option_list listen, backend, cors_origin;
     char *descriptors, *descriptor_set, *prefix, *log_level;
+    char *tls_cert, *tls_key, *tls_client_ca, *tls_min_version;
+    char *backend_ca, *backend_cert, *backend_key, *backend_name;
+    bool backend_tls;
     bool compression;
     uint64_t threads, max_body_bytes, timeout_ms, max_connections, grace_ms;
 };
@@ -41,6 +45,8 @@ struct gateway {
     struct gateway_settings settings;
     struct table *table; /* that was read last; loops have views of their own */
     char *target;        /* backends joined by commas */
+    struct sock_tls front; /* what clients get; context NULL: plain */
+    nrpc_tls *backend_tls; /* NULL: plain */
     struct gateway_loop *loops;
     size_t n_loops;
     atomic_size_t running; /* loops that have not drained */

@@ -8,6 +8,7 @@
 
 #include "gateway/conn.h"
 #include "gateway/gateway.h"
+#include "gateway/secure.h"
 #include "rpc/base/alloc.h"
 #include "rpc/base/log.h"
 #include "rpc/io/listener.h"
@@ -22,8 +23,31 @@ static const struct option table[] = {
       .target = &gateway.settings.listen,
       .default_text = "127.0.0.1:8000",
       .value_name = "ADDRESS",
-      .help = "Where HTTP is served: HOST:PORT (port 0 picks one), [HOST]:PORT or unix:PATH; may "
-              "be given several times." },
+      .help = "Where HTTP is served: HOST:PORT (port 0 picks one), [HOST]:PORT, "
+              "unix:PATH[?mode=OCTAL], fd:N or systemd[:NAME]; may be given several times." },
+    { .name = "tls-cert",
+      .kind = OPTION_STRING,
+      .target = &gateway.settings.tls_cert,
+      .value_name = "FILE",
+      .help = "Certificate chain (PEM): every --listen but unix sockets speaks HTTPS.  Read again "
+              "when it changes and on SIGHUP." },
+    { .name = "tls-key",
+      .kind = OPTION_STRING,
+      .target = &gateway.settings.tls_key,
+      .value_name = "FILE",
+      .help = "Its private key (PEM, without a passphrase)." },
+    { .name = "tls-client-ca",
+      .kind = OPTION_STRING,
+      .target = &gateway.settings.tls_client_ca,
+      .value_name = "FILE",
+      .help = "Clients must show a certificate that one of these CAs signed (PEM)." },
+    { .name = "tls-min-version",
+      .kind = OPTION_STRING,
+      .target = &gateway.settings.tls_min_version,
+      .default_text = "1.2",
+      .choices = "1.2|1.3",
+      .value_name = "VERSION",
+      .help = "Least TLS version of clients." },
     { .name = "backend",
       .kind = OPTION_LIST,
       .target = &gateway.settings.backend,
@@ -31,6 +55,31 @@ static const struct option table[] = {
       .value_name = "ADDRESS",
       .help = "The gRPC servers, as HOST:PORT or unix:PATH, joined by commas or given several "
               "times; calls go round." },
+    { .name = "backend-tls",
+      .kind = OPTION_BOOL,
+      .target = &gateway.settings.backend_tls,
+      .default_text = "false",
+      .help = "Go to the servers over TLS; so does any of the next four." },
+    { .name = "backend-ca",
+      .kind = OPTION_STRING,
+      .target = &gateway.settings.backend_ca,
+      .value_name = "FILE",
+      .help = "CAs that sign the servers' certificates (PEM); the system's when absent." },
+    { .name = "backend-cert",
+      .kind = OPTION_STRING,
+      .target = &gateway.settings.backend_cert,
+      .value_name = "FILE",
+      .help = "The certificate that the gateway shows to the servers (PEM)." },
+    { .name = "backend-key",
+      .kind = OPTION_STRING,
+      .target = &gateway.settings.backend_key,
+      .value_name = "FILE",
+      .help = "Its private key (PEM, without a passphrase)." },
+    { .name = "backend-name",
+      .kind = OPTION_STRING,
+      .target = &gateway.settings.backend_name,
+      .value_name = "NAME",
+      .help = "The name in the servers' certificates, when it is not the host of --backend." },
     { .name = "descriptors",
       .kind = OPTION_STRING,
       .target = &gateway.settings.descriptors,
@@ -116,6 +165,8 @@ static const struct options options = {
     .env_prefix = "NOVEL_GATEWAY",
     .epilogue = "Examples:\n"
                 "  novel-gateway --listen 0.0.0.0:8000 --backend 10.0.0.1:50051,10.0.0.2:50051\n"
+                "  novel-gateway --listen 0.0.0.0:8443 --tls-cert site.pem --tls-key site.key \\\n"
+                "                --backend novel.internal:50051 --backend-ca internal-ca.pem\n"
                 "  novel-gateway --descriptors shop.fds --backend 127.0.0.1:9000 --prefix ''\n"
                 "  curl http://127.0.0.1:8000/health\n\n"
                 "Exit status: 0 stopped by SIGTERM or SIGINT, 1 could not start, 2 bad settings.\n",
@@ -149,10 +200,9 @@ static void *run_loop(void *arg)
 static void on_accept(void *ctx, nrpc_loop *loop, int fd, const char *peer,
                       const struct sock_tls *tls)
 {
-    (void) tls;
     (void) ctx;
     (void) peer;
-    conn_open(loop_slot(loop, LOOP_SLOT_USER), fd);
+    conn_open(loop_slot(loop, LOOP_SLOT_USER), fd, tls);
 }
 
 static void on_drain(nrpc_task *t, nrpc_loop *loop)
@@ -202,16 +252,22 @@ static int open_listeners(void)
         return fail("listen", "between 1 and 16 addresses are needed");
     for (size_t i = 0; i < gateway.n_loops; i++)
         loops[i] = workers[i].loop;
-    for (size_t i = 0; i < list->count; i++) {
+    for (size_t i = 0, opened = 0; i < list->count; i++) {
+        size_t n = 0;
         struct listener_options o = { .address = list->items[i],
                                       .loops = loops,
                                       .n_loops = gateway.n_loops,
                                       .max_connections =
                                           (uint32_t) gateway.settings.max_connections,
-                                      .on_accept = on_accept };
-        int r = listener_open(&o, &listeners[i]);
+                                      .on_accept = on_accept,
+                                      .tls = secure_front(&gateway, list->items[i]) };
+        int r = listener_open(&o, &listeners[opened], LISTENERS_MAX - opened, &n);
         if (r < 0)
-            return fail(list->items[i], r == NRPC_E_SYS ? strerror(errno) : nrpc_strerror(r));
+            return fail(list->items[i], r != NRPC_E_SYS ? nrpc_strerror(r)
+                                        : errno == ENODATA
+                                            ? "no such socket was handed over (LISTEN_FDS)"
+                                            : strerror(errno));
+        opened += n;
     }
     return 0;
 }
@@ -256,6 +312,7 @@ static void clean_up(void)
     }
     alloc_free(gateway.loops);
     gateway_unload(&gateway);
+    secure_unload(&gateway);
     options_done(&options);
 }
 
@@ -272,14 +329,16 @@ static void reload(void)
 static int serve(const sigset_t *signals)
 {
     char error[512] = "";
-    int received = 0;
+    if (secure_load(&gateway, error) < 0)
+        return fail("certificates", error);
     if (gateway_load(&gateway, error) < 0)
         return fail("descriptors", error);
     if (make_loops() < 0 || open_listeners() < 0)
         return -1;
     int r = start_threads();
     if (r == 0) {
-        while (sigwait(signals, &received) == 0 && received == SIGHUP)
+        int received;
+        while ((received = secure_wait(signals, &gateway)) == SIGHUP)
             reload();
         log_event(LOG_LEVEL_INFO, "stopping", LOG_S("signal", strsignal(received)));
     }
@@ -291,7 +350,13 @@ int main(int argc, char **argv)
 {
     sigset_t signals;
     enum options_result parsed = options_parse(&options, argc, argv);
+    char error[512] = "";
+    if (parsed == OPTIONS_CHECKED && secure_load(&gateway, error) < 0) {
+        fprintf(stderr, "novel-gateway: %s\n", error);
+        parsed = OPTIONS_BAD;
+    }
     if (parsed != OPTIONS_RUN) {
+        secure_unload(&gateway);
         options_done(&options);
         return parsed == OPTIONS_BAD ? 2 : 0;
     }

@@ -12,6 +12,7 @@
 #include "rpc/base/log.h"
 #include "server/admin.h"
 #include "server/content_dir.h"
+#include "server/secure.h"
 #include "server/service/service.h"
 #include "server/settings.h"
 
@@ -24,6 +25,7 @@ struct program {
     struct store *store;
     nrpc_pool *pool;
     struct jobs *jobs;
+    nrpc_tls *tls; /* NULL: plain */
     nrpc_server *server;
     struct service *service;
     struct admin *admin;
@@ -101,9 +103,13 @@ static int listen_all(struct program *p)
 {
     for (size_t i = 0; i < p->settings.listen.count; i++) {
         const char *address = p->settings.listen.items[i];
-        int r = nrpc_server_listen(p->server, address);
+        int r = p->tls != NULL && secure_covers(address) ? nrpc_server_listen_tls(p->server, address, p->tls)
+                                                         : nrpc_server_listen(p->server, address);
         if (r < 0) {
-            snprintf(p->why, sizeof p->why, "%s: %s", address, r == NRPC_E_SYS ? strerror(errno) : nrpc_strerror(r));
+            const char *why = r != NRPC_E_SYS    ? nrpc_strerror(r)
+                              : errno == ENODATA ? "no such socket was handed over (LISTEN_FDS, LISTEN_FDNAMES)"
+                                                 : strerror(errno);
+            snprintf(p->why, sizeof p->why, "%s: %s", address, why);
             return fail("cannot listen", p->why);
         }
     }
@@ -129,6 +135,11 @@ static void set_server_options(const struct settings *s, nrpc_server_options *o)
     o->keepalive_permit_idle = s->keepalive_permit_idle;
     o->max_age_ms = or_never(s->max_age_ms);
     o->max_age_grace_ms = or_never(s->max_age_grace_ms);
+}
+
+static int load_certificates(struct program *p)
+{
+    return secure_load(&p->settings, &p->tls, p->why, sizeof p->why) == 0 ? 0 : fail("cannot use the certificates", p->why);
 }
 
 static int add_own_services(struct program *p)
@@ -202,7 +213,7 @@ static void log_ready(const struct program *p)
         log_event(LOG_LEVEL_INFO, "listening", LOG_S("address", nrpc_server_address(p->server, i)));
     log_event(LOG_LEVEL_INFO, "ready", LOG_S("address", nrpc_server_address(p->server, 0)),
               LOG_S("admin", admin_address(p->admin)), LOG_U("pid", (uint64_t) getpid()),
-              LOG_S("version", NOVEL_VERSION), LOG_S("data", p->settings.data), LOG_S("pack", digest),
+              LOG_B("tls", p->tls != NULL), LOG_S("version", NOVEL_VERSION), LOG_S("data", p->settings.data), LOG_S("pack", digest),
               LOG_U("characters", p->current->count), LOG_U("threads", p->settings.threads),
               LOG_U("workers", p->settings.workers));
 }
@@ -221,6 +232,7 @@ static void take_down(struct program *p)
     nrpc_pool_free(p->pool);
     store_close(p->store);
     nrpc_server_free(p->server);
+    nrpc_tls_unref(p->tls);
     service_free(p->service);
     nvl_pack_free(p->pack);
     catalogue_unref(p->current);
@@ -242,7 +254,12 @@ int main(int argc, char **argv)
 {
     struct program p = { 0 };
     enum options_result parsed = settings_parse(&p.settings, argc, argv);
+    if (parsed == OPTIONS_CHECKED && secure_load(&p.settings, &p.tls, p.why, sizeof p.why) < 0) {
+        fprintf(stderr, "novel-server: %s\n", p.why);
+        parsed = OPTIONS_BAD;
+    }
     if (parsed != OPTIONS_RUN) {
+        nrpc_tls_unref(p.tls);
         settings_done(&p.settings);
         return parsed == OPTIONS_BAD ? 2 : 0;
     }
@@ -253,14 +270,14 @@ int main(int argc, char **argv)
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
 
-    bool up = load_cards(&p) == 0 && load_pack(&p) == 0 && open_store(&p) == 0 && start_jobs(&p) == 0 &&
+    bool up = load_certificates(&p) == 0 && load_cards(&p) == 0 && load_pack(&p) == 0 && open_store(&p) == 0 && start_jobs(&p) == 0 &&
               start_server(&p) == 0 && start_admin(&p) == 0;
     if (up) {
         log_ready(&p);
-        int got = 0;
-        (void) sigwait(&signals, &got);
+        int got = secure_wait(&signals, p.tls);
         log_event(LOG_LEVEL_INFO, "stopping", LOG_S("signal", strsignal(got)), LOG_U("grace_ms", p.settings.grace_ms));
     }
     take_down(&p);

@@ -2,22 +2,33 @@
 
 #include "rpc/base/check.h"
 
-enum { OPTIONS_COUNT = 25, MS_MAX = 2147483647 };
+enum { OPTIONS_COUNT = 29, MS_MAX = 2147483647 };
 
 static const char epilogue[] =
     "Examples:\n"
     "  novel-server --data /var/lib/novel-engine\n"
     "  novel-server --listen unix:/run/novel/server.sock --listen 127.0.0.1:50051 --admin 127.0.0.1:9090\n"
+    "  novel-server --listen 0.0.0.0:50051 --tls-cert server.pem --tls-key server.key --tls-client-ca clients-ca.pem\n"
     "\n"
     "SIGTERM and SIGINT drain: no new calls, running ones finish within --grace-ms, simulations are parked where\n"
-    "they are durable and go on at the next start.\n"
+    "they are durable and go on at the next start.  SIGHUP reads the certificates again.\n"
     "Exit status: 0 stopped as asked, 1 could not start or run, 2 wrong settings.";
 
 static void fill_table(struct settings *s, struct option table[OPTIONS_COUNT])
 {
     const struct option rows[OPTIONS_COUNT] = {
         { "listen", OPTION_LIST, &s->listen, "127.0.0.1:50051", 0, 0, "ADDR",
-          "Serve gRPC on HOST:PORT (port 0 picks one) or unix:PATH; may be repeated.", NULL, false },
+          "Serve gRPC on HOST:PORT (port 0 picks one), unix:PATH[?mode=OCTAL], fd:N or systemd[:NAME]; may be repeated.",
+          NULL, false },
+        { "tls-cert", OPTION_STRING, &s->tls_cert, NULL, 0, 0, "FILE",
+          "Certificate chain (PEM): every --listen but unix sockets speaks TLS.  Read again when it changes and on SIGHUP.",
+          NULL, false },
+        { "tls-key", OPTION_STRING, &s->tls_key, NULL, 0, 0, "FILE", "Its private key (PEM, without a passphrase).", NULL,
+          false },
+        { "tls-client-ca", OPTION_STRING, &s->tls_client_ca, NULL, 0, 0, "FILE",
+          "Clients must show a certificate that one of these CAs signed (PEM).", NULL, false },
+        { "tls-min-version", OPTION_STRING, &s->tls_min_version, "1.2", 0, 0, "VERSION", "Least TLS version.", "1.2|1.3",
+          false },
         { "data", OPTION_STRING, &s->data, "novel-data", 0, 0, "DIR", "Folder of the store; made when it is not there.",
           NULL, false },
         { "cards", OPTION_STRING, &s->cards, NULL, 0, 0, "DIR", "Character cards that add to and replace the built-in ones.",

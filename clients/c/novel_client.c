@@ -12,10 +12,18 @@ enum { DELAY_MIN_MS = 100, DELAY_MAX_MS = 3000, DELAY_SLICE_MS = 50 };
 
 int novel_client_open(const char *address, const char *user_agent, nrpc_client **out_client)
 {
+    return novel_client_open_tls(address, user_agent, NULL, NULL, out_client);
+}
+
+int novel_client_open_tls(const char *address, const char *user_agent, nrpc_tls *tls,
+                          const char *server_name, nrpc_client **out_client)
+{
     nrpc_channel_options options;
     nrpc_channel_defaults(&options);
     options.target = address != NULL ? address : NOVEL_DEFAULT_ADDRESS;
     options.user_agent = user_agent;
+    options.tls = tls;
+    options.authority = server_name;
     options.max_message_bytes = 64u << 20; /* what the server may send */
     return nrpc_client_new(&options, out_client);
 }

@@ -22,6 +22,10 @@
 /* address: "HOST:PORT", "unix:PATH" or several joined by commas; NULL: the default.  No I/O yet. 0,
  * or a negative nrpc_err; free with nrpc_client_free. */
 int novel_client_open(const char *address, const char *user_agent, nrpc_client **out_client);
+/* Over TLS: tls is from nrpc_tls_client_new and stays the caller's.  server_name: what the certificate must be for, NULL
+ * for the address's host. */
+int novel_client_open_tls(const char *address, const char *user_agent, nrpc_tls *tls, const char *server_name,
+                          nrpc_client **out_client);
 
 /* Following one simulation.  Zero-initialise, set what is wanted. */
 struct novel_follow {

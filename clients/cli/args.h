@@ -11,6 +11,11 @@ enum flag_id {
     FLAG_TIMEOUT,
     FLAG_JSON,
     FLAG_NO_COLOR,
+    FLAG_TLS,
+    FLAG_CA,
+    FLAG_CERT,
+    FLAG_CERT_KEY,
+    FLAG_SERVER_NAME,
     FLAG_HELP,
     FLAG_VERSION, /* everywhere */
     FLAG_TURNS,

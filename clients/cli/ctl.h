@@ -23,7 +23,6 @@ enum ctl_exit {
 struct ctl {
     struct args args;
     const char *server; /* as given, or the default */
-    bool server_given;  /* hints must repeat it */
     bool json, color_out, color_err;
     unsigned width_out; /* of standard output; for wrapping */
     nrpc_client *client;
@@ -38,7 +37,7 @@ int ctl_fail(struct ctl *c, nrpc_status *st);
 int ctl_problem(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A dim line on stderr that helps a person; silent with --json. */
 void ctl_hint(const struct ctl *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* "" or " --server ADDR", for commands in hints; static storage. */
+/* "" or " --server ADDR" and what of TLS was given, for commands in hints; static storage. */
 const char *ctl_server_flag(const struct ctl *c);
 /* Writes b to stdout, frees it; EXIT_OK, or EXIT_FAILED when the buffer or the write failed. */
 int ctl_print(struct buf *b);

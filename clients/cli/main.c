@@ -57,8 +57,7 @@ static bool set_timeout(struct ctl *c)
 static void set_context(struct ctl *c)
 {
     const char *server = getenv("NOVELCTL_SERVER");
-    c->server_given = args_has(&c->args, FLAG_SERVER);
-    c->server = c->server_given                       ? c->args.text[FLAG_SERVER]
+    c->server = args_has(&c->args, FLAG_SERVER)       ? c->args.text[FLAG_SERVER]
                 : server != NULL && server[0] != '\0' ? server
                                                       : NOVEL_DEFAULT_ADDRESS;
     c->json = args_has(&c->args, FLAG_JSON);
@@ -68,9 +67,44 @@ static void set_context(struct ctl *c)
     c->width_out = term_width(STDOUT_FILENO);
 }
 
+/* The flag, or its variable in the environment; NULL for neither. */
+static const char *flag_or_env(const struct ctl *c, enum flag_id id, const char *variable)
+{
+    const char *text = args_has(&c->args, id) ? c->args.text[id] : getenv(variable);
+    return text == NULL || text[0] == '\0' ? NULL : text;
+}
+
+/* *out is NULL for a plain connection. */
+static int make_tls(const struct ctl *c, const char *server_name, nrpc_tls **out)
+{
+    const nrpc_tls_options o = {
+        .ca_file = flag_or_env(c, FLAG_CA, "NOVELCTL_CA"),
+        .certificate_file = flag_or_env(c, FLAG_CERT, "NOVELCTL_CERT"),
+        .key_file = flag_or_env(c, FLAG_CERT_KEY, "NOVELCTL_KEY"),
+    };
+    const char *wanted = getenv("NOVELCTL_TLS");
+    char why[256];
+    *out = NULL;
+    if (!args_has(&c->args, FLAG_TLS) && (wanted == NULL || strcmp(wanted, "1") != 0) &&
+        o.ca_file == NULL && o.certificate_file == NULL && o.key_file == NULL &&
+        server_name == NULL)
+        return EXIT_OK;
+    if ((o.certificate_file == NULL) != (o.key_file == NULL))
+        return ctl_problem(EXIT_USAGE, "--cert and --key belong together");
+    return nrpc_tls_client_new(&o, out, why, sizeof why) < 0 ? ctl_problem(EXIT_USAGE, "%s", why)
+                                                             : EXIT_OK;
+}
+
 static int run(struct ctl *c)
 {
-    int error = novel_client_open(c->server, "novelctl/" NOVEL_VERSION, &c->client);
+    const char *server_name = flag_or_env(c, FLAG_SERVER_NAME, "NOVELCTL_SERVER_NAME");
+    nrpc_tls *tls;
+    int usage = make_tls(c, server_name, &tls);
+    if (usage != EXIT_OK)
+        return usage;
+    int error =
+        novel_client_open_tls(c->server, "novelctl/" NOVEL_VERSION, tls, server_name, &c->client);
+    nrpc_tls_unref(tls);
     if (error == NRPC_E_INVAL)
         return ctl_problem(EXIT_USAGE, "'%s' is no address: it must be HOST:PORT or unix:PATH",
                            c->server);

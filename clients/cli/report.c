@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "clients/c/novel_json.h"
+#include "rpc/base/check.h"
 
 char *ctl_text(const struct ctl *c, enum flag_id id)
 {
@@ -16,10 +17,18 @@ char *ctl_text(const struct ctl *c, enum flag_id id)
 
 const char *ctl_server_flag(const struct ctl *c)
 {
-    static char text[300];
-    if (!c->server_given)
-        return "";
-    snprintf(text, sizeof text, " --server %s", c->server);
+    static const enum flag_id repeated[] = { FLAG_SERVER, FLAG_TLS,      FLAG_CA,
+                                             FLAG_CERT,   FLAG_CERT_KEY, FLAG_SERVER_NAME };
+    static char text[1024];
+    size_t size = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < ARRAY_SIZE(repeated) && size < sizeof text; i++) {
+        const struct flag *f = &args_flags[repeated[i]];
+        if (args_has(&c->args, f->id))
+            size += (size_t) snprintf(text + size, sizeof text - size, " --%s%s%s", f->name,
+                                      f->value == NULL ? "" : " ",
+                                      f->value == NULL ? "" : c->args.text[f->id]);
+    }
     return text;
 }
 
@@ -184,8 +193,9 @@ static void put_error_text(const struct ctl *c, const nrpc_status *st,
         details, &google__rpc__bad_request__descriptor);
     if (st->code == NRPC_UNAVAILABLE) {
         ctl_problem(0, "no answer from novel-server at %s: %s", c->server, message);
-        ctl_hint(c, "Start it with novel-server (or script/serve), or name another one with "
-                    "--server or NOVELCTL_SERVER.");
+        if (strstr(message, "TLS") == NULL && strstr(message, "certificate") == NULL)
+            ctl_hint(c, "Start it with novel-server (or script/serve), or name another one with "
+                        "--server or NOVELCTL_SERVER.");
     } else if (bad != NULL && bad->n_field_violations > 1) {
         ctl_problem(0, "the server refused the request:");
         put_violations(bad);
