@@ -119,7 +119,9 @@ static void stem_of(const char *lower, char out[TOKEN_BYTES])
 {
     size_t n = strlen(lower);
     memcpy(out, lower, n + 1);
-    if (n > 4 && strcmp(lower + n - 3, "ies") == 0)
+    if (n > 3 && strcmp(out + n - 2, "'s") == 0)
+        out[n -= 2] = 0;
+    else if (n > 4 && strcmp(lower + n - 3, "ies") == 0)
         memcpy(out + n - 3, "y", 2);
     else if (n > 4 && (strcmp(lower + n - 4, "ches") == 0 || strcmp(lower + n - 4, "shes") == 0 ||
                        strcmp(lower + n - 3, "xes") == 0))
@@ -127,9 +129,6 @@ static void stem_of(const char *lower, char out[TOKEN_BYTES])
     else if (n > 3 && lower[n - 1] == 's' && lower[n - 2] != 's' && lower[n - 2] != 'u' &&
              lower[n - 2] != 'i')
         out[n - 1] = 0;
-    n = strlen(out);
-    if (n > 3 && strcmp(out + n - 2, "'s") == 0)
-        out[n - 2] = 0;
 }
 static size_t tokenise(const struct nvl_pack *pack, const char *text, struct token *out, size_t max)
 {
@@ -233,7 +232,8 @@ static void mark_verbs(struct token *t, size_t count)
         bool last = t[i].end_of_phrase || i + 1 == count;
         size_t n = strlen(t[i].lower);
         bool named =
-            !first && (t[i - 1].kind == WORD_QUALITY || one_of(t[i - 1].lower, article, ARTICLE));
+            !first && (t[i - 1].kind == WORD_QUALITY || one_of(t[i - 1].lower, article, ARTICLE) ||
+                       ends_with(t[i - 1].lower, "'s"));
         if (t[i].kind == WORD_VERB && named && !t[i].finite)
             t[i].kind = 0; /* "the dream" */
         if (t[i].kind != 0 || capital || named)
@@ -334,6 +334,8 @@ static void score(const struct nvl_pack *pack, const struct token *t, size_t cou
                 continue;
             if (c->kind == CUE_FRAME && c->index < 32)
                 g->frame_score[c->index] += c->weight;
+            if (c->kind == CUE_HINT && g->hints[c->index] == 0)
+                g->hints[c->index] = c->weight;
             if (c->kind == CUE_GENRE && c->index < 32)
                 g->genre_score[c->index] += c->weight;
         }

@@ -344,7 +344,10 @@ static void open_language(struct opening *o)
     for (uint32_t i = 0; i < n[SEC_CUES]; i++) {
         const uint8_t *r = o->data[SEC_CUES] + 8 * i;
         p->cues[i] = (struct pack_cue){ str_at(o, r), r[4], r[5], le16s(r + 6) };
-        index_below(o, r[5], r[4] == CUE_FRAME ? n[SEC_FRAM] : n[SEC_GENR]);
+        index_below(o, r[5],
+                    r[4] == CUE_FRAME  ? n[SEC_FRAM]
+                    : r[4] == CUE_HINT ? n[SEC_FLUE]
+                                       : n[SEC_GENR]);
     }
     open_words(o, SEC_WORD, p->words);
     open_words(o, SEC_SKIL, p->skills);

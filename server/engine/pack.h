@@ -35,7 +35,7 @@ enum code_op {
     CODE_OR,
     CODE_NOT,
 };
-enum cue_kind { CUE_FRAME, CUE_GENRE };
+enum cue_kind { CUE_FRAME, CUE_GENRE, CUE_HINT }; /* hint: index is a fluent, weight its value */
 enum word_kind {
     WORD_STOP = 1,
     WORD_PLACE,

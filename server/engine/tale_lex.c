@@ -213,7 +213,7 @@ bool lex_name(struct lex *lex, const struct tale_names *n, int *out, const char 
 
 static const char *const world_keywords[] = {
     "pack",  "fluent", "skill", "tag",    "define", "goal",    "thread", "operator", "frame",
-    "truth", "fact",   "clue",  "ending", "genre",  "lexicon", "ranks",  "tension",
+    "truth", "fact",   "clue",  "ending", "genre",  "lexicon", "hint",   "ranks",    "tension",
 };
 static bool path_is_prose(const char *path)
 {

@@ -447,9 +447,17 @@ static bool tale_words(struct tale *t, const struct tale_statement *s)
     lex_open(&lex, t, s->file, &s->head);
     enum pack_section sec = SEC_RANK;
     int32_t value = 0;
-    bool weighted = strcmp(s->keyword, "ranks") == 0;
-    int f;
-    if (strcmp(s->keyword, "lexicon") == 0) {
+    bool hint = strcmp(s->keyword, "hint") == 0; /* a word of the user's gives a fluent a value */
+    bool weighted = hint || strcmp(s->keyword, "ranks") == 0;
+    int f = 0;
+    if (hint) {
+        struct lex at = lex;
+        sec = SEC_CUES;
+        if (!lex_name(&lex, &t->fluents, &f, "fluent"))
+            return false;
+        if (t->fluent_list[f].sorts[0] != 0 || t->fluent_list[f].value_sort != 0)
+            return tale_fail(t, &at, "a hint is for a number that is nobody's");
+    } else if (strcmp(s->keyword, "lexicon") == 0) {
         sec = SEC_WORD;
         for (int k = 1; k < (int) (sizeof(kinds) / sizeof(kinds[0])); k++)
             if (lex_is(&lex, kinds[k]))
@@ -467,7 +475,7 @@ static bool tale_words(struct tale *t, const struct tale_statement *s)
         return false;
     for (size_t i = 0; i < s->body_count; i++) {
         lex_open(&lex, t, s->file, &s->body[i]);
-        if (!word_list(&lex, sec, 0, 0, weighted, value))
+        if (!word_list(&lex, sec, hint ? CUE_HINT : 0, hint ? f : 0, weighted, value))
             return false;
     }
     return true;
@@ -500,10 +508,11 @@ bool tale_story(struct tale *t, const struct tale_statement *s)
         const char *keyword;
         bool (*run)(struct tale *, const struct tale_statement *);
     } kinds[] = {
-        { "goal", tale_goal },   { "frame", tale_frame },   { "fact", tale_fact },
-        { "truth", tale_truth }, { "clue", tale_clue },     { "ending", tale_ending },
-        { "genre", tale_genre }, { "lexicon", tale_words }, { "skill", tale_words },
-        { "tag", tale_words },   { "ranks", tale_words },   { "tension", tale_tension },
+        { "goal", tale_goal },       { "frame", tale_frame },   { "fact", tale_fact },
+        { "truth", tale_truth },     { "clue", tale_clue },     { "ending", tale_ending },
+        { "genre", tale_genre },     { "lexicon", tale_words }, { "skill", tale_words },
+        { "tag", tale_words },       { "ranks", tale_words },   { "hint", tale_words },
+        { "tension", tale_tension },
     };
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
         if (strcmp(kinds[i].keyword, s->keyword) == 0)

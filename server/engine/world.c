@@ -101,17 +101,29 @@ static const char *without_fate(const char *text)
 }
 void build_set_user_name(struct building *b, struct nvl_entity *e, struct ground_noun *n)
 {
-    e->name = build_keep(b, strcmp(e->kind, "prize") == 0 ? without_fate(n->text) : n->text);
+    e->name = build_keep(b, strcmp(e->id, "prize") == 0 ? without_fate(n->text) : n->text);
     const char *last = strrchr(e->name, ' ');
     e->brief = last != NULL && !n->proper ? last + 1 : e->name;
     e->proper = n->proper, e->plural = n->plural, e->from_user = true;
     n->used = true;
 }
+/* Words for somebody whom the story has yet to find. */
+static bool is_unknown_hand(const char *head)
+{
+    static const char *const hands[] = { "saboteur", "traitor", "thief",    "thieve",   "murderer",
+                                         "killer",   "spy",     "impostor", "imposter", "culprit",
+                                         "mole",     "forger",  "assassin" };
+    for (size_t i = 0; i < sizeof(hands) / sizeof(hands[0]); i++)
+        if (strcmp(head, hands[i]) == 0)
+            return true;
+    return false;
+}
 struct ground_noun *build_take_noun(struct building *b, unsigned kind, bool scenario_only)
 {
     for (size_t i = 0; i < b->ground.count; i++) {
         struct ground_noun *n = &b->ground.nouns[i];
-        if (n->kind == kind && !n->used && !n->negated && !(scenario_only && n->position >= 1000))
+        if (n->kind == kind && !n->used && !n->negated && !(scenario_only && n->position >= 1000) &&
+            !(kind == WORD_PERSON && is_unknown_hand(n->head)))
             return n;
     }
     return NULL;
@@ -224,6 +236,9 @@ static void add_items(struct building *b)
             strcmp(p->items[i].klass, "beacon") == 0 ? build_take_noun(b, WORD_SIGNAL, false)
             : strcmp(p->items[i].klass, "tool") == 0 ? NULL
                                                      : build_take_noun(b, WORD_ITEM, false);
+        bool prize = strcmp(p->items[i].role, "prize") == 0; /* what it is all about */
+        if (n == NULL && prize)
+            n = build_take_noun(b, 0, true);
         if (n != NULL)
             build_set_user_name(b, e, n);
     }
@@ -283,7 +298,8 @@ static void add_motifs(struct building *b)
     struct nvl_world *w = b->w;
     for (size_t i = 0; i < b->ground.count; i++) {
         struct ground_noun *n = &b->ground.nouns[i];
-        bool telling = n->kind != WORD_REGION; /* nobody muses on "the city" */
+        /* nobody muses on "the city", nor on the fire that they are in */
+        bool telling = n->kind != WORD_REGION && n->kind != WORD_TROUBLE;
         if (!n->used && !n->negated && telling && w->counts[NVL_SORT_MOTIF] < 12) {
             struct nvl_entity *e =
                 build_add(b, NVL_SORT_MOTIF, build_keep(b, n->head), "", "motif");

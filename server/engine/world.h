@@ -99,6 +99,7 @@ struct ground {
     struct ground_noun nouns[WORLD_NOUNS_MAX];
     size_t count;
     int32_t frame_score[32], genre_score[32];
+    int16_t hints[256]; /* per fluent; 0: none */
     char words[64][24]; /* qualities met, in order */
     size_t words_count;
     char setting[104];    /* the setting as a phrase with its article, or "" */

@@ -30,6 +30,11 @@ struct ground_noun *build_take_noun(struct building *b, unsigned kind, bool scen
 void world_people(struct building *b);
 /* A text of the frame with its [roles] called by name; it lives as long as the world. */
 const char *world_words(struct building *b, const char *text);
+/* Somebody of the cast whom the truth may lean on; the same one all through. */
+static inline unsigned world_culprit(const struct building *b)
+{
+    return draw(b, DRAW_ROLE, 0, (uint32_t) b->w->request->cast_count);
+}
 /* Lays out the cells and fills the initial state; sets b->nomem when memory is gone. */
 void world_init(struct building *b);
 #endif

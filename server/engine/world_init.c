@@ -174,8 +174,7 @@ static void state_roles(struct building *b)
                 if (strcmp(w->entities[sorts[s]][i].id, p->name) == 0)
                     set_cell(w, (int) f, 0, 0, (int) i);
     }
-    set_cell(w, nvl_pack_fluent_find(w->pack, "culprit"), 0, 0,
-             (int) draw(b, DRAW_ROLE, 0, (uint32_t) w->request->cast_count));
+    set_cell(w, nvl_pack_fluent_find(w->pack, "culprit"), 0, 0, (int) world_culprit(b));
     set_cell(w, nvl_pack_fluent_find(w->pack, "cast_count"), 0, 0, (int) w->request->cast_count);
     unsigned first = 0, last;
     while (first + 1 < w->passes && w->pass_phase[first] < NVL_CLIMAX)
@@ -196,6 +195,13 @@ static void state_truth(struct building *b)
         effect_apply(&env, w->initial, &w->pack->effects[t->effect_first + i], 0, NVL_NONE, touched,
                      8);
 }
+/* What the user's words say of the story as a whole stands over what the truth set. */
+static void state_hints(struct building *b)
+{
+    for (uint32_t f = 0; f < b->w->pack->counts[SEC_FLUE] && f < 256; f++)
+        if (b->ground.hints[f] != 0)
+            set_cell(b->w, (int) f, 0, 0, b->ground.hints[f]);
+}
 void world_init(struct building *b)
 {
     lay_cells(b);
@@ -207,4 +213,5 @@ void world_init(struct building *b)
     state_knowledge(b);
     state_roles(b);
     state_truth(b);
+    state_hints(b);
 }

@@ -90,8 +90,11 @@ static void add_person(struct building *b, uint32_t i)
     bool beast = strcmp(p->klass, "beast") == 0;
     struct ground_noun *n = build_take_noun(b, beast ? WORD_BEAST : WORD_PERSON, false);
     e->brief = e->name;
-    if (beast && n == NULL)
-        n = build_take_noun(b, WORD_PERSON, false);
+    if (beast && n == NULL) { /* what hunts may also be something made, or something dead */
+        struct ground_noun *other = build_take_noun(b, WORD_PERSON, false);
+        const char *as = other != NULL ? pronoun_of_head(other->head) : NULL;
+        n = as != NULL && strcmp(as, "it") == 0 ? other : NULL;
+    }
     if (e->proper) {
         e->pronouns = pronouns[draw(b, DRAW_PERSON, 50 + i, 3)];
         if (n != NULL) {
@@ -122,8 +125,11 @@ static void add_person(struct building *b, uint32_t i)
         w->drives[c * NVL_DRIVES + k] = (uint8_t) (25 + draw(b, DRAW_PERSON, i * 32 + 16 + k, 51));
 }
 /* "[prize]" in a text of the frame is what that role is called here: "the logbook", "Vera". */
-static const struct nvl_entity *role_find(const struct nvl_world *w, const char *role, size_t n)
+static const struct nvl_entity *role_find(const struct building *b, const char *role, size_t n)
 {
+    const struct nvl_world *w = b->w;
+    if (n == 7 && memcmp(role, "culprit", n) == 0)
+        return &w->entities[NVL_SORT_CHAR][world_culprit(b)];
     static const uint8_t sorts[] = { NVL_SORT_CHAR, NVL_SORT_ITEM, NVL_SORT_PLACE };
     for (size_t s = 0; s < 3; s++)
         for (unsigned i = 0; i < w->counts[sorts[s]]; i++) {
@@ -141,9 +147,9 @@ const char *world_words(struct building *b, const char *text)
     for (const char *p = text; *p != 0;) {
         const char *close = *p == '[' ? strchr(p, ']') : NULL;
         const struct nvl_entity *e =
-            close != NULL ? role_find(b->w, p + 1, (size_t) (close - p - 1)) : NULL;
+            close != NULL ? role_find(b, p + 1, (size_t) (close - p - 1)) : NULL;
         if (e != NULL) {
-            buf_printf(&out, "%s%s", e->proper ? "" : "the ", e->name);
+            buf_printf(&out, "%s%s", e->proper ? "" : "the ", e->proper ? e->brief : e->name);
             p = close + 1;
         } else
             buf_put(&out, p++, 1);

@@ -193,7 +193,7 @@ static bool comes_in(const struct teller *t, const char *noun)
     }
     for (size_t i = 0; i < nvl_world_count(t->world, NVL_SORT_ITEM); i++) {
         const struct nvl_entity *e = nvl_world_entity(t->world, NVL_SORT_ITEM, (unsigned) i);
-        if (e->from_user && strcmp(e->kind, "prize") == 0 && strstr(e->name, noun) != NULL)
+        if (e->from_user && strcmp(e->id, "prize") == 0 && strstr(e->name, noun) != NULL)
             return true;
     }
     return false;
@@ -244,8 +244,14 @@ static void put_ground(struct composing *c)
     if (l.count == 0)
         return;
     struct buf b = { 0 }, dots = { 0 };
+    bool noise = strcmp(nvl_world_frame(t->world), "distress") == 0; /* words out of a call */
     for (size_t i = 0; i < l.count; i++) {
-        buf_printf(&b, "%s%s", i == 0 ? "" : i + 1 == l.count ? " and " : ", ", l.words[i]);
+        bool bare = noise || (l.words[i][0] >= 'A' && l.words[i][0] <= 'Z');
+        buf_printf(&b, "%s%s%s",
+                   i == 0             ? ""
+                   : i + 1 == l.count ? " and "
+                                      : ", ",
+                   bare ? "" : "the ", l.words[i]);
         buf_printf(&dots, "%s%s", i == 0 ? "" : ", then ", l.words[i]);
     }
     struct env env;

@@ -101,6 +101,7 @@ static int32_t event_score(const struct teller *t, const struct nvl_event *e, un
     bool stranger = e->actor < PEOPLE_MAX && e->actor >= t->cast;
     s -= stranger && (strcmp(info.family, "calm") == 0 || strcmp(info.family, "memory") == 0) ? 90
                                                                                               : 0;
+    s -= strcmp(info.name, "bide") == 0 ? 80 : 0;
     s -= strcmp(info.name, "hesitate") == 0 || strcmp(info.name, "wait") == 0 ? 30 : 0;
     s -= e->deltas_count + e->beliefs_count == 0 && e->type != NVL_SPEECH ? 20 : 0;
     return s;

@@ -277,6 +277,29 @@ static bool put_own(struct teller *t, struct draft *d, const struct nvl_entity *
     buf_done(&b);
     return ok;
 }
+/* A fact's clause where it is told, not said: "it is over" was over by then. */
+static void put_past(struct draft *d, const char *clause)
+{
+    static const char *const shift[][2] = {
+        { "is", "was" },         { "are", "were" },       { "has", "had" },
+        { "will", "would" },     { "won't", "wouldn't" }, { "can", "could" },
+        { "does", "did" },       { "can't", "couldn't" }, { "isn't", "wasn't" },
+        { "aren't", "weren't" }, { "hasn't", "hadn't" },  { "knows", "knew" },
+        { "stands", "stood" },   { "needs", "needed" },   { "wants", "wanted" },
+    };
+    while (*clause != 0) {
+        size_t n = strcspn(clause, " ,");
+        const char *word = NULL;
+        for (size_t i = 0; i < sizeof(shift) / sizeof(shift[0]); i++)
+            if (strlen(shift[i][0]) == n && memcmp(shift[i][0], clause, n) == 0)
+                word = shift[i][1];
+        draft_puts(d, word != NULL ? word : clause, word != NULL ? strlen(word) : n, true);
+        clause += n;
+        n = strspn(clause, " ,");
+        draft_puts(d, clause, n, false);
+        clause += n;
+    }
+}
 static bool refer_thing(struct teller *t, struct draft *d, unsigned sort, unsigned index,
                         const char *form)
 {
@@ -302,7 +325,10 @@ static bool refer_thing(struct teller *t, struct draft *d, unsigned sort, unsign
     if (word != NULL) {
         if (word[0] == 0)
             return false;
-        draft_puts(d, word, strlen(word), true);
+        if (sort == NVL_SORT_FACT && word == e->detail && !d->in_quote)
+            put_past(d, word);
+        else
+            draft_puts(d, word, strlen(word), true);
         return true;
     }
     /* "the room" could be any; doors and tools are clear from what is done with them */

@@ -111,6 +111,9 @@ static const struct {
 } frames[] = {
     { "distress", "a distress signal from an abandoned mining station" },
     { "mystery", "a stolen logbook sets the crew against the harbour master" },
+    { "disaster", "the dam above the town is failing and the river is rising" },
+    { "hunt", "something stalks the trappers in the snowbound valley" },
+    { "sabotage", "a saboteur among the crew has cut the reactor's coolant line" },
 };
 static void show(const struct played *p)
 {
