@@ -80,6 +80,7 @@ static int copy_text(struct request_head *h, nrpc_slice value, const char **out_
 
 static int on_method(struct request_head *h, nrpc_slice value)
 {
+    h->is_head = equals(value, "HEAD");
     h->seen |= SEEN_METHOD | (equals(value, "POST") ? METHOD_IS_POST : 0);
     return 0;
 }
@@ -167,10 +168,24 @@ static bool is_protocol_field(nrpc_slice name)
            equals(name, "content-length");
 }
 
+/* Blanks around a value are not part of it (RFC 9110 section 5.5). */
+static nrpc_slice strip(nrpc_slice value)
+{
+    while (value.size > 0 && (value.data[0] == ' ' || value.data[0] == '\t')) {
+        value.data++;
+        value.size--;
+    }
+    while (value.size > 0 &&
+           (value.data[value.size - 1] == ' ' || value.data[value.size - 1] == '\t'))
+        value.size--;
+    return value;
+}
+
 int request_head_field(struct request_head *h, nrpc_slice name, nrpc_slice value)
 {
     if (h->error != 0)
         return h->error;
+    value = strip(value);
     for (size_t i = 0; i < sizeof request_fields / sizeof request_fields[0]; i++)
         if (equals(name, request_fields[i].name))
             return h->error = request_fields[i].on_field(h, value);
@@ -269,6 +284,7 @@ int response_head_field(struct response_head *h, nrpc_slice name, nrpc_slice val
     nrpc_slice codec;
     if (h->error != 0)
         return h->error;
+    value = strip(value);
     if (equals(name, ":status"))
         h->http_status = parse_http_status(value);
     else if (equals(name, "content-type"))

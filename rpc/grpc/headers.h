@@ -21,6 +21,7 @@ struct request_head {
     nrpc_compression encoding; /* grpc-encoding */
     uint32_t accepts; /* grpc-accept-encoding: bit (1 << nrpc_compression), identity is always in */
     uint32_t seen;    /* bits of headers.c */
+    bool is_head;     /* the method is HEAD: an answer has no body */
     bool te_trailers; /* proxies may strip it, so its absence is no error */
     int error;        /* sticky E_NOMEM, E_TOOBIG or E_PROTO of the metadata */
 };

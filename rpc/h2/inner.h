@@ -24,12 +24,20 @@ struct h2_stream {
     bool finishing, submitted_trailers, sent_end, reset, closed, notify_low;
 };
 
-/* Where the next frame begins in what comes in (feed.c). */
-struct h2_scan {
-    uint32_t left;         /* of the current frame, or of the preface */
-    uint8_t head[9], have; /* a head that is not whole yet */
-    bool skip;             /* the current frame is left out */
-    bool in_block;         /* only CONTINUATION may follow */
+enum { H2_STREAMS_REMEMBERED = 1024 };
+/* frames.c: where we are in the bytes that come in. */
+struct h2_frames {
+    uint8_t preface_have, head_have, newlines;
+    bool is_http1, answered;
+    bool in_block;   /* only CONTINUATION may follow */
+    bool skip;       /* this frame is left out */
+    uint8_t head[9]; /* of the next frame, as far as it came */
+    uint32_t left;   /* payload of this frame still to come */
+    uint32_t continuations, http1_bytes;
+    int32_t highest;    /* stream of the client */
+    int32_t strays[16]; /* streams to be reset for frames behind their RST_STREAM */
+    uint8_t n_strays;
+    uint8_t past[H2_STREAMS_REMEMBERED / 4];
 };
 
 struct h2_session {
@@ -40,8 +48,6 @@ struct h2_session {
     uint64_t now_ns;
     struct h2_shield shield;
     struct h2_counters counters;
-    struct h2_scan scan;
-    int32_t last_request_id; /* server: the highest stream that the peer opened */
     struct list streams, closed, low;
     size_t n_streams;
     struct buf *out; /* while draining */
@@ -53,17 +59,25 @@ struct h2_session {
     bool list_too_big, no_memory;
     bool unsafe; /* memory ran out inside nghttp2: never free its session */
     struct h2_session *buried_before;
-    uint32_t pings_out; /* of ours, without an answer yet */
+    struct h2_frames frames;
+    uint32_t fault_code; /* why the connection ends, when it is our own finding */
+    const char *fault;   /* static text; NULL: none */
+    uint32_t pings_out;  /* of ours, without an answer yet */
     bool got_settings, settled, got_goaway, sent_goaway, failed, shutting_down, pinged_too_much;
 };
+
+/* frames.c */
+/* As nghttp2_session_mem_recv: 0 or its negative codes. */
+int frames_feed(struct h2_session *s, const uint8_t *data, size_t size);
+bool frames_may_send(const struct h2_session *s);   /* a server waits for the client's preface */
+bool frames_answer_due(const struct h2_session *s); /* to somebody who speaks HTTP/1 */
+void frames_put_http1(struct h2_session *s, struct buf *out);
 
 void receive_set_callbacks(nghttp2_session_callbacks *cb);
 void transmit_set_callbacks(nghttp2_session_callbacks *cb);
 struct h2_stream *stream_new(struct h2_session *s, int32_t id);
 void stream_free(struct h2_stream *st);
 void session_output(struct h2_session *s);
-/* 0, or a negative error of nghttp2. */
-int feed_frames(struct h2_session *s, const uint8_t *data, size_t size);
 void session_count_stream(struct h2_session *s); /* a stream was opened */
 extern const uint8_t session_drain_mark[8];      /* the PING between the two GOAWAYs of a drain */
 ssize_t transmit_read(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t size, uint32_t *flags,

@@ -64,7 +64,6 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
         if (st == NULL)
             return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
         nghttp2_session_set_stream_user_data(ng, st->id, st);
-        s->last_request_id = st->id;
         session_count_stream(s);
     }
     return 0;

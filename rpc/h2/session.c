@@ -96,6 +96,8 @@ static int options_make(nghttp2_option **out_option)
     nghttp2_option_set_no_auto_window_update(o, 1);
     nghttp2_option_set_no_closed_streams(o, 1);
     nghttp2_option_set_max_reserved_remote_streams(o, 0);
+    /* gRPC strips blanks around a value, and honest clients send them. */
+    nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(o, 1);
     /* Frames of unknown types would be skipped unseen; the shield must count them. */
     for (unsigned type = FIRST_UNKNOWN_TYPE; type <= UINT8_MAX; type++)
         nghttp2_option_set_user_recv_extension_type(o, (uint8_t) type);
@@ -105,7 +107,7 @@ static int options_make(nghttp2_option **out_option)
     nghttp2_option_set_stream_reset_rate_limit(o, 1000, 33);
 #endif
 #ifdef HAVE_NGHTTP2_MAX_CONTINUATIONS
-    nghttp2_option_set_max_continuations(o, 8);
+    nghttp2_option_set_max_continuations(o, 64); /* ours is smaller, see frames.c */
 #endif
     *out_option = o;
     return 0;
@@ -163,7 +165,6 @@ int h2_session_new(const struct h2_options *o, const struct h2_session_events *e
     s->ev = ev;
     s->owner = owner;
     s->now_ns = now_ns;
-    s->scan.left = o->role == H2_SERVER ? NGHTTP2_CLIENT_MAGIC_LEN : 0;
     list_init(&s->streams);
     list_init(&s->closed);
     list_init(&s->low);
@@ -217,6 +218,9 @@ static int fail(struct h2_session *s, int ng_error)
         code = H2_ENHANCE_YOUR_CALM;
         reason = s->shield.ping_strikes > H2_PING_STRIKES ? "too_many_pings"
                                                           : "too many frames without progress";
+    } else if (s->fault != NULL) {
+        code = s->fault_code;
+        reason = s->fault;
     } else if (ng_error == NGHTTP2_ERR_FLOODED) {
         code = H2_ENHANCE_YOUR_CALM;
     }
@@ -236,11 +240,13 @@ int h2_session_feed(struct h2_session *s, const uint8_t *data, size_t size, uint
     if (s->failed)
         return NRPC_E_PROTO;
     s->now_ns = now_ns;
-    int r = feed_frames(s, data, size);
+    int r = frames_feed(s, data, size);
+    if (r >= 0 && (s->no_memory || s->shield.tripped))
+        r = NGHTTP2_ERR_CALLBACK_FAILURE;
     int result = r < 0 ? fail(s, r) : 0;
     trim(s);
     deliver_closed(s);
-    if (nghttp2_session_want_write(s->ng))
+    if (h2_session_wants_drain(s))
         session_output(s);
     return result;
 }
@@ -251,7 +257,8 @@ int h2_session_drain(struct h2_session *s, struct buf *out, size_t max, uint64_t
     s->out = out;
     s->out_max = max;
     int result = 0;
-    while (out->size < max) {
+    frames_put_http1(s, out);
+    while (out->size < max && frames_may_send(s)) {
         const uint8_t *data;
         ssize_t n = nghttp2_session_mem_send(s->ng, &data);
         if (n == NGHTTP2_ERR_NOMEM)
@@ -276,13 +283,12 @@ int h2_session_drain(struct h2_session *s, struct buf *out, size_t max, uint64_t
 
 bool h2_session_wants_drain(const struct h2_session *s)
 {
-    return nghttp2_session_want_write(s->ng) != 0;
+    return frames_answer_due(s) || (frames_may_send(s) && nghttp2_session_want_write(s->ng) != 0);
 }
 
 bool h2_session_is_done(const struct h2_session *s)
 {
-    bool write = nghttp2_session_want_write(s->ng) != 0;
-    return !write && (s->failed || nghttp2_session_want_read(s->ng) == 0);
+    return !h2_session_wants_drain(s) && (s->failed || nghttp2_session_want_read(s->ng) == 0);
 }
 
 void h2_session_abort(struct h2_session *s)

@@ -19,6 +19,8 @@ enum {
     H2_NO_ERROR = 0,
     H2_PROTOCOL_ERROR = 1,
     H2_INTERNAL_ERROR = 2,
+    H2_STREAM_CLOSED = 5,
+    H2_FRAME_SIZE_ERROR = 6,
     H2_REFUSED_STREAM = 7,
     H2_CANCEL = 8,
     H2_ENHANCE_YOUR_CALM = 11,
@@ -89,7 +91,8 @@ int h2_session_new(const struct h2_options *o, const struct h2_session_events *e
 void h2_session_free(
     struct h2_session *s); /* streams that are left go without an event; NULL is fine */
 
-/* Takes all bytes.  E_PROTO: the peer broke the protocol or spent its budget, GOAWAY is queued:
+/* Takes all bytes.  A server sends nothing before it has the client's preface; who speaks HTTP/1
+ * gets a 400 in that.  E_PROTO: the peer broke the protocol or spent its budget, GOAWAY is queued:
  * drain, then close.  E_NOMEM: close. */
 int h2_session_feed(struct h2_session *s, const uint8_t *data, size_t size, uint64_t now_ns);
 /* Appends what is due to `out` until about `max` bytes are in it; more stays queued

@@ -26,7 +26,7 @@ static void on_answer_close(void *user, uint32_t error_code)
 static const struct h2_stream_events answer_events = { .on_close = on_answer_close };
 
 static void answer_http(struct h2_stream *st, const char *status, const struct h2_field *extra,
-                        const char *text)
+                        const char *text, bool is_head)
 {
     struct h2_field fields[4] = {
         { ":status", status, 7, (uint32_t) strlen(status) },
@@ -42,6 +42,11 @@ static void answer_http(struct h2_stream *st, const char *status, const struct h
     }
     h2_queue_init(&a->queue);
     h2_stream_bind(st, &answer_events, a);
+    if (is_head) {
+        if (h2_stream_respond(st, fields, n, true, NULL) < 0)
+            h2_stream_reset(st, H2_INTERNAL_ERROR);
+        return;
+    }
     if (h2_queue_put(&a->queue, text, strlen(text)) < 0 ||
         h2_stream_respond(st, fields, n, false, &a->queue) < 0 || h2_stream_finish(st, NULL, 0) < 0)
         h2_stream_reset(st, H2_INTERNAL_ERROR);
@@ -66,19 +71,19 @@ static void answer_status(struct h2_stream *st, nrpc_code code, const char *text
 }
 
 /* The text behind a status that request_head_end chose. */
-static void answer_refusal(struct h2_stream *st, int http_status)
+static void answer_refusal(struct h2_stream *st, int http_status, bool is_head)
 {
     static const struct h2_field allow = H2_FIELD("allow", "POST");
     switch (http_status) {
     case 405:
-        answer_http(st, "405", &allow, "gRPC requests are POST\n");
+        answer_http(st, "405", &allow, "gRPC requests are POST\n", is_head);
         break;
     case 404:
-        answer_http(st, "404", NULL, "the path names no method\n");
+        answer_http(st, "404", NULL, "the path names no method\n", is_head);
         break;
     default:
         answer_http(st, "415", NULL,
-                    "this port speaks gRPC: content-type must be application/grpc\n");
+                    "this port speaks gRPC: content-type must be application/grpc\n", is_head);
         break;
     }
 }
@@ -143,7 +148,7 @@ static bool read_head(nrpc_call *c, struct h2_stream *st, const struct h2_field 
     enum head_outcome outcome = request_head_end(&head, &http_status, status);
     if (outcome == HEAD_HTTP && !(too_big && http_status != 405)) {
         call_discard(c);
-        answer_refusal(st, http_status);
+        answer_refusal(st, http_status, head.is_head);
         return false;
     }
     if (head.path != NULL)
