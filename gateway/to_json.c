@@ -135,10 +135,11 @@ static bool is_default(const struct desc_field *f, const struct wire_field *v)
     case DESC_STRING:
     case DESC_BYTES:
         return v->size == 0;
+    case DESC_ENUM: /* a NullValue of whatever number is null, and null is its default */
+        return (uint32_t) v->value == 0 || f->enumeration->is_null_value;
     case DESC_INT32:
     case DESC_UINT32:
     case DESC_SINT32:
-    case DESC_ENUM:
         return (uint32_t) v->value == 0;
     default:
         return v->value == 0;
@@ -246,13 +247,27 @@ int to_json_merged(struct writer *w, const struct desc_field *f, const uint8_t *
     return result;
 }
 
+/* A list may come without an element, as an empty packed run: then it is absent. */
+static int put_several(struct writer *w, const struct desc_field *f, const uint8_t *data,
+                       const struct place *p, bool *first)
+{
+    size_t before = w->out->size;
+    bool was_first = *first;
+    put_name(w, f, first);
+    size_t start = w->out->size;
+    int r = f->map ? to_json_map(w, f, data, p) : put_list(w, f, data, p);
+    if (r >= 0 && w->t->dialect == JSON_STANDARD && w->out->size == start + 2) {
+        w->out->size = before;
+        *first = was_first;
+    }
+    return r;
+}
+
 static int put_present(struct writer *w, const struct desc_field *f, const uint8_t *data,
                        const struct place *p, bool *first)
 {
-    if (f->repeated) {
-        put_name(w, f, first);
-        return f->map ? to_json_map(w, f, data, p) : put_list(w, f, data, p);
-    }
+    if (f->repeated)
+        return put_several(w, f, data, p, first);
     struct wire_reader r = wire_reader_of(data + p->last, p->end - p->last);
     struct wire_field v;
     if (wire_next(&r, &v) <= 0)

@@ -2,7 +2,11 @@
  * or the same error; what was read is written, read again, and written the same. */
 #include "gateway/to_json.h"
 #include "gateway/to_wire.h"
+#ifdef FUZZ_ALL_TYPES
+#include "conformance_descriptors.h"
+#else
 #include "novel_engine_descriptors.h"
+#endif
 #include "rpc/nrpc.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -12,6 +16,21 @@ __attribute__((destructor)) static void free_pool(void)
     desc_pool_free(pool);
 }
 
+#ifdef FUZZ_ALL_TYPES
+/* Every kind of field, and the well-known types. */
+static const struct desc_message *message_of(uint8_t which)
+{
+    static const char *const names[] = { "protobuf_test_messages.proto3.TestAllTypesProto3",
+                                         "protobuf_test_messages.proto2.TestAllTypesProto2" };
+    char error[256];
+    const char *name = names[which % 2];
+    if (pool == NULL)
+        CHECK(desc_pool_new(conformance_descriptors, conformance_descriptors_size, &pool, error) ==
+              0);
+    return desc_find_message(pool, name, strlen(name));
+}
+#else
+/* An input or an output of one of the contract's methods. */
 static const struct desc_message *message_of(uint8_t which)
 {
     char error[256];
@@ -21,6 +40,7 @@ static const struct desc_message *message_of(uint8_t which)
     const struct desc_method *method = &pool->methods[which / 2 % pool->n_methods];
     return which % 2 == 0 ? method->input : method->output;
 }
+#endif
 
 static int read_json(const struct desc_message *m, const void *data, size_t size, size_t step,
                      bool ignore_unknown, struct buf *out)
@@ -79,8 +99,11 @@ static void fuzz_write(const struct desc_message *m, const uint8_t *data, size_t
     struct buf wire = { 0 }, text = { 0 }, back = { 0 }, again = { 0 };
     buf_put(&wire, data, size);
     if (write_json(m, &wire, option, &text) == 0 && !option) {
-        CHECK(read_json(m, text.data, text.size, text.size, false, &back) == 0);
-        CHECK(write_json(m, &back, false, &again) == 0 && fuzz_same(&text, &again));
+        int r = read_json(m, text.data, text.size, text.size, false, &back);
+        /* An Any of a type that we do not know keeps its bytes, for a reader that knows it. */
+        CHECK(r == 0 || strstr(buf_str(&back), "\"@type\" names no known message") != NULL);
+        if (r == 0)
+            CHECK(write_json(m, &back, false, &again) == 0 && fuzz_same(&text, &again));
     }
     buf_done(&wire);
     buf_done(&text);
