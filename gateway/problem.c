@@ -227,10 +227,68 @@ static void put_member(struct buf *out, const char *key, const char *value)
     json_put_lossy(out, value, strlen(value));
 }
 
-static void put_field(struct buf *out, const struct problem_field *f)
+static bool is_word(uint8_t c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+void problem_put_path(struct buf *out, const struct desc_message *m, nrpc_slice path, bool json)
+{
+    bool key = false; /* the next word is one of a map */
+    for (size_t at = 0; at < path.size;) {
+        size_t start = at;
+        while (at < path.size && is_word(path.data[at]))
+            at++;
+        const char *word = (const char *) path.data + start;
+        const struct desc_field *f =
+            at == start || m == NULL || key ? NULL : desc_field_by_name(m, word, at - start);
+        if (f != NULL)
+            buf_puts(out, json ? f->json_name : f->name);
+        else
+            buf_put(out, word, at - start);
+        if (at > start && !key) {
+            m = f == NULL ? NULL : f->message;
+            key = f != NULL && f->map;
+        } else if (at > start) {
+            key = false;
+        }
+        if (key || (m != NULL && m->map_entry))
+            m = m == NULL || desc_field_by_number(m, 2) == NULL
+                    ? NULL
+                    : desc_field_by_number(m, 2)->message;
+        bool index = at < path.size && path.data[at] == '[';
+        start = at;
+        while (at < path.size && (index || !is_word(path.data[at]))) {
+            if (index && path.data[at] == ']') {
+                index = key = false;
+            }
+            at++;
+        }
+        buf_put(out, path.data + start, at - start);
+    }
+}
+
+static void put_path(struct buf *out, const struct problem *p, const struct problem_field *f,
+                     bool json)
+{
+    struct buf path = { 0 };
+    problem_put_path(&path, p->input, (nrpc_slice){ (const uint8_t *) f->field, f->field_size },
+                     json);
+    json_put_lossy(out, path.size == 0 ? "" : (const char *) path.data, path.size);
+    buf_done(&path);
+}
+
+static void put_field(struct buf *out, const struct problem *p, const struct problem_field *f)
 {
     buf_puts(out, "{\"field\":");
-    json_put_lossy(out, f->field, f->field_size);
+    if (p->input == NULL)
+        json_put_lossy(out, f->field, f->field_size);
+    else
+        put_path(out, p, f, false);
+    if (p->input != NULL) {
+        buf_puts(out, ",\"json_path\":");
+        put_path(out, p, f, true);
+    }
     buf_puts(out, ",\"message\":");
     json_put_lossy(out, f->message, f->message_size);
     buf_putc(out, '}');
@@ -254,7 +312,7 @@ void problem_put(struct buf *out, const struct problem *p, const char *instance,
     if (p->fields != NULL || p->status == 422) {
         buf_puts(out, ",\"fields\":[");
         for (const struct problem_field *f = p->fields; f != NULL; f = f->next) {
-            put_field(out, f);
+            put_field(out, p, f);
             if (f->next != NULL)
                 buf_putc(out, ',');
         }
@@ -263,10 +321,54 @@ void problem_put(struct buf *out, const struct problem *p, const char *instance,
     buf_putc(out, '}');
 }
 
-/* A detail that cannot be read is left out: the error itself must reach the client. */
-static void put_details(struct buf *out, nrpc_slice status, struct to_json *json)
+/* The violations of a BadRequest in JSON names: its bytes again, with other paths. */
+static void put_violations(struct buf *out, const struct problem *p, nrpc_slice request)
 {
-    struct wire_reader r = wire_reader_of(status.data, status.size);
+    struct wire_reader r = wire_reader_of(request.data, request.size);
+    struct wire_field f, v;
+    while (wire_next(&r, &f) > 0) {
+        if (f.number != 1 || f.type != WIRE_BYTES)
+            continue;
+        struct wire_reader inner = wire_reader_of(f.data, f.size);
+        const uint8_t *at = inner.at;
+        wire_put_tag(out, 1, WIRE_BYTES);
+        size_t violation = wire_region_open(out);
+        for (; wire_next(&inner, &v) > 0; at = inner.at) {
+            if (v.number != 1 || v.type != WIRE_BYTES) {
+                buf_put(out, at, (size_t) (inner.at - at));
+                continue;
+            }
+            wire_put_tag(out, 1, WIRE_BYTES);
+            size_t path = wire_region_open(out);
+            problem_put_path(out, p->input, slice_of(&v), true);
+            wire_region_close(out, path);
+        }
+        wire_region_close(out, violation);
+    }
+}
+
+static int put_detail(struct buf *out, const struct problem *p, nrpc_slice any,
+                      struct to_json *json)
+{
+    nrpc_slice url = find_bytes(any, 1), value = find_bytes(any, 2);
+    struct buf request = { 0 }, changed = { 0 };
+    if (p->input == NULL || !is_type(url, "google.rpc.BadRequest"))
+        return to_json_any(json, any.data, any.size, out);
+    put_violations(&request, p, value);
+    wire_put_bytes(&changed, 1, url.data, url.size);
+    wire_put_bytes(&changed, 2, request.data, request.size);
+    bool whole = !request.failed && !changed.failed;
+    int r = whole ? to_json_any(json, changed.data, changed.size, out)
+                  : to_json_any(json, any.data, any.size, out);
+    buf_done(&request);
+    buf_done(&changed);
+    return r;
+}
+
+/* A detail that cannot be read is left out: the error itself must reach the client. */
+static void put_details(struct buf *out, const struct problem *p, struct to_json *json)
+{
+    struct wire_reader r = wire_reader_of(p->details.data, p->details.size);
     struct wire_field f;
     bool first = true;
     while (wire_next(&r, &f) > 0) {
@@ -275,11 +377,31 @@ static void put_details(struct buf *out, nrpc_slice status, struct to_json *json
         size_t before = out->size;
         if (!first)
             buf_putc(out, ',');
-        if (to_json_any(json, f.data, f.size, out) < 0)
+        if (put_detail(out, p, slice_of(&f), json) < 0)
             out->size = before;
         else
             first = false;
     }
+}
+
+static void put_own_details(struct buf *out, const struct problem *p)
+{
+    buf_puts(out, "{\"@type\":\"type.googleapis.com/google.rpc.ErrorInfo\"");
+    put_member(out, "reason", p->reason);
+    put_member(out, "domain", "novel-gateway");
+    buf_putc(out, '}');
+    if (p->fields == NULL)
+        return;
+    buf_puts(out, ",{\"@type\":\"type.googleapis.com/google.rpc.BadRequest\","
+                  "\"fieldViolations\":[");
+    for (const struct problem_field *f = p->fields; f != NULL; f = f->next) {
+        buf_puts(out, "{\"field\":");
+        put_path(out, p, f, true);
+        buf_puts(out, ",\"description\":");
+        json_put_lossy(out, f->message, f->message_size);
+        buf_puts(out, f->next == NULL ? "}" : "},");
+    }
+    buf_puts(out, "]}");
 }
 
 void problem_put_status(struct buf *out, const struct problem *p, struct to_json *json)
@@ -287,6 +409,9 @@ void problem_put_status(struct buf *out, const struct problem *p, struct to_json
     buf_printf(out, "{\"code\":%d", (int) p->code);
     put_member(out, "message", p->detail);
     buf_puts(out, ",\"details\":[");
-    put_details(out, p->details, json);
+    if (p->own)
+        put_own_details(out, p);
+    else
+        put_details(out, p, json);
     buf_puts(out, "]}");
 }

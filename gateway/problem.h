@@ -21,6 +21,9 @@ struct problem {
     uint32_t retry_after_s;       /* 0: no Retry-After */
     const char *headers;          /* further header lines (Allow); NULL: none */
     nrpc_slice details;           /* packed google.rpc.Status of the server; may be empty */
+    bool own;                     /* the gateway's, not the server's */
+    /* For paths in both spellings; NULL: they stay as they are.  Set before it is written. */
+    const struct desc_message *input;
 };
 struct problem_context {
     int invalid_argument_code; /* of the route; 0 is 400 */
@@ -38,10 +41,14 @@ void problem_from_status(struct problem *p, const nrpc_status *st, const struct 
 void problem_add_field(struct problem *p, struct arena *arena, const char *field,
                        const char *message);
 
+/* A field's path ("r_message[0].text", in proto or JSON names) in the names of one side; what the
+ * message does not know is copied. */
+void problem_put_path(struct buf *out, const struct desc_message *m, nrpc_slice path, bool json);
 /* The JSON object of the problem.  instance and request_id may be NULL. */
 void problem_put(struct buf *out, const struct problem *p, const char *instance,
                  const char *request_id);
-/* The same as google.rpc.Status in the standard mapping. */
+/* The same as google.rpc.Status in the standard mapping.  What the gateway says itself has an
+ * ErrorInfo of the domain "novel-gateway", and a BadRequest when fields are at fault. */
 void problem_put_status(struct buf *out, const struct problem *p, struct to_json *json);
 
 #endif

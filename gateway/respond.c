@@ -270,6 +270,8 @@ void respond_put_problem(struct exchange *x, struct buf *out)
 {
     char target[512];
     struct http1_text t = http1_target(&x->http);
+    /* The legacy dialect has one spelling of names. */
+    x->problem.input = x->route == NULL || exchange_is_legacy(x) ? NULL : x->route->method->input;
     if (wants_status(x)) {
         problem_put_status(out, &x->problem, exchange_json(x));
         return;

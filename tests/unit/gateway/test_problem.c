@@ -183,11 +183,95 @@ static void standard_shape(void **state)
     desc_pool_free(pool);
 }
 
+static struct desc_pool *foreign_pool(void)
+{
+    struct desc_pool *pool;
+    struct buf b = { 0 };
+    char error[256] = "";
+    read_file(FOREIGN_FDS, &b);
+    if (desc_pool_new(b.data, b.size, &pool, error) < 0)
+        fail_msg("%s", error);
+    buf_done(&b);
+    return pool;
+}
+
+static void paths_in_both_spellings(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *path, *proto, *json;
+    } cases[] = {
+        { "f_message.inner.text", "f_message.inner.text", "fMessage.inner.text" },
+        { "fMessage.inner.text", "f_message.inner.text", "fMessage.inner.text" },
+        { "r_message[12].list[0]", "r_message[12].list[0]", "rMessage[12].list[0]" },
+        { "m_string[\"f_int32\"]", "m_string[\"f_int32\"]", "mString[\"f_int32\"]" },
+        { "mMessage.7.text", "m_message.7.text", "mMessage.7.text" },
+        { "m_message[\"7\"].number", "m_message[\"7\"].number", "mMessage[\"7\"].number" },
+        { "no_such.f_int32", "no_such.f_int32", "no_such.f_int32" },
+        { "f_int32.f_int32", "f_int32.f_int32", "fInt32.f_int32" },
+        { "", "", "" },
+        { "..[[", "..[[", "..[[" },
+    };
+    struct desc_pool *pool = foreign_pool();
+    const struct desc_message *m = desc_find_message(pool, "foreign.v1.Everything", 21);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int json = 0; json < 2; json++) {
+            struct buf out = { 0 };
+            struct guarded g = guarded_copy(cases[i].path, strlen(cases[i].path));
+            problem_put_path(&out, m, (nrpc_slice){ g.data, strlen(cases[i].path) }, json);
+            guarded_free(g);
+            assert_string_equal(buf_str(&out), json ? cases[i].json : cases[i].proto);
+            buf_done(&out);
+        }
+    desc_pool_free(pool);
+}
+
+/* What the gateway says itself: the fields at fault in either shape, and never without a reason. */
+static void own_errors_have_details(void **state)
+{
+    (void) state;
+    struct desc_pool *pool = foreign_pool();
+    struct arena a;
+    struct to_json json;
+    struct buf out = { 0 };
+    struct problem p = { .status = 400,
+                         .code = NRPC_INVALID_ARGUMENT,
+                         .reason = "INVALID_ARGUMENT",
+                         .detail = "bad",
+                         .own = true,
+                         .input = desc_find_message(pool, "foreign.v1.Everything", 21) };
+    arena_init(&a, 256);
+    to_json_init(&json, pool, JSON_STANDARD);
+    problem_put_status(&out, &p, &json);
+    assert_string_equal(buf_str(&out),
+                        "{\"code\":3,\"message\":\"bad\",\"details\":[{\"@type\":\"type."
+                        "googleapis.com/google.rpc.ErrorInfo\",\"reason\":\"INVALID_ARGUMENT\","
+                        "\"domain\":\"novel-gateway\"}]}");
+    problem_add_field(&p, &a, "r_message[0].text", "is bad");
+    buf_reset(&out);
+    problem_put_status(&out, &p, &json);
+    assert_non_null(strstr(buf_str(&out),
+                           "{\"@type\":\"type.googleapis.com/google.rpc.BadRequest\","
+                           "\"fieldViolations\":[{\"field\":\"rMessage[0].text\",\"description\":"
+                           "\"is bad\"}]}"));
+    buf_reset(&out);
+    problem_put(&out, &p, NULL, NULL);
+    assert_non_null(strstr(buf_str(&out),
+                           "\"fields\":[{\"field\":\"r_message[0].text\",\"json_path\":"
+                           "\"rMessage[0].text\",\"message\":\"is bad\"}]"));
+    buf_done(&out);
+    to_json_done(&json);
+    arena_done(&a);
+    desc_pool_free(pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(maps_codes),
                                         cmocka_unit_test(reads_details),
                                         cmocka_unit_test(special_reasons),
-                                        cmocka_unit_test(standard_shape) };
+                                        cmocka_unit_test(standard_shape),
+                                        cmocka_unit_test(paths_in_both_spellings),
+                                        cmocka_unit_test(own_errors_have_details) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
