@@ -153,7 +153,7 @@ static int unknown_name(struct binder *b, const struct desc_message *m, const ch
 static int resolve(struct binder *b, const char *key, size_t key_size, bool ignore_unknown,
                    struct bind_entry *e)
 {
-    const struct desc_message *m = b->input;
+    const struct desc_message *m = e->n_path > 0 ? e->path[e->n_path - 1]->message : b->input;
     const char *name = key;
     size_t left = key_size;
     if (left > 2 && key[left - 1] == ']') {
@@ -229,6 +229,25 @@ static int bind_parameter(struct binder *b, const char *pair, size_t size, bool 
         r = add_entry(b, &e);
     buf_done(&text);
     return r < 0 ? r : 0;
+}
+
+int bind_text(struct binder *b, const struct desc_field *below, const struct bind_pair *p,
+              bool ignore_unknown)
+{
+    struct bind_entry e = { .path = { below }, .n_path = below != NULL };
+    const char *name = arena_strndup(b->arena, p->name, p->name_size);
+    const char *text = arena_strndup(b->arena, p->size == 0 ? "" : p->text, p->size);
+    if (name == NULL || text == NULL)
+        return NRPC_E_NOMEM;
+    int r = resolve(b, name, p->name_size, ignore_unknown, &e);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = check_leaf(b, &e);
+    e.text = text;
+    e.size = p->size;
+    if (r == 0 && !utf8_valid(text, p->size))
+        r = fail_entry(b, &e, "is not valid UTF-8");
+    return r == 0 ? add_entry(b, &e) : r;
 }
 
 int bind_query(struct binder *b, const char *query, size_t size, bool ignore_unknown)

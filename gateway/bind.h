@@ -39,6 +39,16 @@ void bind_start(struct binder *b, const struct desc_message *input, struct arena
 int bind_path(struct binder *b, const struct route_match *m);
 /* A query string (without '?').  Unknown parameters are refused with what was meant, or ignored. */
 int bind_query(struct binder *b, const char *query, size_t size, bool ignore_unknown);
+/* One parameter that is decoded already, as a form has it; below: the field whose message the name
+ * is of, or NULL.  Both texts are copied. */
+struct bind_pair {
+    const char *name;
+    size_t name_size;
+    const char *text;
+    size_t size;
+};
+int bind_text(struct binder *b, const struct desc_field *below, const struct bind_pair *p,
+              bool ignore_unknown);
 /* Sets a top-level field; replaces what stands there. */
 int bind_set(struct binder *b, const struct desc_field *f, const char *text, size_t size);
 bool bind_has(const struct binder *b, const struct desc_field *f);

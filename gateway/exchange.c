@@ -83,6 +83,7 @@ void exchange_release(struct exchange *x)
     stream_done(x);
     upload_done(x);
     socket_done(x);
+    form_done(x->form);
     table_view_leave(x->view);
     if (gl->n_spare == GATEWAY_SPARE_EXCHANGES || gl->draining) {
         exchange_free(x);
@@ -198,6 +199,7 @@ void exchange_fail(struct exchange *x, int status, nrpc_code code, const char *r
     x->failed = true;
     x->problem = (struct problem){ .status = status,
                                    .code = code,
+                                   .own = true,
                                    .reason = reason,
                                    .detail = detail == NULL ? problem_phrase(status) : detail };
     if (status == 503)

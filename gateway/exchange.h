@@ -6,6 +6,7 @@
 #include "gateway/bind.h"
 #include "gateway/client.h"
 #include "gateway/encode.h"
+#include "gateway/form.h"
 #include "gateway/gateway.h"
 #include "gateway/http1.h"
 #include "gateway/json_split.h"
@@ -17,6 +18,7 @@ enum exchange_body {
     BODY_NONE,
     BODY_JSON,
     BODY_RAW /* a google.api.HttpBody's data */,
+    BODY_FORM /* multipart/form-data */,
     BODY_DROPPED
 };
 enum stream_form { STREAM_NDJSON, STREAM_SSE, STREAM_ARRAY, STREAM_RAW, STREAM_WEBSOCKET };
@@ -69,6 +71,7 @@ struct exchange {
     const char *builtin;       /* the path that the gateway answers itself; NULL: none */
     enum exchange_body body_kind;
     struct to_wire *body; /* BODY_JSON */
+    struct form *form;    /* BODY_FORM */
     uint64_t body_bytes;
     struct buf wire; /* the request message */
     struct buf mask; /* FieldMask's content of a PATCH */

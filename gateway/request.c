@@ -27,6 +27,20 @@ static void fail_bind(struct exchange *x, int r)
         exchange_fail_field(x, e->field, e->message, "");
 }
 
+static void fail_form(struct exchange *x, int r)
+{
+    const struct form *f = x->form;
+    char field[300];
+    if (r == NRPC_E_NOMEM || f->error[0] == '\0') {
+        fail_bind(x, r);
+        return;
+    }
+    const char *prefix = x->route->body == NULL ? "" : x->route->body->name;
+    snprintf(field, sizeof field, "%s%s%s", prefix,
+             *prefix != '\0' && f->error_field[0] != '\0' ? "." : "", f->error_field);
+    exchange_fail_field(x, field, f->error, "");
+}
+
 static void fail_json(struct exchange *x, int r)
 {
     const struct json_error *e = &x->body->reader.error;
@@ -113,6 +127,39 @@ void request_begin(struct exchange *x)
     x->body_kind = BODY_JSON;
 }
 
+static bool is_multipart(const struct exchange *x)
+{
+    struct http1_text type = exchange_header(x, "content-type");
+    return type.size >= 10 && strncasecmp(type.data, "multipart/", 10) == 0;
+}
+
+/* A form in the place of the JSON that request_begin prepared for. */
+static void begin_form(struct exchange *x)
+{
+    const struct route *r = x->route;
+    struct http1_text type = exchange_header(x, "content-type");
+    struct form_options o = { .message = r->body_all || x->has_region
+                                             ? (r->body_all ? r->method->input : r->body->message)
+                                             : NULL,
+                              .body = r->body,
+                              .binder = &x->binder,
+                              .out = &x->wire,
+                              .json = x->body->options };
+    o.json.mask = NULL;
+    int e = o.message != NULL && form_fits(o.message) ? form_new(type.data, type.size, &o, &x->form)
+                                                      : NRPC_E_INVAL;
+    if (e == NRPC_E_NOMEM)
+        fail_memory(x);
+    else if (e == NRPC_E_PROTO)
+        exchange_fail(x, 400, NRPC_INVALID_ARGUMENT, "MALFORMED_FORM",
+                      "the content type names no boundary, or is not multipart/form-data");
+    else if (e < 0)
+        exchange_fail(x, 415, NRPC_INVALID_ARGUMENT, "UNSUPPORTED_MEDIA_TYPE",
+                      "this route takes application/json");
+    else
+        x->body_kind = BODY_FORM;
+}
+
 static bool is_coded(const struct exchange *x)
 {
     struct http1_text coding = exchange_header(x, "content-encoding");
@@ -129,7 +176,6 @@ static void fail_coded(struct exchange *x)
 
 void request_open(struct exchange *x)
 {
-    struct http1_text type = exchange_header(x, "content-type");
     if (exchange_has_body(x) && x->http.has_length && !x->route->method->client_streaming &&
         x->http.content_length > x->gl->gateway->settings.max_body_bytes) {
         exchange_fail_too_large(x);
@@ -150,10 +196,8 @@ void request_open(struct exchange *x)
     request_begin(x);
     if (exchange_has_body(x) && is_coded(x))
         fail_coded(x);
-    if (x->body_kind == BODY_JSON && exchange_has_body(x) && type.size >= 10 &&
-        strncasecmp(type.data, "multipart/", 10) == 0)
-        exchange_fail(x, 415, NRPC_INVALID_ARGUMENT, "UNSUPPORTED_MEDIA_TYPE",
-                      "this route takes application/json");
+    if (!x->failed && x->body_kind == BODY_JSON && exchange_has_body(x) && is_multipart(x))
+        begin_form(x);
     if (x->body_kind == BODY_NONE && exchange_has_body(x))
         exchange_fail(x, 400, NRPC_INVALID_ARGUMENT, "BODY_NOT_ALLOWED",
                       "this route takes no body");
@@ -171,9 +215,10 @@ void request_put_body(struct exchange *x, const char *data, size_t size)
         buf_put(&x->wire, data, size);
         return;
     }
-    int r = to_wire_feed(x->body, data, size);
+    bool form = x->body_kind == BODY_FORM;
+    int r = form ? form_feed(x->form, data, size) : to_wire_feed(x->body, data, size);
     if (r < 0)
-        fail_json(x, r);
+        form ? fail_form(x, r) : fail_json(x, r);
 }
 
 /* Ends the body; an absent one is {}. */
@@ -181,6 +226,11 @@ static void finish_body(struct exchange *x)
 {
     if (x->body_kind == BODY_RAW && x->body_bytes > 0)
         wire_region_close(&x->wire, x->raw_region);
+    if (x->body_kind == BODY_FORM) {
+        int r = form_finish(x->form);
+        if (r < 0)
+            fail_form(x, r);
+    }
     if (x->body_kind == BODY_JSON && x->body_bytes > 0) {
         int r = to_wire_finish(x->body);
         if (r < 0)

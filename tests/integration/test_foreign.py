@@ -56,7 +56,7 @@ def lock(request, context):
     """Fails with details: one that is in the set, one that nobody knows."""
     details = status_pb2.Status(code=5, message="no such shelf")
     details.details.add().Pack(error_details_pb2.BadRequest(field_violations=[
-        error_details_pb2.BadRequest.FieldViolation(field="inner.text_list", description="is bad")]))
+        error_details_pb2.BadRequest.FieldViolation(field="inner.text", description="is bad")]))
     details.details.append(any_pb2.Any(type_url="type.googleapis.com/none.Unknown", value=b"\1\2"))
     context.set_trailing_metadata([("grpc-status-details-bin", details.SerializeToString())])
     context.abort(grpc.StatusCode.NOT_FOUND, "no such shelf")
@@ -96,7 +96,8 @@ def start_grpcio():
     """The foreign service on grpcio; its port."""
     p = foreign_pb2
     unary = grpc.unary_unary_rpc_method_handler
-    methods = {"PutEverything": (echo, p.Everything), "Query": (echo, p.Everything), "PatchInner": (patch, p.Patch),
+    methods = {"PutEverything": (echo, p.Everything), "Query": (echo, p.Everything), "StoreDocument": (echo, p.Document),
+               "PatchInner": (patch, p.Patch),
                "Lock": (lock, p.BookRequest), "GetShelf": (book, p.BookRequest), "GetBook": (book, p.BookRequest),
                "GetAny": (book, p.BookRequest)}
     handlers = {name: unary(function, request_deserializer=kind.FromString,
@@ -147,6 +148,15 @@ class ForeignShelf:
             answer = self.call("PUT", "/v1/everything/k", document)
             self.assertEqual(answer.status, 400)
             self.assertIn(where, answer.body.decode())
+        answer = self.call("PUT", "/v1/everything/k", '{"rInt32": [1, "x"]}')
+        reason, request = answer.json()["details"]
+        self.assertEqual((reason["reason"], reason["domain"]), ("INVALID_ARGUMENT", "novel-gateway"))
+        self.assertEqual(request["fieldViolations"][0]["field"], "rInt32[1]")
+        answer = self.call("PUT", "/v1/everything/k", '{"rInt32": [1, "x"]}',
+                           headers={"Accept": "application/problem+json"})
+        self.assertEqual(answer.json()["fields"], [
+            {"field": "r_int32[1]", "json_path": "rInt32[1]",
+             "message": "expected a whole number from -2147483648 to 2147483647, found a string"}])
 
     def test_query_parameters(self):
         answer = self.call("GET", "/v1/query?f_message.inner.text=x&rInt32=1&rInt32=2&m_string[a]=b&timestamp="
@@ -178,11 +188,11 @@ class ForeignShelf:
         status = answer.json()
         self.assertEqual((status["code"], status["message"]), (5, "no such shelf"))
         by_type = {d["@type"].rpartition(".")[2]: d for d in status["details"]}
-        self.assertEqual(by_type["BadRequest"]["fieldViolations"][0]["field"], "inner.text_list")
+        self.assertEqual(by_type["BadRequest"]["fieldViolations"][0]["field"], "inner.text")
         self.assertEqual(by_type["Unknown"], {"@type": "type.googleapis.com/none.Unknown", "value": "AQI="})
         problem = self.call("POST", "/v1/shelves/x:lock", {}, headers={"Accept": "application/problem+json"})
         self.assertEqual(problem.headers["content-type"], "application/problem+json")
-        self.assertEqual(problem.json()["fields"][0]["field"], "inner.text_list")
+        self.assertEqual(problem.json()["fields"][0]["field"], "inner.text")
 
     def test_streams(self):
         answer = self.call("GET", "/v1/tail?count=3", headers={"Accept": "application/x-ndjson"})
@@ -191,6 +201,29 @@ class ForeignShelf:
     def test_upload(self):
         answer = self.call("POST", "/v1/upload", b"\0\1raw", headers={"Content-Type": "image/x-test"})
         self.assertEqual((answer.body, answer.headers["content-type"]), (b"\0\1raw", "image/x-test"))
+
+
+    def curl(self, path, *arguments):
+        done = subprocess.run(["curl", "-sS", *arguments, f"http://127.0.0.1:{self.gateway.port}{path}"],
+                              capture_output=True, check=True, timeout=30)
+        return json.loads(done.stdout)
+
+    def test_forms_of_files(self):
+        """As curl sends them: a picture into an HttpBody, pages into a list, texts and JSON beside them."""
+        with tempfile.TemporaryDirectory() as folder:
+            picture, page = pathlib.Path(folder) / "p.png", pathlib.Path(folder) / "page.txt"
+            picture.write_bytes(bytes(range(256)) * 4096)
+            page.write_text("one\r\n--two\n")
+            answer = self.curl("/v1/documents/t", "-F", f"cover=@{picture};type=image/png", "-F", f"pages=@{page}",
+                               "-F", f"pages=@{page};type=text/x-page", "-F", "authors=A", "-F", "authors=B",
+                               "-F", f"signature=@{page}", "-F", 'inner={"number":3};type=application/json')
+        text = base64.b64encode(b"one\r\n--two\n").decode()
+        self.assertEqual(answer, {
+            "title": "t", "authors": ["A", "B"], "inner": {"number": 3}, "signature": text,
+            "cover": {"contentType": "image/png", "data": base64.b64encode(bytes(range(256)) * 4096).decode()},
+            "pages": [{"contentType": "text/plain", "data": text}, {"contentType": "text/x-page", "data": text}]})
+        self.assertIn("did you mean", self.curl("/v1/documents/t", "-F", "autors=A")["message"])
+        self.assertEqual(self.curl("/v1/documents/t", "-F", "title=u")["code"], 3)
 
 
 class ByDescriptorSet(ForeignShelf, unittest.TestCase):
