@@ -1,18 +1,27 @@
 /* builtin.c — what the gateway answers itself: /livez, /readyz, OPTIONS. */
 #include <string.h>
 
+#include "gateway/cached.h"
 #include "gateway/exchange.h"
 #include "gateway/respond.h"
 
-static bool path_is(const struct exchange *x, const char *name)
+/* The path without the prefix that everything is mounted at once more. */
+static struct http1_text own_path(const struct exchange *x)
 {
     struct http1_text path = http1_path(&x->http);
     const char *prefix = x->gl->gateway->settings.prefix;
-    size_t n = strlen(prefix), size = strlen(name);
-    if (path.size == n + size && n > 0 && memcmp(path.data, prefix, n) == 0) {
+    size_t n = strlen(prefix);
+    if (n > 0 && path.size > n && memcmp(path.data, prefix, n) == 0 && path.data[n] == '/') {
         path.data += n;
         path.size -= n;
     }
+    return path;
+}
+
+static bool path_is(const struct exchange *x, const char *name)
+{
+    struct http1_text path = own_path(x);
+    size_t size = strlen(name);
     return path.size == size && memcmp(path.data, name, size) == 0;
 }
 
@@ -49,7 +58,12 @@ static bool list_methods(struct exchange *x, struct buf *out)
     static const char nothing[] =
         "?"; /* no rule can have this method, so all that there are come back */
     struct http1_text path = http1_path(&x->http);
-    if (path_is(x, "/livez") || path_is(x, "/readyz") || (path.size == 1 && *path.data == '*')) {
+    if (path_is(x, "/cache/invalidate")) {
+        buf_puts(out, "POST, OPTIONS");
+        return true;
+    }
+    if (path_is(x, "/cache/metrics") || path_is(x, "/livez") || path_is(x, "/readyz") ||
+        (path.size == 1 && *path.data == '*')) {
         buf_puts(out, "GET, HEAD, OPTIONS");
         return true;
     }
@@ -97,6 +111,10 @@ bool builtin_serve(struct exchange *x)
         serve_options(x);
         return true;
     }
+    struct http1_text path = own_path(x);
+    enum cached_route cached = cached_builtin(x, path.data, path.size);
+    if (cached != CACHED_OTHER)
+        return cached == CACHED_ENDED;
     bool live = path_is(x, "/livez");
     if (!live && !path_is(x, "/readyz"))
         return false;

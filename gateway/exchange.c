@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "gateway/access_log.h"
+#include "gateway/cached.h"
 #include "gateway/request.h"
 #include "gateway/respond.h"
 #include "gateway/socket.h"
@@ -142,6 +143,7 @@ void exchange_on_client_gone(struct exchange *x)
 {
     if (x->status == 0)
         x->status = 499;
+    cached_forget_client(x);
     if (x->call != NULL) {
         write_log(x);
         x->client = NULL;
@@ -159,8 +161,9 @@ void exchange_on_client_gone(struct exchange *x)
 struct problem_context exchange_problem_context(const struct exchange *x)
 {
     return (struct problem_context){
-        .invalid_argument_code =
-            x->route == NULL ? 0 : x->route->method->route->invalid_argument_code,
+        .invalid_argument_code = x->route != NULL ? x->route->method->route->invalid_argument_code
+                                 : x->builtin != NULL ? 422
+                                                      : 0,
         .if_match = exchange_header(x, "if-match").data != NULL,
     };
 }
@@ -333,7 +336,9 @@ void exchange_on_head(struct exchange *x)
         exchange_fail(x, 501, NRPC_UNIMPLEMENTED, "METHOD_UNKNOWN", "the method is not known");
     if (!x->failed && builtin_serve(x))
         return;
-    if (!x->failed && !socket_wanted(x)) {
+    if (!x->failed && x->builtin == NULL && cached_serve(x))
+        return;
+    if (!x->failed && x->body_kind != BODY_KEPT && !socket_wanted(x)) {
         find_route(x);
         if (!x->failed)
             request_open(x);
@@ -371,7 +376,9 @@ void exchange_on_body(struct exchange *x, const char *data, size_t size)
         exchange_end(x);
         return;
     }
-    if (!x->failed)
+    if (!x->failed && x->body_kind == BODY_KEPT)
+        buf_put(&x->wire, data, size);
+    else if (!x->failed)
         request_put_body(x, data, size);
 }
 
@@ -383,6 +390,10 @@ void exchange_on_whole(struct exchange *x)
     }
     if (x->socket.active) {
         socket_open(x);
+        return;
+    }
+    if (!x->failed && x->body_kind == BODY_KEPT) {
+        cached_invalidate(x);
         return;
     }
     if (!x->failed)

@@ -19,6 +19,7 @@ enum exchange_body {
     BODY_JSON,
     BODY_RAW /* a google.api.HttpBody's data */,
     BODY_FORM /* multipart/form-data */,
+    BODY_KEPT, /* in x->wire, for the gateway itself */
     BODY_DROPPED
 };
 enum stream_form { STREAM_NDJSON, STREAM_SSE, STREAM_ARRAY, STREAM_RAW, STREAM_WEBSOCKET };
@@ -90,8 +91,11 @@ struct exchange {
     uint64_t response_bytes;
     enum encoding encoding; /* that the client takes; of the answer once it is written */
     int status;             /* written; 0: none yet */
-    bool match_sent;        /* If-Match is in the request */
-    bool head_only;         /* HEAD */
+    struct purge *purge;    /* of /cache/invalidate, on its way through the loops */
+    bool cacheable;         /* as far as the request goes */
+    uint64_t cache_epoch;
+    bool match_sent; /* If-Match is in the request */
+    bool head_only;  /* HEAD */
     bool keep_alive;
     char method[16];
     char request_id[REQUEST_ID_MAX + 1];

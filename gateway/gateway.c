@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "gateway/access_log.h"
+#include "gateway/coherence.h"
 #include "gateway/conn.h"
 #include "gateway/encode.h"
 #include "gateway/exchange.h"
@@ -48,7 +49,7 @@ static char *join_backends(const struct option_list *list)
     return text;
 }
 
-static void channel_options(const struct gateway *g, nrpc_channel_options *o)
+void gateway_channel_options(const struct gateway *g, nrpc_channel_options *o)
 {
     nrpc_channel_defaults(o);
     o->target = g->target;
@@ -71,7 +72,7 @@ static int read_table(const struct gateway *g, struct table **out_table, char er
     struct buf set = { 0 };
     nrpc_channel_options o;
     int r = 0;
-    channel_options(g, &o);
+    gateway_channel_options(g, &o);
     if (from != NULL && strcmp(from, "reflection") == 0)
         r = reflect_fetch(&o, REFLECTION_MS, &set, error);
     else if (from != NULL && *from != '\0')
@@ -123,6 +124,7 @@ static void on_swap(nrpc_task *t, nrpc_loop *loop)
     } else {
         table_view_retire(s->gl->view);
         s->gl->view = v;
+        cache_forget(&s->gl->cache, NULL, 0, false); /* it was made by the other table */
     }
     alloc_free(s);
 }
@@ -161,7 +163,7 @@ nrpc_channel *gateway_loop_channel(struct gateway_loop *gl)
     if (gl->channel != NULL || gl->draining)
         return gl->channel;
     nrpc_channel_options o;
-    channel_options(gl->gateway, &o);
+    gateway_channel_options(gl->gateway, &o);
     int r = nrpc_channel_new(gl->loop, &o, &gl->channel);
     if (r < 0) {
         log_event(LOG_LEVEL_ERROR, "channel_failed", LOG_S("target", o.target),
@@ -191,6 +193,8 @@ static void on_start(nrpc_task *t, nrpc_loop *loop)
     nrpc_channel *ch = gateway_loop_channel(s->gl);
     if (ch != NULL)
         nrpc_channel_connect(ch); /* so that /readyz knows before the first request */
+    if (s->gl->gateway->settings.cache_bytes > 0 && !s->gl->draining)
+        s->gl->coherence = coherence_open(s->gl);
     alloc_free(s);
 }
 
@@ -223,6 +227,7 @@ int gateway_loop_init(struct gateway_loop *gl, const struct gateway *g, nrpc_loo
     to_json_init(&gl->json[JSON_LEGACY], NULL, JSON_LEGACY);
     list_init(&gl->connections);
     list_init(&gl->http2);
+    cache_init(&gl->cache, g->settings.cache_bytes);
     access_log_start(gl);
     timer_init(&gl->grace, loop, on_grace_over);
     loop_set_slot(loop, LOOP_SLOT_USER, gl, NULL);
@@ -235,6 +240,9 @@ int gateway_loop_init(struct gateway_loop *gl, const struct gateway *g, nrpc_loo
 void gateway_loop_done(struct gateway_loop *gl)
 {
     exchange_free_spares(gl);
+    cache_done(&gl->cache);
+    coherence_free(gl->coherence);
+    gl->coherence = NULL;
     table_view_retire(gl->view);
     gl->view = NULL;
     to_json_done(&gl->json[JSON_STANDARD]);
@@ -253,6 +261,8 @@ void gateway_loop_done(struct gateway_loop *gl)
 static void on_channel_gone(void *ctx)
 {
     struct gateway_loop *gl = ctx;
+    if (--gl->goodbyes > 0)
+        return;
     timer_stop(&gl->grace);
     nrpc_loop_stop(gl->loop);
 }
@@ -263,6 +273,7 @@ void gateway_loop_check_drained(struct gateway_loop *gl)
         gl->channel == NULL)
         return;
     access_log_flush(gl);
+    gl->goodbyes = 1 + coherence_stop(gl->coherence, on_channel_gone, gl);
     nrpc_channel_close_then(gl->channel, on_channel_gone, gl);
     gl->channel = NULL;
     timer_start(&gl->grace, CHANNEL_CLOSE_MS);

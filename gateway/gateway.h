@@ -6,6 +6,7 @@
 #define NOVEL_GATEWAY_GATEWAY_H
 #include <stdatomic.h>
 
+#include "gateway/cache.h"
 #include "gateway/table.h"
 #include "gateway/to_json.h"
 #include "rpc/base/list.h"
@@ -38,6 +39,7 @@ struct gateway_settings {
     char *backend_ca, *backend_cert, *backend_key, *backend_name;
     bool backend_tls;
     bool compression;
+    uint64_t cache_bytes;
     uint64_t threads, max_body_bytes, timeout_ms, max_connections, grace_ms;
 };
 
@@ -65,6 +67,9 @@ struct gateway_loop {
     struct sha256 *sha;
     struct list connections; /* struct conn */
     struct list http2;       /* struct http2_conn */
+    struct cache cache;
+    struct coherence *coherence; /* may the cache be used? */
+    size_t goodbyes;             /* channels that must be gone before the loop ends */
     struct exchange *spare;
     size_t n_spare;
     bool draining;
@@ -77,6 +82,8 @@ struct gateway_loop {
     uint64_t log_time_ms;
 };
 
+/* [any] How channels to the backends are made. */
+void gateway_channel_options(const struct gateway *g, nrpc_channel_options *o);
 /* [loop] The channel of this loop, made on first use; NULL without memory. */
 nrpc_channel *gateway_loop_channel(struct gateway_loop *gl);
 /* [loop] The text for Date, made once a second. */

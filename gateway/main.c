@@ -148,6 +148,14 @@ static const struct option table[] = {
       .default_text = "true",
       .help = "Answers in gzip or Brotli to clients that take them; streams are flushed with each "
               "event." },
+    { .name = "cache-bytes",
+      .kind = OPTION_UINT,
+      .target = &gateway.settings.cache_bytes,
+      .default_text = "16777216",
+      .max = 1u << 30,
+      .value_name = "BYTES",
+      .help = "Room for cached answers in each loop; 0 for no cache. It is used only while the servers report every "
+              "change." },
     { .name = "log-level",
       .kind = OPTION_STRING,
       .target = &gateway.settings.log_level,

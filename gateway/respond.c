@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "gateway/accept.h"
+#include "gateway/cached.h"
 #include "gateway/etag.h"
 #include "gateway/json_writer.h"
 #include "gateway/wire.h"
@@ -201,7 +202,6 @@ static bool encode_body(struct exchange *x, const struct response *r, const void
 static void respond_coded(struct exchange *x, const struct response *r, const void *body,
                           size_t size)
 {
-    struct buf *out = client_tail(x->client);
     char hex[65];
     const char *tag = r->tag;
     if (tag == NULL && r->etag) {
@@ -209,24 +209,31 @@ static void respond_coded(struct exchange *x, const struct response *r, const vo
         hex[ETAG_HEX] = '\0';
         tag = hex;
     }
-    bool coded = encode_body(x, r, body, size);
-    if (!coded)
+    if (encode_body(x, r, body, size)) {
+        body = x->gl->coded.data;
+        size = x->gl->coded.size;
+    } else {
         x->encoding = ENCODING_IDENTITY;
-    if (r->etag && client_has(x, tag, strlen(tag))) {
+    }
+    struct response known = *r;
+    known.tag = tag;
+    respond_ready(x, &known, body, size);
+}
+
+void respond_ready(struct exchange *x, const struct response *r, const void *body, size_t size)
+{
+    static const char *const suffixes[] = { "", "-gz", "-br" };
+    struct buf *out = client_tail(x->client);
+    const char *tag = r->tag;
+    if (tag != NULL && r->etag && client_has(x, tag, strlen(tag))) {
         respond_not_modified(x, r, tag, strlen(tag), out);
         return;
     }
     respond_head(x, r, out);
     if (tag != NULL)
-        buf_printf(out, "ETag: \"%s%s\"\r\n", tag,
-                   !coded                         ? ""
-                   : x->encoding == ENCODING_GZIP ? "-gz"
-                                                  : "-br");
-    if (coded) {
-        body = x->gl->coded.data;
-        size = x->gl->coded.size;
+        buf_printf(out, "ETag: \"%s%s\"\r\n", tag, suffixes[x->encoding]);
+    if (x->encoding != ENCODING_IDENTITY)
         buf_printf(out, "Content-Encoding: %s\r\n", encoding_name(x->encoding));
-    }
     buf_printf(out, "Content-Length: %zu\r\n\r\n", size);
     if (!x->head_only) {
         buf_put(out, body, size);
@@ -439,6 +446,29 @@ static const char *resource_tag(struct exchange *x, nrpc_slice message)
     return arena_strndup(&x->arena, (const char *) v.data, v.size);
 }
 
+static int put_message(struct exchange *x, nrpc_slice message, struct buf *out)
+{
+    struct to_json *json = exchange_json(x);
+    return x->route->response_body != NULL
+               ? to_json_field(json, x->route->response_body, message.data, message.size, out)
+               : to_json_message(json, x->route->method->output, message.data, message.size, out);
+}
+
+/* The body is in the loop's scratch. */
+static void respond_apart(struct exchange *x, struct response *r, nrpc_slice message, bool keep)
+{
+    const struct buf *body = &x->gl->scratch;
+    char hex[65];
+    if (r->tag == NULL && r->etag) {
+        make_etag(x, body->data, body->size, hex);
+        hex[ETAG_HEX] = '\0';
+        r->tag = hex;
+    }
+    if (keep && r->tag != NULL)
+        cached_keep(x, r, r->tag, message, body->data, body->size);
+    respond_coded(x, r, body->data, body->size);
+}
+
 void respond_message(struct exchange *x)
 {
     const struct desc_method *method = x->route->method;
@@ -464,27 +494,26 @@ void respond_message(struct exchange *x)
         respond_bytes(x, &r, data.data, data.size);
         return;
     }
+    bool keep = safe && cached_wanted(x);
     r.tag = r.etag ? resource_tag(x, message) : NULL;
-    if (r.tag != NULL && client_has(x, r.tag, strlen(r.tag))) {
+    if (r.tag != NULL && !keep && client_has(x, r.tag, strlen(r.tag))) {
         respond_not_modified(x, &r, r.tag, strlen(r.tag), client_tail(x->client));
         return;
     }
-    bool coded = x->encoding != ENCODING_IDENTITY;
-    struct open_answer a = { .out = &x->gl->scratch };
     r.varies = true;
-    if (coded)
+    /* Straight into the connection's output, unless the body is wanted by itself. */
+    bool apart = keep || x->encoding != ENCODING_IDENTITY;
+    struct open_answer a = { .out = &x->gl->scratch };
+    if (apart)
         buf_reset(a.out);
     else
         a = open_answer(x, &r);
-    struct to_json *json = exchange_json(x);
-    int e = x->route->response_body != NULL
-                ? to_json_field(json, x->route->response_body, message.data, message.size, a.out)
-                : to_json_message(json, method->output, message.data, message.size, a.out);
+    int e = put_message(x, message, a.out);
     if (e < 0) {
         a.out->size = a.start;
-        respond_broken(x, e == NRPC_E_NOMEM ? "out of memory" : json->error);
-    } else if (coded) {
-        respond_coded(x, &r, a.out->data, a.out->size);
+        respond_broken(x, e == NRPC_E_NOMEM ? "out of memory" : exchange_json(x)->error);
+    } else if (apart) {
+        respond_apart(x, &r, message, keep);
     } else {
         close_answer(x, &r, &a);
     }

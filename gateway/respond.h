@@ -17,6 +17,8 @@ struct response {
 void respond_head(struct exchange *x, const struct response *r, struct buf *out);
 /* The whole answer with this body. */
 void respond_bytes(struct exchange *x, const struct response *r, const void *body, size_t size);
+/* The same with a body that is in x->encoding already; r->tag without the coding. */
+void respond_ready(struct exchange *x, const struct response *r, const void *body, size_t size);
 /* The problem of x, in the route's dialect. */
 void respond_problem(struct exchange *x);
 /* The message of a unary call that ended well. */

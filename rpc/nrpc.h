@@ -313,6 +313,9 @@ nrpc_loop *nrpc_server_loop(const nrpc_server *s, size_t i); /* to post to each 
 /* [any] Drain: stop accepting, health NOT_SERVING, GOAWAY, finish calls <= grace_ms, then cancel, close.
  * Returns at once; nrpc_server_wait joins. */
 void nrpc_server_stop(nrpc_server *s, uint32_t grace_ms);
+/* [setup] fn runs on each loop when the drain begins there: streams that would never end by themselves should end.
+ * E_FULL past 8. */
+int nrpc_server_on_drain(nrpc_server *s, void (*fn)(void *ctx, nrpc_loop *loop), void *ctx);
 void nrpc_server_wait(nrpc_server *s);                    /* not on a loop: until all loops ended */
 void nrpc_server_free(nrpc_server *s);                    /* after wait; NULL is fine */
 
@@ -411,6 +414,12 @@ typedef struct nrpc_task {
     void (*run)(struct nrpc_task *t, nrpc_loop *loop);
 } nrpc_task;
 void nrpc_loop_post(nrpc_loop *loop, nrpc_task *t); /* [any] takes t; never fails; FIFO per sender */
+/* One-shot timers for handlers [loop].  fn runs on the loop, not before the time. */
+typedef struct nrpc_timer nrpc_timer;
+int nrpc_timer_new(nrpc_loop *loop, void (*fn)(void *ctx), void *ctx, nrpc_timer **out_timer);
+void nrpc_timer_start(nrpc_timer *t, uint64_t after_ms); /* restarts when running */
+void nrpc_timer_stop(nrpc_timer *t);                     /* safe when not running */
+void nrpc_timer_free(nrpc_timer *t); /* [loop, or any once the loop has ended, before it is freed] NULL is fine */
 /* work() runs on a worker; jobs with one key run one at a time, in order.  Then done.run on `home`
  * (home NULL: done.run is called on the worker with loop NULL). */
 typedef struct nrpc_job {

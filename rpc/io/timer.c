@@ -1,3 +1,4 @@
+#include "rpc/base/alloc.h"
 #include "rpc/base/gauge.h"
 #include "rpc/io/loop_inner.h"
 
@@ -38,4 +39,54 @@ void timer_stop(struct timer *t)
 bool timer_running(const struct timer *t)
 {
     return !list_empty(&t->link);
+}
+
+/* ---- the form of nrpc.h ---------------------------------------------------------------- */
+
+struct nrpc_timer {
+    struct timer timer;
+    void (*fn)(void *ctx);
+    void *ctx;
+};
+
+static void on_due(struct timer *t)
+{
+    struct nrpc_timer *n = CONTAINER_OF(t, struct nrpc_timer, timer);
+    n->fn(n->ctx);
+}
+
+int nrpc_timer_new(nrpc_loop *loop, void (*fn)(void *ctx), void *ctx, nrpc_timer **out_timer)
+{
+    nrpc_timer *n = alloc_zero(1, sizeof *n);
+    if (n == NULL)
+        return NRPC_E_NOMEM;
+    timer_init(&n->timer, loop, on_due);
+    n->fn = fn;
+    n->ctx = ctx;
+    *out_timer = n;
+    return 0;
+}
+
+void nrpc_timer_start(nrpc_timer *t, uint64_t after_ms)
+{
+    timer_start(&t->timer, after_ms);
+}
+
+void nrpc_timer_stop(nrpc_timer *t)
+{
+    timer_stop(&t->timer);
+}
+
+void nrpc_timer_free(nrpc_timer *t)
+{
+    if (t == NULL)
+        return;
+    if (loop_is_current(t->timer.loop)) {
+        timer_stop(&t->timer);
+    } else if (timer_running(
+                   &t->timer)) { /* its loop has ended: nobody will look at the wheel again */
+        list_remove(&t->timer.link);
+        gauge_add(GAUGE_TIMERS, -1);
+    }
+    alloc_free(t);
 }

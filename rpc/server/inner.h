@@ -13,6 +13,11 @@
 #include "rpc/h2/conn.h"
 #include "rpc/io/listener.h"
 
+struct drain_hook {
+    void (*fn)(void *ctx, nrpc_loop *loop);
+    void *ctx;
+};
+enum { DRAIN_HOOKS_MAX = 8 };
 enum { LISTENERS_MAX = 16 };
 
 struct server_method {
@@ -65,6 +70,8 @@ struct nrpc_server {
     struct call_interceptors interceptors;
     struct config_table *config; /* NULL: none */
     struct map methods;          /* path -> struct server_method */
+    struct drain_hook drain_hooks[DRAIN_HOOKS_MAX];
+    size_t n_drain_hooks;
     struct map services;         /* name -> "" */
     struct server_loop *loops;
     nrpc_loop **loop_list;

@@ -243,6 +243,16 @@ static int listen_on(nrpc_server *s, const char *address, nrpc_tls *t)
     return 0;
 }
 
+int nrpc_server_on_drain(nrpc_server *s, void (*fn)(void *ctx, nrpc_loop *loop), void *ctx)
+{
+    if (s->started)
+        return NRPC_E_STATE;
+    if (s->n_drain_hooks == DRAIN_HOOKS_MAX)
+        return NRPC_E_FULL;
+    s->drain_hooks[s->n_drain_hooks++] = (struct drain_hook){ fn, ctx };
+    return 0;
+}
+
 int nrpc_server_listen(nrpc_server *s, const char *address)
 {
     return listen_on(s, address, NULL);
@@ -372,6 +382,8 @@ static void on_stop(nrpc_task *t, nrpc_loop *loop)
     timer_init(&sl->grace, loop, on_grace_over);
     timer_start(&sl->grace, sl->grace_ms);
     health_start_drain(sl);
+    for (size_t i = 0; i < s->n_drain_hooks; i++)
+        s->drain_hooks[i].fn(s->drain_hooks[i].ctx, loop);
     LIST_EACH(&sl->conns, link, next)
     server_conn_drain(LIST_ENTRY(link, struct server_conn, link));
     server_loop_check_drained(sl);

@@ -101,6 +101,8 @@ struct change {
     struct character *made;      /* NULL: deleted */
     struct catalogue *catalogue; /* the new one */
     size_t at_loop;              /* next loop that takes it */
+    char tag[80];
+    const char *tags[2];
     nrpc_status status;
 };
 
@@ -157,6 +159,23 @@ static void change_end(struct change *ch)
         change_work(LIST_ENTRY(s->changes.next, struct change, link));
 }
 
+static void change_announced(void *ctx)
+{
+    struct change *ch = ctx;
+    if (!change_halted(ch))
+        change_end(ch);
+}
+
+/* Every loop shows the new state; caches must forget the old one before the change is answered.  The tags are those of
+ * the contract's routes. */
+static void change_announce(struct change *ch)
+{
+    snprintf(ch->tag, sizeof ch->tag, "character:%s", ch->id);
+    ch->tags[0] = "characters";
+    ch->tags[1] = ch->tag;
+    invalidation_publish(ch->service->invalidation, ch->tags, 2, change_announced, ch);
+}
+
 static void change_spread(nrpc_task *t, nrpc_loop *loop)
 {
     struct change *ch = CONTAINER_OF(t, struct change, task);
@@ -165,7 +184,7 @@ static void change_spread(nrpc_task *t, nrpc_loop *loop)
     if (change_halted(ch))
         return;
     if (ch->at_loop == s->n_loops) {
-        change_end(ch);
+        change_announce(ch);
         return;
     }
     struct service_loop *l = &s->loops[ch->at_loop++];

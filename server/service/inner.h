@@ -5,6 +5,7 @@
 #include "rpc/base/list.h"
 #include "server/contract.h"
 #include "server/service/errors.h"
+#include "server/service/invalidation.h"
 #include "server/service/service.h"
 
 enum { SERVICE_LOOPS_MAX = 256 };
@@ -22,6 +23,7 @@ struct service {
     uint64_t start_ns;
     _Atomic(uint64_t) memory_kb, cpu_centi; /* service_sample in whole units */
     _Atomic(bool) halted; /* the loops have ended: tasks that are left only free what they carry */
+    struct invalidation *invalidation;
     struct list changes; /* of characters, waiting; first loop only; the head is at work */
 };
 struct service_loop *service_loop_of(struct service *s, nrpc_loop *loop);

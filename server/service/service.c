@@ -257,6 +257,8 @@ int service_new(const struct service_options *o, struct service **out_service)
     const nrpc_interceptor logger = { "call_log", s, sizeof(struct call_log), log_begin, NULL, log_end };
     int r = novelengine_v1_novel_engine_register(o->server, &handlers, s);
     if (r == 0)
+        r = invalidation_open(o->server, &s->invalidation);
+    if (r == 0)
         r = nrpc_server_intercept(o->server, &logger);
     if (r < 0) {
         service_free(s);
@@ -269,6 +271,7 @@ int service_new(const struct service_options *o, struct service **out_service)
 void service_halt(struct service *s)
 {
     atomic_store(&s->halted, true);
+    invalidation_halt(s->invalidation);
 }
 
 void service_free(struct service *s)
@@ -276,6 +279,7 @@ void service_free(struct service *s)
     if (s == NULL)
         return;
     service_drop_changes(s);
+    invalidation_close(s->invalidation);
     for (size_t i = 0; i < s->n_loops; i++)
         catalogue_unref(s->loops[i].catalogue);
     catalogue_unref(s->o.shipped);
