@@ -73,7 +73,7 @@ int nrpc_status_copy(nrpc_status *to, const nrpc_status *from);
 void nrpc_status_clear(nrpc_status *st); /* safe to repeat */
 
 /* ---- metadata [loop]: keys lower-case; values copied in, lent out until the call ends -------------- */
-/* Adds one pair.  Keys are lower-cased ASCII [a-z0-9_.-]; "grpc-", ":" and hop-by-hop keys are E_INVAL;
+/* Adds one pair.  Keys are lower-cased ASCII [a-z0-9_.-]; "grpc-" (but grpc-retry-pushback-ms), ":" and hop-by-hop keys are E_INVAL;
  * values of keys without "-bin" must be printable ASCII.  E_TOOBIG past the limits. */
 int nrpc_metadata_add(nrpc_metadata *md, const char *key, nrpc_slice value);
 int nrpc_metadata_add_string(nrpc_metadata *md, const char *key, const char *value);
@@ -244,7 +244,8 @@ typedef struct {
     uint32_t max_request_bytes, max_response_bytes; /* 0: the server's or channel's own */
     bool wait_for_ready;              /* client */
     const nrpc_retry_policy *retry;   /* client; at most one of retry and hedging */
-    const nrpc_hedging_policy *hedging;
+    const nrpc_hedging_policy *hedging; /* client; idempotent methods only: starting a call of another that is named
+                                         * in full is E_INVAL, a wider row leaves it alone */
 } nrpc_method_config;
 /* ---- TLS 1.2 and 1.3 on OpenSSL, HTTP/2 by ALPN ------------------------------------------------------ *
  * A context holds certificates and trust; connections of many servers, channels and loops share it.  Suites are those
@@ -352,6 +353,12 @@ typedef struct {
     struct {
         uint32_t consecutive_failures, interval_ms, ejection_ms, max_percent;
     } outlier;
+    /* Retries and hedges stop while more than half of max_tokens (10; at most 1,000) are spent: a failure costs one, a
+     * success brings token_ratio (0.1).  On when a method has a policy. */
+    struct {
+        uint32_t max_tokens;
+        double token_ratio;
+    } retry_throttle;
 } nrpc_channel_options;
 typedef struct {
     uint64_t timeout_ms;           /* 0: none; travels as grpc-timeout, and is enforced here too */

@@ -92,6 +92,7 @@ int call_new(const struct call_options *o, nrpc_call **out_call)
     c->state = o->state;
     c->on_ready = o->on_ready;
     c->on_gone = o->on_gone;
+    c->on_failed = o->on_failed;
     c->announced = !o->server;
     c->owner = o->owner;
     c->is_server = o->server;
@@ -105,6 +106,7 @@ int call_new(const struct call_options *o, nrpc_call **out_call)
     c->later.fn = on_later;
     arena_init(&c->arena, ARENA_FIRST_BYTES);
     h2_queue_init(&c->out);
+    c->out.keep_max = o->on_failed != NULL ? CALL_KEPT_MAX : 0;
     timer_init(&c->deadline, o->loop, on_deadline);
     timer_init(&c->in.retry, o->loop, on_retry);
     call_input_init(c);
@@ -112,7 +114,8 @@ int call_new(const struct call_options *o, nrpc_call **out_call)
     c->peer = arena_strndup(&c->arena, o->peer, strlen(o->peer));
     if (o->peer_subject != NULL)
         c->peer_subject = arena_strndup(&c->arena, o->peer_subject, strlen(o->peer_subject));
-    if (c->peer == NULL || (o->peer_subject != NULL && c->peer_subject == NULL) || call_table_add(o->loop, c, &c->id, &c->number) < 0) {
+    if (c->peer == NULL || (o->peer_subject != NULL && c->peer_subject == NULL) ||
+        call_table_add(o->loop, c, &c->id, &c->number) < 0) {
         call_free(c);
         return NRPC_E_NOMEM;
     }

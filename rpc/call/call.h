@@ -43,7 +43,10 @@ struct call_limits {
     uint32_t max_metadata_bytes, max_metadata_fields;
     nrpc_compression compression; /* to send with, when nobody says otherwise */
 };
-enum { CALL_INTERCEPTORS_MAX = 8 };
+/* How an attempt failed: the server never saw it, says that it did nothing with it, or anything
+ * else. */
+enum call_failure { CALL_NEVER_LEFT, CALL_REFUSED, CALL_FAILED };
+enum { CALL_INTERCEPTORS_MAX = 8, CALL_KEPT_MAX = 1 << 20 };
 struct call_interceptors {
     nrpc_interceptor list[CALL_INTERCEPTORS_MAX];
     uint32_t count;
@@ -63,6 +66,9 @@ struct call_options {
     void (*on_ready)(nrpc_call *c, void *owner);
     /* After on_end, before the call is freed.  May be NULL. */
     void (*on_gone)(nrpc_call *c, void *owner);
+    /* Client: an attempt ended with *st before the call was committed; true: another one is made,
+     * by call_rewind and then a stream.  NULL: never. */
+    bool (*on_failed)(nrpc_call *c, void *owner, const nrpc_status *st, enum call_failure how);
     void *owner;
 };
 
@@ -91,8 +97,15 @@ struct nrpc_call {
     void *state;
     void (*on_ready)(nrpc_call *c, void *owner);
     void (*on_gone)(nrpc_call *c, void *owner);
+    bool (*on_failed)(nrpc_call *c, void *owner, const nrpc_status *st, enum call_failure how);
+    /* A hedged call has no stream but others that race for it: on_queued when it has more to send
+     * or was half-closed, elect (of a racer) the call that takes the stream over, now that a head
+     * came: st NULL, or an end: its status. */
+    void (*on_queued)(nrpc_call *c);
+    nrpc_call *(*elect)(nrpc_call *racer, const nrpc_status *st);
     void *owner;
-    void *place; /* client: the backend of the attempt, for the channel */
+    void *place;                 /* client: the backend of the attempt, for the channel */
+    void *retry;                 /* client: state of retries and hedging, for the channel */
     const nrpc_handler *handler; /* server: the request shortcut */
     void *service_ctx;
     nrpc_msg *request;
@@ -103,12 +116,14 @@ struct nrpc_call {
         has_remote_end;
     bool is_pending, wait_for_ready; /* for the channel */
     bool secure;                     /* client: the scheme is https */
+    bool committed;                  /* client: this attempt is the last */
     bool announced;                  /* the application knows this call, so it gets an on_end */
     nrpc_compression encoding_out;   /* fixed with the head */
     uint32_t accepts;                /* what the peer takes: bits (1 << nrpc_compression) */
     bool squeeze_asked;              /* the application chose the encoding itself */
     enum call_squeeze squeeze_next;
     uint32_t credits, attempts; /* attempts: streams that were opened for it */
+    uint32_t previous;          /* goes out as grpc-previous-rpc-attempts */
     uint64_t messages_in, number, deadline_ns;
     nrpc_call_id id;
     nrpc_cancel *cancel;
@@ -151,6 +166,7 @@ void call_on_remote_end(nrpc_call *c);
 void call_pump(nrpc_call *c); /* delivers what waits, as far as credits and budget go */
 void call_input_init(nrpc_call *c);
 void call_input_done(nrpc_call *c);
+void call_input_reset(nrpc_call *c); /* after done: for another stream */
 bool call_has_input(const nrpc_call *c);
 extern const nrpc_events call_request_events; /* behind nrpc_handler.request */
 
@@ -174,6 +190,15 @@ int call_inflate(nrpc_call *c, nrpc_msg **m, nrpc_status *st);
 enum call_squeeze call_next_squeeze(nrpc_call *c, size_t size);
 uint8_t *call_scratch(nrpc_call *c, size_t size); /* until the next call_put_squeezed */
 int call_put_squeezed(nrpc_call *c, nrpc_slice message, enum call_squeeze how);
+
+/* attempt.c */
+/* True: the owner makes another attempt, and c is as if this one had not been. */
+bool call_attempt_failed(nrpc_call *c, const nrpc_status *st, enum call_failure how);
+/* Takes the call off its stream; all it sent is unsent again, nothing was received. */
+void call_rewind(nrpc_call *c);
+void call_commit(nrpc_call *c); /* there will be no other attempt: what was sent is forgotten */
+/* c gets the stream of `from`, another attempt at the same call, with what it has not sent yet. */
+void call_adopt(nrpc_call *c, nrpc_call *from);
 
 /* streams.c: the events of the stream below */
 extern const struct h2_stream_events call_server_stream, call_client_stream;

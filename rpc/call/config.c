@@ -56,6 +56,7 @@ static int add_row(struct config_table *t, struct row *row, const nrpc_method_co
         .limits = *base,
         .timeout_ms = c->timeout_ms,
         .wait_for_ready = c->wait_for_ready,
+        .exact = c->name[0] != '\0' && c->name[strlen(c->name) - 1] != '/',
     };
     uint32_t in = server ? c->max_request_bytes : c->max_response_bytes;
     uint32_t out = server ? c->max_response_bytes : c->max_request_bytes;

@@ -8,7 +8,7 @@
 struct method_settings {
     struct call_limits limits; /* of the server or channel, with the row's changes */
     uint64_t timeout_ms;       /* 0: none */
-    bool wait_for_ready;
+    bool wait_for_ready, exact; /* exact: the row is of one method alone */
     const nrpc_retry_policy *retry; /* at most one of the two; they live with the table */
     const nrpc_hedging_policy *hedging;
 };

@@ -30,6 +30,14 @@ void call_input_done(nrpc_call *c)
     timer_stop(&in->retry);
 }
 
+void call_input_reset(nrpc_call *c)
+{
+    uint32_t bytes_max = c->in.frames.bytes_max;
+    call_input_init(c);
+    c->in.frames.bytes_max = bytes_max;
+    c->in.starved_ns = 0;
+}
+
 bool call_has_input(const nrpc_call *c)
 {
     return c->in.waiting.size > c->in.waiting_at;
@@ -170,6 +178,8 @@ static void check_end(nrpc_call *c)
         fail(c, NRPC_UNIMPLEMENTED, "the method answers exactly one message, and none came");
         return;
     }
+    if (c->remote_end.code != NRPC_OK && call_attempt_failed(c, &c->remote_end, CALL_FAILED))
+        return;
     if (c->stream != NULL && !h2_stream_sent_end(c->stream))
         h2_stream_reset(c->stream, H2_NO_ERROR); /* the answer came before our side was through */
     call_decide(c, &c->remote_end);

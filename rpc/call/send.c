@@ -181,9 +181,11 @@ static int queued(nrpc_call *c, size_t size)
     } else if (!c->sent_head) {
         c->sent_head = true;
         c->on_ready(c, c->owner);
+    } else if (c->on_queued != NULL) {
+        c->on_queued(c);
     }
-    if (c->out.size < c->limits->send_high_bytes)
-        return 0;
+    if (c->out.size < c->limits->send_high_bytes || c->on_queued != NULL)
+        return 0; /* hedges pause at nothing: over CALL_KEPT_MAX they become one call */
     c->paused = true;
     if (c->stream != NULL)
         h2_stream_notify_low(c->stream, c->limits->send_low_bytes);
@@ -288,6 +290,8 @@ int nrpc_call_half_close(nrpc_call *c)
     if (!c->sent_head) {
         c->sent_head = true;
         c->on_ready(c, c->owner);
+    } else if (c->on_queued != NULL) {
+        c->on_queued(c);
     }
     return 0;
 }
@@ -340,6 +344,14 @@ static void field_timeout(struct fields *f, uint64_t deadline_ns)
         field_text(f, "grpc-timeout", copy);
 }
 
+static void field_previous(struct fields *f, uint32_t previous)
+{
+    /* At most five attempts are made of one call (gRFC A6). */
+    static const char *const texts[] = { NULL, "1", "2", "3", "4", "5" };
+    if (previous > 0 && previous < ARRAY_SIZE(texts))
+        field_text(f, "grpc-previous-rpc-attempts", texts[previous]);
+}
+
 int call_open_stream(nrpc_call *c, struct h2_session *session, const char *authority,
                      const char *user_agent)
 {
@@ -354,6 +366,7 @@ int call_open_stream(nrpc_call *c, struct h2_session *session, const char *autho
     field_text(&f, "user-agent", user_agent);
     field_text(&f, "grpc-accept-encoding", COMPRESS_ACCEPT);
     field_encoding(&f);
+    field_previous(&f, c->previous);
     field_metadata(&f, c->headers_out);
     if (f.error < 0)
         return f.error;

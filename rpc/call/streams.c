@@ -88,12 +88,24 @@ static void on_headers(void *user, const struct h2_field *fields, size_t n, bool
     nrpc_status st = NRPC_STATUS_INIT;
     if (call_is_over(c))
         return;
-    if (!read_section(c, fields, n, end, &c->headers_in, &st)) {
+    bool is_end = read_section(c, fields, n, end, &c->headers_in, &st);
+    if (c->elect != NULL) {
+        nrpc_call *winner = c->elect(c, is_end ? &st : NULL);
+        if (winner != NULL) {
+            c = winner;
+            nrpc_status_clear(&st);
+            is_end = read_section(c, fields, n, end, &c->headers_in, &st);
+        }
+    }
+    if (!is_end) {
+        call_commit(c);
         if (c->events->on_headers != NULL)
             c->events->on_headers(c, c->state);
     } else if (end) {
         c->trailers_in = c->headers_in;
         set_remote_end(c, &st);
+    } else if (call_attempt_failed(c, &st, CALL_FAILED)) {
+        nrpc_status_clear(&st);
     } else {
         call_end_here(c, &st); /* no gRPC response: its body is of no use */
     }
@@ -133,9 +145,19 @@ static void on_client_close(void *user, uint32_t error_code)
         nrpc_status st = NRPC_STATUS_INIT;
         if (error_code == H2_CONNECTION_LOST)
             nrpc_status_set(&st, NRPC_UNAVAILABLE, "the connection to %s was lost", c->peer);
+        else if (error_code == H2_NEVER_SENT)
+            nrpc_status_set(&st, NRPC_UNAVAILABLE,
+                            "the connection to %s was lost before the call was sent", c->peer);
         else
             nrpc_status_set(&st, status_code_of_h2_error(error_code),
                             "the server reset the stream (HTTP/2 error %u)", error_code);
+        enum call_failure how = error_code == H2_NEVER_SENT       ? CALL_NEVER_LEFT
+                                : error_code == H2_REFUSED_STREAM ? CALL_REFUSED
+                                                                  : CALL_FAILED;
+        if (call_attempt_failed(c, &st, how)) {
+            nrpc_status_clear(&st);
+            return;
+        }
         call_decide(c, &st);
     }
     call_input_done(c);

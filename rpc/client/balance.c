@@ -149,7 +149,10 @@ void channel_fail_call(nrpc_call *c, nrpc_code code, const char *text, const cha
 {
     nrpc_status st = NRPC_STATUS_INIT;
     nrpc_status_set(&st, code, "%s%s", text, more);
-    call_end_detached(c, &st);
+    if (code == NRPC_UNAVAILABLE && call_attempt_failed(c, &st, CALL_FAILED))
+        nrpc_status_clear(&st);
+    else
+        call_end_detached(c, &st);
 }
 
 static void fail_resting(const nrpc_channel *ch, nrpc_call *c)
@@ -185,7 +188,8 @@ static bool try_call(nrpc_channel *ch, nrpc_call *c)
 {
     if (call_is_over(c))
         return true;
-    struct channel_conn *conn = pick(ch, NULL);
+    const struct call_retry *retry = c->retry;
+    struct channel_conn *conn = pick(ch, retry == NULL ? NULL : retry->avoid);
     if (conn == NULL) {
         if (c->wait_for_ready || !channel_is_resting(ch))
             return false;
@@ -236,7 +240,7 @@ void channel_place_call(nrpc_channel *ch, nrpc_call *c)
 {
     if (ch->wake_due)
         channel_wake(ch);
-    if (ch->n_pending == 0 && try_call(ch, c))
+    if ((ch->n_pending == 0 || (!c->wait_for_ready && channel_is_resting(ch))) && try_call(ch, c))
         return;
     c->is_pending = true;
     ch->n_pending++;

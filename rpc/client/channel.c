@@ -188,7 +188,8 @@ static bool options_fit(const nrpc_channel_options *o)
 {
     return o->stream_window <= INT32_MAX && o->connection_window <= INT32_MAX &&
            o->send_low_bytes <= o->send_high_bytes && o->compression <= NRPC_DEFLATE &&
-           o->outlier.max_percent <= 100;
+           o->outlier.max_percent <= 100 && o->retry_throttle.max_tokens <= 1000 &&
+           o->retry_throttle.token_ratio >= 0 && o->retry_throttle.token_ratio <= 1000;
 }
 
 /* Copies of what the options lend. */
@@ -258,7 +259,11 @@ int nrpc_channel_configure(nrpc_channel *ch, const nrpc_method_config *list, siz
 {
     if (!list_empty(&ch->calls) || ch->config != NULL)
         return NRPC_E_STATE;
-    return config_table_new(list, n, &ch->limits, false, &ch->config);
+    int r = config_table_new(list, n, &ch->limits, false, &ch->config);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        if (list[i].retry != NULL || list[i].hedging != NULL)
+            retry_throttle_init(ch);
+    return r;
 }
 
 uint32_t channel_jitter(nrpc_channel *ch, uint32_t ms)
@@ -281,9 +286,23 @@ int nrpc_channel_intercept(nrpc_channel *ch, const nrpc_interceptor *i)
     return 0;
 }
 
+void channel_leave_place(nrpc_channel *ch, nrpc_call *c, nrpc_code code)
+{
+    struct subchannel *sub = c->place;
+    if (sub == NULL)
+        return;
+    c->place = NULL;
+    c->peer = ch->names[0].text; /* the backend may go before the call does */
+    outlier_note(sub, code);
+    subchannel_unref(sub);
+}
+
 static void on_call_ready(nrpc_call *c, void *owner)
 {
-    channel_place_call(owner, c);
+    if (hedge_wanted(c))
+        hedge_start(owner, c);
+    else
+        channel_place_call(owner, c);
 }
 
 static void on_call_gone(nrpc_call *c, void *owner)
@@ -291,10 +310,8 @@ static void on_call_gone(nrpc_call *c, void *owner)
     nrpc_channel *ch = owner;
     channel_unqueue_call(ch, c);
     list_remove(&c->link);
-    if (c->place != NULL) {
-        outlier_note(c->place, c->end.code);
-        subchannel_unref(c->place);
-    }
+    channel_leave_place(ch, c, c->end.code);
+    retry_on_gone(ch, c);
     channel_check_gone(ch);
 }
 
@@ -306,6 +323,11 @@ int nrpc_channel_start(nrpc_channel *ch, const nrpc_method *method, const nrpc_c
         return NRPC_E_CLOSED;
     if (ch->n_pending >= ch->options.max_pending_calls)
         return NRPC_E_FULL;
+    const struct method_settings *settings =
+        config_cache_get(&ch->config_cache, ch->config, method);
+    /* A row for many methods hedges those that may be; one for this method alone is a mistake. */
+    if (settings != NULL && settings->hedging != NULL && settings->exact && !method->idempotent)
+        return NRPC_E_INVAL;
     const struct call_options options = {
         .loop = ch->loop,
         .method = method,
@@ -316,6 +338,7 @@ int nrpc_channel_start(nrpc_channel *ch, const nrpc_method *method, const nrpc_c
         .state = state,
         .on_ready = on_call_ready,
         .on_gone = on_call_gone,
+        .on_failed = retry_on_failed,
         .owner = ch,
     };
     nrpc_call *c;
@@ -328,7 +351,7 @@ int nrpc_channel_start(nrpc_channel *ch, const nrpc_method *method, const nrpc_c
         (void) nrpc_call_set_compression(c, o->compression);
     if (o != NULL && o->timeout_ms > 0 && o->timeout_ms < UINT64_MAX / NS_PER_MS / 2)
         call_arm_deadline(c, loop_now_ns(ch->loop) + o->timeout_ms * NS_PER_MS);
-    call_configure(c, config_cache_get(&ch->config_cache, ch->config, method));
+    call_configure(c, settings);
     nrpc_status st = NRPC_STATUS_INIT;
     if (call_begin(c, &st) != NRPC_OK)
         call_end_detached(c, &st);

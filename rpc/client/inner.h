@@ -99,7 +99,8 @@ struct nrpc_channel {
     uint32_t n_pending, n_live; /* n_live: subchannels, with those that are retired */
     struct timer eyeballs;      /* pick_first: when to try the next address beside a slow one */
     uint64_t random;
-    bool closed, running;    /* running: inside channel_run_pending */
+    int64_t tokens, tokens_max; /* thousandths; tokens_max 0: no throttle */
+    bool closed, running;       /* running: inside channel_run_pending */
     bool wake_due;           /* a subchannel rests in IDLE that should not, once there are calls */
     struct loop_later later; /* frees the channel */
     void (*on_gone)(void *ctx);
@@ -161,6 +162,40 @@ void backend_health_start(struct subchannel *sub, struct channel_conn *conn);
 void backend_health_leave(struct subchannel *sub,
                           const struct channel_conn *conn); /* conn drains */
 void backend_health_stop(struct subchannel *sub);
+
+/* retry.c: attempts after the first (gRFC A6) */
+enum { ATTEMPTS_MAX = 5 };
+/* What a call needs beyond its one attempt; in its arena, made when that is clear. */
+struct call_retry {
+    nrpc_call *call;
+    struct timer timer;     /* the backoff, or the hedging delay */
+    uint32_t made, backoff; /* attempts that failed by policy; steps of the backoff */
+    uint32_t restarts;      /* of attempts that never left */
+    bool was_refused;
+    struct subchannel *avoid;
+    /* Hedging: the calls that race. */
+    nrpc_call *racers[ATTEMPTS_MAX];
+    size_t fed[ATTEMPTS_MAX]; /* how much of what the call sent they have */
+    uint32_t launched;
+    bool no_more;
+};
+struct call_retry *retry_get(nrpc_call *c); /* NULL without memory */
+bool retry_on_failed(nrpc_call *c, void *owner, const nrpc_status *st, enum call_failure how);
+void retry_on_gone(nrpc_channel *ch, nrpc_call *c);
+/* The tokens of the channel: what a failure costs and a success brings. */
+void retry_throttle_init(nrpc_channel *ch);
+void retry_throttle_failure(nrpc_channel *ch);
+bool retry_throttle_allows(const nrpc_channel *ch);
+/* What the server says about another attempt: false: none.  Else *out_ms is when, UINT32_MAX: it
+ * did not say. */
+bool retry_pushback(const nrpc_metadata *trailers, uint32_t *out_ms);
+void channel_leave_place(nrpc_channel *ch, nrpc_call *c, nrpc_code code); /* channel.c */
+
+/* hedge.c: several attempts at once, the first good answer wins */
+bool hedge_wanted(const nrpc_call *c);
+void hedge_start(nrpc_channel *ch, nrpc_call *c);
+void hedge_launch_due(struct timer *t);
+void hedge_on_gone(nrpc_call *c);
 
 /* outlier.c */
 void outlier_init(struct subchannel *sub);

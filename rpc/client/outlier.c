@@ -56,7 +56,7 @@ static void forgive(struct subchannel *sub)
 void outlier_note(struct subchannel *sub, nrpc_code code)
 {
     nrpc_channel *ch = sub->channel;
-    if (ch->options.outlier.consecutive_failures == 0 || sub->retired)
+    if (ch->options.outlier.consecutive_failures == 0 || sub->retired || code == NRPC_CANCELLED)
         return;
     if (!is_failure(code)) {
         sub->outlier.failures = 0;

@@ -162,8 +162,11 @@ static const struct {
 };
 
 /* Fields of the protocol that an application has no use for. */
+/* The two of gRFC A6 are for whoever counts attempts, so they stay in the metadata. */
 static bool is_protocol_field(nrpc_slice name)
 {
+    if (equals(name, "grpc-previous-rpc-attempts") || equals(name, "grpc-retry-pushback-ms"))
+        return false;
     return name.size == 0 || name.data[0] == ':' || begins(name, "grpc-") ||
            equals(name, "content-length");
 }

@@ -43,7 +43,7 @@ bool metadata_key_allowed(const char *key)
         "trailers",   "transfer-encoding", "upgrade",      "user-agent"
     };
     if (strncmp(key, "grpc-", 5) == 0)
-        return false;
+        return strcmp(key, "grpc-retry-pushback-ms") == 0; /* a server's word on retries */
     for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
         if (strcmp(key, reserved[i]) == 0)
             return false;

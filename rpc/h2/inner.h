@@ -21,6 +21,7 @@ struct h2_stream {
     uint64_t moved_ns;      /* when queued bytes last moved, or began to wait */
     bool got_head, too_big; /* of what we receive */
     bool deferred;          /* nghttp2 waits for a resume */
+    bool sent_head, got_end;
     bool finishing, submitted_trailers, sent_end, reset, closed, notify_low;
 };
 

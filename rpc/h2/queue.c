@@ -17,8 +17,9 @@ struct chunk {
 
 void h2_queue_init(struct h2_queue *q)
 {
+    *q = (struct h2_queue){ 0 };
     list_init(&q->chunks);
-    q->size = 0;
+    list_init(&q->kept);
 }
 
 static struct chunk *chunk_add(struct h2_queue *q, size_t capacity)
@@ -87,6 +88,34 @@ int h2_queue_put_ref(struct h2_queue *q, const void *data, size_t size, void (*r
     return 0;
 }
 
+static void drop_kept(struct h2_queue *q)
+{
+    LIST_EACH(&q->kept, link, next)
+    chunk_free(LIST_ENTRY(link, struct chunk, link));
+    q->kept_bytes = 0;
+}
+
+void h2_queue_forget(struct h2_queue *q)
+{
+    q->keep_max = 0;
+    drop_kept(q);
+}
+
+static void chunk_used(struct h2_queue *q, struct chunk *c)
+{
+    if (q->keep_max == 0) {
+        chunk_free(c);
+        return;
+    }
+    list_remove(&c->link);
+    list_add_tail(&q->kept, &c->link);
+    q->kept_bytes += sizeof *c + (c->capacity > 0 ? c->capacity : c->size);
+    if (q->kept_bytes > q->keep_max) {
+        h2_queue_forget(q);
+        q->lost = true;
+    }
+}
+
 size_t h2_queue_read(struct h2_queue *q, uint8_t *out, size_t size)
 {
     size_t done = 0;
@@ -100,14 +129,61 @@ size_t h2_queue_read(struct h2_queue *q, uint8_t *out, size_t size)
         c->at += n;
         done += n;
         if (c->at == c->size)
-            chunk_free(c);
+            chunk_used(q, c);
     }
     q->size -= done;
     return done;
 }
 
+void h2_queue_rewind(struct h2_queue *q)
+{
+    while (!list_empty(&q->kept)) {
+        struct list *last = q->kept.prev;
+        list_remove(last);
+        list_add_head(&q->chunks, last);
+    }
+    q->kept_bytes = q->size = 0;
+    LIST_EACH(&q->chunks, link, next)
+    {
+        struct chunk *c = LIST_ENTRY(link, struct chunk, link);
+        c->at = 0;
+        q->size += c->size;
+    }
+}
+
+int h2_queue_copy(struct h2_queue *to, const struct h2_queue *from, size_t skip)
+{
+    if (skip >= from->size)
+        return 0;
+    uint8_t *p = h2_queue_grow(to, from->size - skip);
+    if (p == NULL)
+        return NRPC_E_NOMEM;
+    for (struct list *link = from->chunks.next; link != &from->chunks; link = link->next) {
+        const struct chunk *c = LIST_ENTRY(link, struct chunk, link);
+        size_t n = c->size - c->at;
+        if (skip >= n) {
+            skip -= n;
+            continue;
+        }
+        memcpy(p, c->data + c->at + skip, n - skip);
+        p += n - skip;
+        skip = 0;
+    }
+    return 0;
+}
+
+void h2_queue_move(struct h2_queue *to, struct h2_queue *from)
+{
+    struct list *link;
+    while ((link = list_take(&from->chunks)) != NULL)
+        list_add_tail(&to->chunks, link);
+    to->size += from->size;
+    from->size = 0;
+}
+
 void h2_queue_clear(struct h2_queue *q)
 {
+    drop_kept(q);
     LIST_EACH(&q->chunks, link, next)
     chunk_free(LIST_ENTRY(link, struct chunk, link));
     q->size = 0;

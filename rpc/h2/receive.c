@@ -204,6 +204,7 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     if (st == NULL)
         return 0;
+    st->got_end |= end;
     if (frame->hd.type == NGHTTP2_HEADERS)
         on_block(s, st, end);
     if (end && st->ev != NULL && st->ev->on_end != NULL && !st->reset)
@@ -239,7 +240,7 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t error_code,
         return 0;
     nghttp2_session_set_stream_user_data(ng, id, NULL);
     st->closed = true;
-    st->close_code = error_code;
+    st->close_code = s->options.role == H2_CLIENT && !st->sent_head ? H2_NEVER_SENT : error_code;
     list_remove(&st->link);
     list_remove(&st->low_link);
     list_add_tail(&s->closed, &st->link);

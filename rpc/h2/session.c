@@ -297,8 +297,9 @@ void h2_session_abort(struct h2_session *s)
     struct list *link;
     while ((link = list_take(&s->streams)) != NULL) {
         struct h2_stream *st = LIST_ENTRY(link, struct h2_stream, link);
+        bool unsent = s->options.role == H2_CLIENT && !st->sent_head;
         st->closed = true;
-        st->close_code = H2_CONNECTION_LOST;
+        st->close_code = unsent ? H2_NEVER_SENT : H2_CONNECTION_LOST;
         list_add_tail(&s->closed, &st->link);
     }
     deliver_closed(s);
@@ -548,6 +549,11 @@ void h2_stream_notify_low(struct h2_stream *st, size_t low_bytes)
     st->notify_low = true;
 }
 
+void h2_stream_set_queue(struct h2_stream *st, struct h2_queue *queue)
+{
+    st->queue = queue;
+}
+
 int32_t h2_stream_id(const struct h2_stream *st)
 {
     return st->id;
@@ -576,7 +582,7 @@ void *h2_session_find_stalled(const struct h2_session *s, uint64_t since_ns)
 
 void h2_stream_detach(struct h2_stream *st)
 {
-    if (!st->reset && !st->closed)
+    if (!st->reset && !st->closed && !(st->sent_end && st->got_end))
         h2_stream_reset(st, H2_CANCEL);
     st->ev = NULL;
     st->user = NULL;

@@ -24,7 +24,8 @@ enum {
     H2_REFUSED_STREAM = 7,
     H2_CANCEL = 8,
     H2_ENHANCE_YOUR_CALM = 11,
-    H2_CONNECTION_LOST = 0x10000
+    H2_CONNECTION_LOST = 0x10000,
+    H2_NEVER_SENT = 0x10001 /* client: the connection ended before the request was sent */
 };
 
 struct h2_session;
@@ -150,6 +151,8 @@ void h2_stream_consume(struct h2_stream *st, size_t size);
 void h2_stream_count_messages(struct h2_stream *st, uint64_t sent, uint64_t received);
 void h2_stream_notify_low(struct h2_stream *st,
                           size_t low_bytes); /* one on_low once at most so much is queued */
+/* The bytes come from another queue from now on. */
+void h2_stream_set_queue(struct h2_stream *st, struct h2_queue *queue);
 int32_t h2_stream_id(const struct h2_stream *st);
 bool h2_stream_sent_end(const struct h2_stream *st); /* our last frame left the session */
 /* Since when queued bytes have not moved; 0 when nothing waits. */

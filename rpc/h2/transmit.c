@@ -96,6 +96,8 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
         h2_shield_sent(&s->shield, 0);
+        if (st != NULL)
+            st->sent_head = true;
         break;
     case NGHTTP2_DATA:
         break;

@@ -139,11 +139,20 @@ static void hang_up(struct raw_conn *c)
     shutdown(c->fd, SHUT_RDWR);
 }
 
+/* The first message, or an empty one when it is long. */
+static void message(struct raw_conn *c, const struct raw_stream *st)
+{
+    static const uint8_t empty[5];
+    size_t size = st->body_size < 5 ? 0 : (size_t) st->body[3] << 8 | st->body[4];
+    bool fits = st->body_size >= 5 + size && st->body[1] == 0 && st->body[2] == 0;
+    frame(c, NGHTTP2_DATA, 0, st->id, fits ? st->body : empty, fits ? 5 + size : 5);
+}
+
 static void answer(struct raw_conn *c, const struct raw_stream *st)
 {
     static const struct raw_step fine = { RAW_OK, 0, NULL };
     headers(c, st->id, true, false, &fine);
-    frame(c, NGHTTP2_DATA, 0, st->id, st->body, st->body_size);
+    message(c, st);
     headers(c, st->id, false, true, &fine);
 }
 
@@ -181,7 +190,7 @@ static void act(struct raw_conn *c, struct raw_stream *st)
         break;
     case RAW_MESSAGE_CLOSE:
         headers(c, st->id, true, false, &fine);
-        frame(c, NGHTTP2_DATA, 0, st->id, st->body, st->body_size);
+        message(c, st);
         hang_up(c);
         break;
     case RAW_FAIL:
@@ -234,7 +243,7 @@ static void on_request(struct raw_server *s, struct raw_conn *c, uint32_t id, in
     pthread_mutex_lock(&s->lock);
     CHECK(s->n_requests < REQUESTS_MAX);
     int number = s->n_requests++;
-    s->requests[number] = (struct raw_request){ clock_mono_ns(), c->number, previous, false };
+    s->requests[number] = (struct raw_request){ clock_mono_ns(), c->number, previous, false, 0 };
     pthread_mutex_unlock(&s->lock);
     int at = number < s->o.n_steps ? number : s->o.n_steps - 1;
     *st = (struct raw_stream){ .id = id, .request = number, .step = s->o.steps[at] };
@@ -261,6 +270,9 @@ static void on_frame(struct raw_server *s, struct raw_conn *c, const uint8_t *he
     } else if (type == NGHTTP2_DATA) {
         struct raw_stream *st = find(c, id);
         size_t room = sizeof st->body - st->body_size;
+        pthread_mutex_lock(&s->lock);
+        s->requests[st->request].bytes += size;
+        pthread_mutex_unlock(&s->lock);
         if (size > 0) {
             memcpy(st->body + st->body_size, body, size < room ? size : room);
             st->body_size += size < room ? size : room;

@@ -31,6 +31,7 @@ struct raw_request {
     int connection; /* from 0, in order of acceptance */
     int previous;   /* grpc-previous-rpc-attempts, -1: absent */
     bool reset;     /* the client reset it */
+    uint64_t bytes; /* of its body */
 };
 struct raw_server_options {
     const struct raw_step *steps; /* of the i-th request; the last holds for all after it */

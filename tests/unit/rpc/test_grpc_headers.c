@@ -32,6 +32,7 @@ static void test_metadata_keys_and_values(void **state)
         { ":path", "a", NRPC_E_INVAL },
         { "grpc-status", "0", NRPC_E_INVAL },
         { "grpc-anything-bin", "0", NRPC_E_INVAL },
+        { "grpc-retry-pushback-ms", "10", 0 },
         { "connection", "close", NRPC_E_INVAL },
         { "transfer-encoding", "chunked", NRPC_E_INVAL },
         { "te", "trailers", NRPC_E_INVAL },
