@@ -190,6 +190,16 @@ static bool backends_are(void *ctx)
     return true;
 }
 
+static bool all_ready(void *ctx)
+{
+    (void) ctx;
+    nrpc_backend list[8];
+    size_t n = nrpc_channel_backends(rig_channel, list, 8), ready = 0;
+    for (size_t i = 0; i < n; i++)
+        ready += list[i].state == NRPC_CHANNEL_READY;
+    return ready == n;
+}
+
 static void test_come_and_go(void **state)
 {
     (void) state;
@@ -201,6 +211,7 @@ static void test_come_and_go(void **state)
     for (int i = 0; i < 4; i++)
         assert_int_equal(rig_ask("x"), NRPC_OK);
     assert_true(backends_are((void *) (uintptr_t) "01"));
+    rig_until(all_ready, NULL);
     /* A long call on each of the two; then the first vanishes and the third comes. */
     struct ask slow[2] = { { .method = ECHO_CHAT, .text = "a", .open_end = true },
                            { .method = ECHO_CHAT, .text = "b", .open_end = true } };
