@@ -235,7 +235,7 @@ static void open_op(struct opening *o, struct pack_op *op, const uint8_t *r)
     op->params_count = r[12], op->kind = r[13], op->minutes = r[14], op->flags = r[15];
     range_within(o, le32(r + 8), op->params_count, p->counts[SEC_PARM]);
     range_within(o, le32(r + 16), le16(r + 20), p->counts[SEC_COND]);
-    o->bad |= op->params_count > NVL_ARGS_MAX || op->kind > NVL_OP_INCIDENT || r[94] > 3;
+    o->bad |= op->params_count > NVL_ARGS_MAX || op->kind > NVL_OP_INCIDENT;
     if (o->bad)
         return;
     op->params = p->params + le32(r + 8);
@@ -257,9 +257,11 @@ static void open_op(struct opening *o, struct pack_op *op, const uint8_t *r)
     op->react_first = (uint16_t) le16(r + 92), op->threads_count = r[94];
     range_within(o, op->toward_first, op->toward_count, p->counts[SEC_TOWA]);
     range_within(o, op->react_first, op->react_count, p->counts[SEC_REAC]);
-    for (unsigned i = 0; i < 3; i++)
-        op->threads[i] =
-            (struct pack_op_thread){ r[96 + 4 * i], r[97 + 4 * i], r[98 + 4 * i], r[99 + 4 * i] };
+    o->bad |= op->threads_count > PACK_OP_THREADS;
+    for (unsigned i = 0; i < PACK_OP_THREADS; i++) {
+        const uint8_t *t = r + (i < 3 ? 96 : 104) + 4 * i; /* norm and weight lie between */
+        op->threads[i] = (struct pack_op_thread){ t[0], t[1], t[2], t[3] };
+    }
     op->norm = le32(r + 108), op->weight = le32(r + 112);
     bool actorless = (op->flags & OP_ACTORLESS) != 0;
     o->bad |= !actorless && (op->params_count == 0 || op->params[0].sort != NVL_SORT_CHAR);

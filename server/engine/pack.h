@@ -6,7 +6,13 @@
 #include "server/engine/nvl.h"
 #include "rpc/base/arena.h"
 
-enum { PACK_VERSION = 1, PACK_STACK = 16, PACK_NO_OUTCOME = 0xFFFF, PACK_EMOTIONS = 6 };
+enum {
+    PACK_VERSION = 1,
+    PACK_STACK = 16,
+    PACK_NO_OUTCOME = 0xFFFF,
+    PACK_EMOTIONS = 6,
+    PACK_OP_THREADS = 6
+};
 enum fluent_see { SEE_ALL, SEE_OWN, SEE_HERE, SEE_NEVER };
 enum fluent_flag { FLUENT_STATIC = 1, FLUENT_RESOURCE = 2, FLUENT_BELIEF = 4 };
 enum op_flag { OP_RADIO = 1, OP_DEFIES = 2, OP_BETRAYS = 4, OP_ACTORLESS = 8 };
@@ -122,7 +128,7 @@ struct pack_op {
     uint8_t params_count, kind, minutes, flags, source, beats, engine_flags, cost, cooldown;
     uint8_t toward_count, react_count, threads_count;
     int8_t serves[NVL_DRIVES], likes[NVL_TRAITS], feels[PACK_EMOTIONS], warm;
-    struct pack_op_thread threads[3];
+    struct pack_op_thread threads[PACK_OP_THREADS];
 };
 struct pack_tension {
     uint32_t code;

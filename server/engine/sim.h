@@ -10,7 +10,7 @@ enum {
     SIM_MEMORY = 6,       /* acts a character remembers for novelty */
     SIM_SEARCH_BEAM = 12, /* closing search: states kept per step */
     SIM_SEARCH_DEPTH = 4, /* acts looked ahead */
-    SIM_OPS = 256,
+    SIM_OPS = 512,
     SIM_THREADS = 32,
 };
 struct candidate {

@@ -181,7 +181,7 @@ static int director(const struct nvl_sim *s, unsigned actor, const struct candid
         unsigned about = t->param == NVL_NONE ? SIM_CHARS : c->args[t->param];
         if (t->change == NVL_THREAD_CLOSED && about <= SIM_CHARS && sim_phase(s) >= NVL_CRISIS &&
             s->thread_open[t->thread][about] == 1)
-            v += 40;
+            v += sim_phase(s) == NVL_RESOLUTION ? 100 : 40;
     }
     if (s->bias_op[actor] == c->op)
         v += 120;

@@ -239,8 +239,8 @@ static bool op_thread(struct lex *lex, struct op_build *o)
 {
     static const char *const changes[] = { "opened", "advanced", "closed" };
     int change, thread, k;
-    if (o->op.threads_count == 3)
-        return tale_fail(lex->tale, lex, "more than 3 threads");
+    if (o->op.threads_count == PACK_OP_THREADS)
+        return tale_fail(lex->tale, lex, "more than %d threads", PACK_OP_THREADS);
     struct pack_op_thread *th = &o->op.threads[o->op.threads_count++];
     if (!lex_choice(lex, changes, 3, &change, "change") ||
         !lex_name(lex, &lex->tale->threads, &thread, "thread"))
@@ -410,10 +410,12 @@ static void op_emit(struct tale *t, const struct op_build *o)
     put8(b, (uint8_t) p->warm), put8(b, p->engine_flags), put8(b, p->cost), put8(b, p->cooldown);
     put16(b, p->toward_first), put8(b, p->toward_count), put8(b, p->react_count);
     put16(b, p->react_first), put8(b, p->threads_count), put8(b, 0);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < PACK_OP_THREADS; i++) {
+        if (i == 3)
+            put32(b, p->norm), put32(b, p->weight);
         put8(b, p->threads[i].thread), put8(b, p->threads[i].change), put8(b, p->threads[i].param),
             put8(b, p->threads[i].outcomes);
-    put32(b, p->norm), put32(b, p->weight), put32(b, 0), put32(b, 0), put32(b, 0);
+    }
     t->counts[SEC_OPER]++;
 }
 /* who first, since every other clause may speak of its parameters; then conditions, clauses,

@@ -149,8 +149,9 @@ bool tale_story_declare(struct tale *t, const struct tale_statement *s)
         bool goes_on = strcmp(s->keyword, "genre") == 0 && names_find(names, name) >= 0;
         if (!goes_on && !names_add(t, &at, names, name, extra, s->keyword))
             return false;
-        if (names->count > 254)
-            return tale_fail(t, &at, "more than 254 of \"%s\"", s->keyword);
+        size_t most = names == &t->ops ? 500 : 254; /* events name an operator in two bytes */
+        if (names->count > most)
+            return tale_fail(t, &at, "more than %zu of \"%s\"", most, s->keyword);
         return strcmp(s->keyword, "frame") != 0 || frame_place_declare(t, s, name);
     }
     return true;

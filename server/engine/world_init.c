@@ -175,6 +175,9 @@ static void state_roles(struct building *b)
                     set_cell(w, (int) f, 0, 0, (int) i);
     }
     set_cell(w, nvl_pack_fluent_find(w->pack, "culprit"), 0, 0, (int) world_culprit(b));
+    static const uint8_t arcs[] = { 1, 3, 4, 5, 6 }; /* which bond turns first */
+    set_cell(w, nvl_pack_fluent_find(w->pack, "arc_next"), 0, 0,
+             arcs[draw(b, DRAW_ROLE, 1, sizeof(arcs))]);
     set_cell(w, nvl_pack_fluent_find(w->pack, "cast_count"), 0, 0, (int) w->request->cast_count);
     unsigned first = 0, last;
     while (first + 1 < w->passes && w->pass_phase[first] < NVL_CLIMAX)

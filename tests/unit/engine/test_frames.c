@@ -37,6 +37,8 @@ static void tally_add(struct tally *t, const char *name)
 struct played {
     struct tally endings, truths;
     unsigned stories, events, acts, hesitations, broken, opened, closed, ops[OPS_MAX];
+    unsigned ledger[32]
+                   [2]; /* per thread: opened, of these closed at the end; five turns and more */
     unsigned open_question; /* stories that end by the ending that needs nothing */
     long double fit;
 };
@@ -63,6 +65,19 @@ static void check_log(const struct nvl_request *q, const struct stage_run *run, 
     buf_done(&log);
     buf_done(&header);
 }
+static void close_ledger(const struct stage_run *run, struct played *p)
+{
+    uint8_t state[32][256] = { 0 };
+    for (size_t i = 0; i < run->count; i++)
+        for (unsigned k = 0; k < run->events[i].threads_count; k++) {
+            const struct nvl_thread_ref *t = &run->events[i].threads[k];
+            uint8_t *s = &state[t->thread & 31][t->about];
+            *s = t->change == NVL_THREAD_CLOSED ? 2 : *s == 0 ? 1 : *s;
+        }
+    for (unsigned t = 0; t < 32; t++)
+        for (unsigned a = 0; a < 256; a++)
+            p->ledger[t][0] += state[t][a] > 0, p->ledger[t][1] += state[t][a] == 2;
+}
 static void count_events(const struct stage_run *run, struct played *p)
 {
     int hesitate = nvl_pack_op_find(pack, "hesitate");
@@ -80,6 +95,8 @@ static void count_events(const struct stage_run *run, struct played *p)
         }
     }
     p->events += (unsigned) run->count;
+    if (nvl_world_turns(run->world) >= 5)
+        close_ledger(run, p);
 }
 static void play(const char *scenario, const char *frame, uint64_t seed, uint32_t turns,
                  size_t cast_count, struct played *p)
@@ -113,6 +130,7 @@ static const struct {
     { "mystery", "a stolen logbook sets the crew against the harbour master" },
     { "disaster", "the dam above the town is failing and the river is rising" },
     { "hunt", "something stalks the trappers in the snowbound valley" },
+    { "murder", "the old countess has been poisoned at dinner" },
     { "sabotage", "a saboteur among the crew has cut the reactor's coolant line" },
 };
 static void show(const struct played *p)
@@ -121,6 +139,10 @@ static void show(const struct played *p)
     for (unsigned k = 0; k < 2; k++)
         for (unsigned i = 0; i < lists[k]->used; i++)
             print_message("    %-24s %5u\n", lists[k]->names[i], lists[k]->count[i]);
+    for (unsigned t = 0; t < 32; t++)
+        if (p->ledger[t][0] > 0)
+            print_message("    thread %-17u %5u of %5u closed\n", t, p->ledger[t][1],
+                          p->ledger[t][0]);
     for (size_t op = 0; op < nvl_pack_op_count(pack) && getenv("FRAMES_OPS") != NULL; op++) {
         struct nvl_op_info info;
         nvl_pack_op(pack, op, &info);

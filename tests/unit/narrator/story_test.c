@@ -433,14 +433,15 @@ static bool is_told(const struct made *m, uint32_t sequence)
 static void thanks_follow_help(void **state)
 {
     (void) state;
-    int thank = nvl_pack_op_find(pack, "thank");
+    int thank = nvl_pack_op_find(pack, "thank"), repay = nvl_pack_op_find(pack, "quit_debt");
     unsigned thanked = 0;
     for (uint64_t seed = 1; seed <= 60; seed++) {
         struct made m;
         make_of(&m, seed, 6, "", "a call for help");
         for (size_t i = 0; i < m.run.count; i++) {
             const struct nvl_event *e = &m.run.events[i], *opener = NULL;
-            if (e->op != thank || e->threads_count == 0 || !is_told(&m, e->sequence))
+            if ((e->op != thank && e->op != repay) || e->threads_count == 0 ||
+                !is_told(&m, e->sequence))
                 continue;
             for (size_t k = 0; k < i; k++)
                 for (unsigned n = 0; n < m.run.events[k].threads_count; n++)
