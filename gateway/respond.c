@@ -422,6 +422,21 @@ static const char *content_type_of(struct exchange *x, nrpc_slice message, nrpc_
     return copy == NULL ? "application/octet-stream" : copy;
 }
 
+/* The message whose data is the answer as it is: the whole, or what response_body names. */
+static bool find_http_body(const struct exchange *x, nrpc_slice message, nrpc_slice *out_body)
+{
+    const struct desc_field *f = x->route->response_body;
+    struct wire_field v = { .data = (const uint8_t *) "" };
+    *out_body = message;
+    if (f == NULL)
+        return is_http_body(x->route->method->output);
+    if (f->repeated || f->message == NULL || !is_http_body(f->message))
+        return false;
+    find_text(message, f, &v);
+    *out_body = (nrpc_slice){ v.data, v.size };
+    return true;
+}
+
 static void respond_broken(struct exchange *x, const char *why)
 {
     exchange_fail(x, 502, NRPC_INTERNAL, "BAD_ANSWER", "the server's answer could not be read: %s",
@@ -486,9 +501,9 @@ void respond_message(struct exchange *x)
         respond_bytes(x, &r, "", 0);
         return;
     }
-    if (is_http_body(method->output)) {
-        nrpc_slice data;
-        r.content_type = content_type_of(x, message, &data);
+    nrpc_slice raw, data;
+    if (find_http_body(x, message, &raw)) {
+        r.content_type = content_type_of(x, raw, &data);
         r.html = strncasecmp(r.content_type, "text/html", 9) == 0;
         r.etag = r.etag && data.size > 0;
         respond_bytes(x, &r, data.data, data.size);

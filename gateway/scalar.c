@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "gateway/wire.h"
 #include "rpc/base/check.h"
@@ -496,11 +497,29 @@ static bool put_bool(struct buf *b, enum scalar_form form, const char *text, siz
     return true;
 }
 
+/* In any letter case, when that names one value. */
+static const struct desc_enum_value *enum_by_any_case(const struct desc_enum *e, const char *text,
+                                                      size_t size)
+{
+    const struct desc_enum_value *found = NULL;
+    for (size_t i = 0; i < e->n_values; i++) {
+        const struct desc_enum_value *v = &e->values[i];
+        if (strncasecmp(v->name, text, size) != 0 || v->name[size] != '\0')
+            continue;
+        if (found != NULL && found->number != v->number)
+            return NULL;
+        found = v;
+    }
+    return found;
+}
+
 static bool put_enum(struct buf *b, const struct desc_enum *e, enum scalar_form form,
                      const char *text, size_t size, bool *out_zero)
 {
     const struct desc_enum_value *v =
         form == SCALAR_NUMBER ? NULL : desc_enum_by_name(e, text, size);
+    if (v == NULL && form == SCALAR_QUERY && memchr(text, '\0', size) == NULL)
+        v = enum_by_any_case(e, text, size);
     if (v != NULL) {
         *out_zero = v->number == 0;
         wire_put_varint(b, (uint64_t) (int64_t) v->number);

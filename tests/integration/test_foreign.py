@@ -62,6 +62,13 @@ def lock(request, context):
     context.abort(grpc.StatusCode.NOT_FOUND, "no such shelf")
 
 
+def cover(request, context):
+    answer = foreign_pb2.Document(title="not seen")
+    if request.name != "bare":
+        answer.cover.content_type, answer.cover.data = "image/x-cover", b"\0\1" + request.name.encode()
+    return answer
+
+
 def tail(request, context):
     for i in range(request.count):
         yield foreign_pb2.Tick(number=request.after + i + 1, kind=1, text=f"tick {i}")
@@ -96,7 +103,7 @@ def start_grpcio():
     """The foreign service on grpcio; its port."""
     p = foreign_pb2
     unary = grpc.unary_unary_rpc_method_handler
-    methods = {"PutEverything": (echo, p.Everything), "Query": (echo, p.Everything), "StoreDocument": (echo, p.Document),
+    methods = {"PutEverything": (echo, p.Everything), "Query": (echo, p.Everything), "StoreDocument": (echo, p.Document), "GetCover": (cover, p.BookRequest),
                "PatchInner": (patch, p.Patch),
                "Lock": (lock, p.BookRequest), "GetShelf": (book, p.BookRequest), "GetBook": (book, p.BookRequest),
                "GetAny": (book, p.BookRequest)}
@@ -202,6 +209,14 @@ class ForeignShelf:
         answer = self.call("POST", "/v1/upload", b"\0\1raw", headers={"Content-Type": "image/x-test"})
         self.assertEqual((answer.body, answer.headers["content-type"]), (b"\0\1raw", "image/x-test"))
 
+
+    def test_raw_answers(self):
+        """An HttpBody that response_body names is the answer itself."""
+        answer = self.call("GET", "/v1/covers/x")
+        self.assertEqual((answer.body, answer.headers["content-type"]), (b"\0\1x", "image/x-cover"))
+        answer = self.call("GET", "/v1/covers/bare")
+        self.assertEqual((answer.status, answer.body), (200, b""))
+        self.assertEqual(self.call("GET", "/v1/query?f_enum=color_red").json(), {"fEnum": "COLOR_RED"})
 
     def curl(self, path, *arguments):
         done = subprocess.run(["curl", "-sS", *arguments, f"http://127.0.0.1:{self.gateway.port}{path}"],

@@ -384,6 +384,8 @@ static void binds_queries(void **state)
         { "f_bytes=_-8%3D", "{\"fBytes\":\"/+8=\"}" },
         { "f_enum=COLOR_RED&r_enum=2&rEnum=COLOR_NEGATIVE",
           "{\"fEnum\":\"COLOR_RED\",\"rEnum\":[\"COLOR_DARK_BLUE\",\"COLOR_NEGATIVE\"]}" },
+        { "f_enum=color_dark_blue&r_enum=Color_Red&r_enum=-1",
+          "{\"fEnum\":\"COLOR_DARK_BLUE\",\"rEnum\":[\"COLOR_RED\",\"COLOR_NEGATIVE\"]}" },
         { "f_message.inner.text=x&r_string=1&f_message.number=3&r_string=2",
           "{\"fMessage\":{\"number\":3,\"inner\":{\"text\":\"x\"}},\"rString\":[\"1\",\"2\"]}" },
         { "m_string[a.b]=1&m_string[]=2&m_bool[true]=2.5",
