@@ -262,19 +262,24 @@ static int in_data(struct multipart *m, const uint8_t *data, size_t size, size_t
     return 0;
 }
 
+static bool ends_with(const struct buf *b, const char *text)
+{
+    size_t n = strlen(text);
+    return b->size >= n && memcmp(b->data + b->size - n, text, n) == 0;
+}
+
 static int in_head(struct multipart *m, uint8_t c)
 {
-    const uint8_t *end;
     if (m->head.size == MULTIPART_HEAD_MAX)
         return fail(m, "a part's header is too long");
     buf_putc(&m->head, (char) c);
     if (m->head.failed)
         return m->failed = NRPC_E_NOMEM;
-    end = m->head.data + m->head.size;
-    bool blank = m->head.size == 2 || (m->head.size > 3 && memcmp(end - 4, "\r\n\r\n", 4) == 0);
-    if (c != '\n' || memcmp(end - 2, "\r\n", 2) != 0)
-        return c == '\n' ? fail(m, "a part's header has a bare line feed") : 0;
-    if (!blank)
+    if (c != '\n')
+        return 0;
+    if (!ends_with(&m->head, "\r\n"))
+        return fail(m, "a part's header has a bare line feed");
+    if (m->head.size > 2 && !ends_with(&m->head, "\r\n\r\n"))
         return 0;
     m->head.size -= 2;
     m->state = DATA;

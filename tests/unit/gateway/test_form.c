@@ -125,6 +125,7 @@ static void parses_forms(void **state)
           "a boundary is not followed by a line end" },
         { FORM, "--B\r\nContent-Disposition: form-data; name=\"a\"\n\r\n1\r\n--B--",
           "a part's header has a bare line feed" },
+        { FORM, "--B\r\n\n", "a part's header has a bare line feed" },
         { FORM, "--Bx\r\n" NAMED("a") "\r\n1\r\n--B--",
           "a boundary is not followed by a line end" },
         { FORM, "--B-x", "a boundary is not followed by a line end" },
