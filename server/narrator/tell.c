@@ -378,6 +378,17 @@ static int tell(struct teller *t, struct nvl_usage *usage, struct nvl_story *sto
     story->title = compose_title(t);
     return t->nomem || story->title == NULL ? NVL_E_NOMEM : NVL_OK;
 }
+/* Two requests with one seed are told apart as two seeds are. */
+static void salt_seed(struct teller *t)
+{
+    const char *locale = nvl_world_locale(t->world), *frame = nvl_world_frame(t->world);
+    t->seed ^= mix64(morph_hash(locale, strlen(locale)));
+    t->seed ^= mix64(morph_hash(frame, strlen(frame)) + nvl_world_turns(t->world));
+    for (size_t i = 0; i < t->cast; i++) {
+        const char *id = person(t, (unsigned) i)->id;
+        t->seed = mix64(t->seed ^ morph_hash(id, strlen(id)));
+    }
+}
 int nvl_tell(const struct nvl_world *world, const struct nvl_event *events, size_t count,
              const struct nvl_telling *telling, struct arena *arena, struct nvl_error *err,
              struct nvl_story *out)
@@ -401,6 +412,7 @@ int nvl_tell_counted(const struct nvl_world *world, const struct nvl_event *even
     int rc = check_events(t);
     if (rc == NVL_OK)
         rc = set_telling(t, telling, err);
+    salt_seed(t);
     if (rc == NVL_OK) {
         const struct nvl_event *last = &events[count - 1];
         t->ending = last->type == NVL_COMPLETED ? nvl_ending_name(world, last->ending) : "";
