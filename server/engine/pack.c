@@ -300,6 +300,10 @@ static void open_story(struct opening *o)
         const uint8_t *r = o->data[SEC_TRUT] + 12 * i;
         p->truths[i] = (struct pack_truth){ str_at(o, r), (uint16_t) le16(r + 4),
                                             (uint16_t) le16(r + 6), r[8], r[9] };
+        uint32_t of_frame = 0; /* they are told apart by a bit each, counted within their frame */
+        for (uint32_t k = 0; k < i; k++)
+            of_frame += p->truths[k].frame == p->truths[i].frame;
+        o->bad |= of_frame >= 32;
         range_within(o, le16(r + 4), le16(r + 6), n[SEC_EFCT]);
         for (unsigned k = 0; k < le16(r + 6) && !o->bad; k++) {
             const struct pack_effect *e = &p->effects[le16(r + 4) + k];
@@ -483,7 +487,7 @@ static bool open_directory(struct opening *o)
     p->strs = (const char *) o->data[SEC_STRS], p->strs_size = p->counts[SEC_STRS];
     p->code = o->data[SEC_CODE], p->code_size = p->counts[SEC_CODE];
     return p->strs[p->strs_size - 1] == 0 && p->counts[SEC_FRAM] > 0 && p->counts[SEC_GENR] > 0 &&
-           p->counts[SEC_TRUT] > 0 && p->counts[SEC_TRUT] <= 32 && p->counts[SEC_ENDI] > 0 &&
+           p->counts[SEC_TRUT] > 0 && p->counts[SEC_TRUT] < 255 && p->counts[SEC_ENDI] > 0 &&
            p->counts[SEC_GOAL] < 255 && p->counts[SEC_THRD] < 255 && p->counts[SEC_ENDI] < 255;
 }
 /* The fluents that the engine reads must be there, with the sorts it reads them by; only knows is a
