@@ -96,7 +96,9 @@ static void serve_options(struct exchange *x)
                        "Access-Control-Allow-Methods: %s\r\n"
                        "Access-Control-Allow-Headers: Authorization, Content-Type, "
                        "Idempotency-Key, If-Match, "
-                       "If-None-Match, Last-Event-ID, X-Request-Id, X-Request-Timeout\r\n"
+                       "If-None-Match, Last-Event-ID, X-Request-Id, X-Request-Timeout, X-Grpc-Web, "
+                       "X-User-Agent, "
+                       "Grpc-Timeout, Connect-Protocol-Version, Connect-Timeout-Ms\r\n"
                        "Access-Control-Max-Age: 600\r\n",
                        list);
         answer(x, 204, buf_str(&extra), NULL);

@@ -56,6 +56,14 @@ static uint64_t timeout_ms(const struct exchange *x)
     struct http1_text t = exchange_header(x, "grpc-timeout");
     if (t.data != NULL)
         return grpc_timeout_ms(t);
+    t = exchange_header(x, "connect-timeout-ms");
+    if (t.data != NULL) {
+        const char *at = t.data;
+        size_t left = t.size;
+        uint64_t ms = read_digits(&at, &left, 10);
+        if (left == 0 && ms > 0)
+            return ms;
+    }
     t = exchange_header(x, "x-request-timeout");
     if (t.data == NULL)
         t = exchange_header(x, "x-server-timeout");

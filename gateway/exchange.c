@@ -10,6 +10,7 @@
 #include "gateway/cached.h"
 #include "gateway/request.h"
 #include "gateway/respond.h"
+#include "gateway/rpcweb.h"
 #include "gateway/socket.h"
 #include "gateway/stream.h"
 #include "gateway/upload.h"
@@ -161,7 +162,8 @@ void exchange_on_client_gone(struct exchange *x)
 struct problem_context exchange_problem_context(const struct exchange *x)
 {
     return (struct problem_context){
-        .invalid_argument_code = x->route != NULL ? x->route->method->route->invalid_argument_code
+        .invalid_argument_code = x->rpc != RPC_NONE ? 0
+                                 : x->route != NULL ? x->route->method->route->invalid_argument_code
                                  : x->builtin != NULL ? 422
                                                       : 0,
         .if_match = exchange_header(x, "if-match").data != NULL,
@@ -170,6 +172,8 @@ struct problem_context exchange_problem_context(const struct exchange *x)
 
 bool exchange_is_legacy(const struct exchange *x)
 {
+    if (x->rpc == RPC_CONNECT_JSON)
+        return false; /* Connect's JSON is the standard mapping */
     return x->route == NULL ||
            x->route->method->route->dialect == NRPC__ROUTE_OPTIONS__DIALECT__DIALECT_LEGACY;
 }
@@ -340,7 +344,10 @@ void exchange_on_head(struct exchange *x)
         return;
     if (!x->failed && x->body_kind != BODY_KEPT && !socket_wanted(x)) {
         find_route(x);
-        if (!x->failed)
+        bool binary = !x->failed && rpcweb_wanted(x);
+        if (binary && rpcweb_is_grpc(x))
+            stream_start(x, STREAM_GRPC_WEB);
+        if (!x->failed && !binary)
             request_open(x);
     }
     if (!x->failed) {
@@ -392,11 +399,13 @@ void exchange_on_whole(struct exchange *x)
         socket_open(x);
         return;
     }
-    if (!x->failed && x->body_kind == BODY_KEPT) {
+    if (!x->failed && x->body_kind == BODY_KEPT && x->rpc == RPC_NONE) {
         cached_invalidate(x);
         return;
     }
-    if (!x->failed)
+    if (!x->failed && x->body_kind == BODY_KEPT)
+        rpcweb_finish(x);
+    else if (!x->failed)
         request_finish(x);
     if (!x->failed)
         exchange_call(x);
@@ -444,5 +453,6 @@ void exchange_on_drained(struct exchange *x)
 
 bool exchange_is_stream(const struct exchange *x)
 {
-    return x->socket.active || (x->route != NULL && x->route->method->server_streaming);
+    return x->socket.active || rpcweb_is_grpc(x) ||
+           (x->route != NULL && x->route->method->server_streaming);
 }

@@ -22,7 +22,21 @@ enum exchange_body {
     BODY_KEPT, /* in x->wire, for the gateway itself */
     BODY_DROPPED
 };
-enum stream_form { STREAM_NDJSON, STREAM_SSE, STREAM_ARRAY, STREAM_RAW, STREAM_WEBSOCKET };
+enum stream_form {
+    STREAM_NDJSON,
+    STREAM_SSE,
+    STREAM_ARRAY,
+    STREAM_RAW,
+    STREAM_WEBSOCKET,
+    STREAM_GRPC_WEB
+};
+enum exchange_rpc {
+    RPC_NONE,
+    RPC_GRPC_WEB,
+    RPC_GRPC_WEB_TEXT,
+    RPC_CONNECT_PROTO,
+    RPC_CONNECT_JSON
+};
 enum { REQUEST_ID_MAX = 128, STREAM_HELD_MAX = 262144 };
 
 struct stream {
@@ -71,8 +85,9 @@ struct exchange {
     const struct route *route; /* NULL: none */
     const char *builtin;       /* the path that the gateway answers itself; NULL: none */
     enum exchange_body body_kind;
-    struct to_wire *body; /* BODY_JSON */
-    struct form *form;    /* BODY_FORM */
+    enum exchange_rpc rpc; /* rpcweb.h */
+    struct to_wire *body;  /* BODY_JSON */
+    struct form *form;     /* BODY_FORM */
     uint64_t body_bytes;
     struct buf wire; /* the request message */
     struct buf mask; /* FieldMask's content of a PATCH */

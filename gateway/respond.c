@@ -8,6 +8,8 @@
 #include "gateway/cached.h"
 #include "gateway/etag.h"
 #include "gateway/json_writer.h"
+#include "gateway/rpcweb.h"
+#include "gateway/stream.h"
 #include "gateway/wire.h"
 #include "rpc/base/clock.h"
 
@@ -38,7 +40,8 @@ static void put_cors(struct exchange *x, struct buf *out)
         return;
     buf_printf(out,
                "Access-Control-Allow-Origin: %s\r\n"
-               "Access-Control-Expose-Headers: ETag, Location, Retry-After, X-Request-Id\r\n",
+               "Access-Control-Expose-Headers: ETag, Location, Retry-After, X-Request-Id, "
+               "Grpc-Status, Grpc-Message\r\n",
                origin);
 }
 
@@ -324,7 +327,19 @@ void respond_problem(struct exchange *x)
     if (x->problem.status == 401)
         snprintf(extra + used, sizeof extra - used, "WWW-Authenticate: Bearer\r\n");
     struct buf *body = &x->gl->scratch;
+    if (rpcweb_is_grpc(x)) {
+        stream_fail_rpc(x);
+        return;
+    }
     buf_reset(body);
+    if (x->rpc != RPC_NONE) {
+        const struct response connect = { .status = x->problem.status,
+                                          .extra = extra,
+                                          .content_type = "application/json" };
+        rpcweb_put_error(body, &x->problem);
+        respond_bytes(x, &connect, body->data, body->size);
+        return;
+    }
     bool plain = put_unavailable(x, body);
     if (!plain)
         respond_put_problem(x, body);
@@ -496,6 +511,13 @@ void respond_message(struct exchange *x)
         .etag = safe && method->route->idempotent && x->gl->sha != NULL,
         .extra = location_header(x, message),
     };
+    if (x->rpc == RPC_CONNECT_PROTO) {
+        const struct response raw = { .status = 200, .content_type = "application/proto" };
+        respond_bytes(x, &raw, message.data, message.size);
+        return;
+    }
+    if (x->rpc == RPC_CONNECT_JSON)
+        r.status = 200;
     if (r.status == 204) {
         r.content_type = NULL;
         respond_bytes(x, &r, "", 0);

@@ -6,6 +6,7 @@
 
 #include "gateway/accept.h"
 #include "gateway/respond.h"
+#include "gateway/rpcweb.h"
 #include "gateway/scalar.h"
 #include "gateway/socket.h"
 #include "gateway/wire.h"
@@ -20,6 +21,13 @@ enum {
 
 static const char *const content_types[] = { "application/x-ndjson", "text/event-stream",
                                              "application/json" };
+
+static const char *default_type(const struct exchange *x)
+{
+    return x->stream.form == STREAM_GRPC_WEB ? rpcweb_content_type(x)
+           : x->stream.form == STREAM_RAW    ? "application/octet-stream"
+                                             : content_types[x->stream.form];
+}
 
 static void on_tick(struct timer *t);
 
@@ -193,12 +201,6 @@ static void open_stream(struct exchange *x, const char *content_type)
     timer_start(&s->timer, TICK_MS);
 }
 
-static const char *default_type(const struct exchange *x)
-{
-    return x->stream.form == STREAM_RAW ? "application/octet-stream"
-                                        : content_types[x->stream.form];
-}
-
 void stream_on_headers(struct exchange *x)
 {
     struct stream *s = &x->stream;
@@ -211,7 +213,7 @@ void stream_on_headers(struct exchange *x)
     else if (s->resumed)
         timer_start(&s->timer, HOLD_MS);
     else
-        open_stream(x, content_types[s->form]);
+        open_stream(x, default_type(x));
 }
 
 static bool keeps_up(const struct exchange *x)
@@ -227,7 +229,7 @@ static void on_tick(struct timer *t)
     if (x->client == NULL || x->client->closing)
         return;
     if (!s->open) {
-        open_stream(x, content_types[s->form]);
+        open_stream(x, default_type(x));
         return;
     }
     struct client *client = x->client;
@@ -376,10 +378,14 @@ static int write_message(struct exchange *x, nrpc_slice message)
     if (hold(x, message))
         return 0;
     if (!x->stream.open)
-        open_stream(x, content_types[x->stream.form]);
+        open_stream(x, default_type(x));
     struct buf *out = client_tail(x->client);
     size_t at = chunk_open(x, out);
-    int r = put_message(x, message, out);
+    int r = 0;
+    if (x->stream.form == STREAM_GRPC_WEB)
+        rpcweb_put_message(x, message, out);
+    else
+        r = put_message(x, message, out);
     if (r < 0)
         out->size = at;
     else
@@ -434,6 +440,24 @@ static void put_last_chunk(struct exchange *x)
     client_flush(x->client);
 }
 
+static void put_rpc_trailers(struct exchange *x, bool failed)
+{
+    struct buf *out = client_tail(x->client);
+    size_t at = chunk_open(x, out);
+    rpcweb_put_trailers(x, failed, out);
+    chunk_close(x, out, at);
+}
+
+/* gRPC-Web tells the outcome behind the messages, whatever it is; HTTP's status stays 200. */
+void stream_fail_rpc(struct exchange *x)
+{
+    timer_stop(&x->stream.timer);
+    if (!x->stream.open)
+        open_stream(x, default_type(x));
+    put_rpc_trailers(x, true);
+    put_last_chunk(x);
+}
+
 static void end_well(struct exchange *x)
 {
     if (x->stream.form == STREAM_WEBSOCKET) {
@@ -441,6 +465,8 @@ static void end_well(struct exchange *x)
         exchange_end(x);
         return;
     }
+    if (x->stream.form == STREAM_GRPC_WEB)
+        put_rpc_trailers(x, false);
     if (x->stream.form == STREAM_SSE)
         put_text(x, "event: end\ndata: {\"code\":\"OK\"}\n\n");
     if (x->stream.form == STREAM_ARRAY)
@@ -500,6 +526,11 @@ void stream_on_end(struct exchange *x, const nrpc_status *st)
     }
     if (!x->failed)
         problem_from_status(&x->problem, st, &c, &x->arena);
+    if (s->form == STREAM_GRPC_WEB) {
+        stream_fail_rpc(x);
+        exchange_end(x);
+        return;
+    }
     if (s->open) {
         end_badly(x);
         return;

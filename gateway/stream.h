@@ -8,6 +8,8 @@
 bool stream_choose(struct exchange *x);
 /* A form that was agreed on otherwise. */
 void stream_start(struct exchange *x, enum stream_form form);
+/* The answer of a gRPC-Web call that failed, whole. */
+void stream_fail_rpc(struct exchange *x);
 void stream_on_headers(struct exchange *x);
 void stream_on_message(struct exchange *x, nrpc_msg *m); /* takes m */
 void stream_on_end(struct exchange *x, const nrpc_status *st);

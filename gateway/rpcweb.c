@@ -1,0 +1,230 @@
+#include "gateway/rpcweb.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "gateway/json_writer.h"
+#include "gateway/scalar.h"
+#include "gateway/wire.h"
+
+enum { FRAME_HEAD = 5, FRAME_COMPRESSED = 1, FRAME_TRAILERS = 0x80, DETAILS_MAX = 16 };
+
+/* ---- recognising ----------------------------------------------------------------------- */
+
+static bool type_is(struct http1_text type, const char *name)
+{
+    size_t size = strlen(name);
+    return type.size >= size && strncasecmp(type.data, name, size) == 0 &&
+           (type.size == size || type.data[size] == ';' || type.data[size] == ' ');
+}
+
+static enum exchange_rpc protocol_of(const struct exchange *x)
+{
+    struct http1_text type = exchange_header(x, "content-type");
+    if (type_is(type, "application/grpc-web") || type_is(type, "application/grpc-web+proto"))
+        return RPC_GRPC_WEB;
+    if (type_is(type, "application/grpc-web-text") ||
+        type_is(type, "application/grpc-web-text+proto"))
+        return RPC_GRPC_WEB_TEXT;
+    if (type_is(type, "application/proto"))
+        return RPC_CONNECT_PROTO;
+    if (type_is(type, "application/json") &&
+        exchange_header(x, "connect-protocol-version").data != NULL)
+        return RPC_CONNECT_JSON;
+    return RPC_NONE;
+}
+
+bool rpcweb_is_grpc(const struct exchange *x)
+{
+    return x->rpc == RPC_GRPC_WEB || x->rpc == RPC_GRPC_WEB_TEXT;
+}
+
+bool rpcweb_wanted(struct exchange *x)
+{
+    const struct desc_method *m = x->route->method;
+    struct http1_text path = http1_path(&x->http);
+    size_t size = (size_t) (path.data + path.size - x->match.path); /* behind the prefix */
+    if (strcmp(x->method, "POST") != 0 || !x->route->body_all || strlen(m->path) != size ||
+        memcmp(x->match.path, m->path, size) != 0)
+        return false;
+    x->rpc = protocol_of(x);
+    if (x->rpc == RPC_NONE)
+        return false;
+    if (m->client_streaming || (m->server_streaming && !rpcweb_is_grpc(x)))
+        exchange_fail(
+            x, 501, NRPC_UNIMPLEMENTED, "UNIMPLEMENTED",
+            "this protocol has no stream of this kind over HTTP; use a WebSocket or gRPC");
+    if (x->rpc == RPC_CONNECT_JSON)
+        return false;
+    x->body_kind = BODY_KEPT;
+    return true;
+}
+
+/* ---- the request ----------------------------------------------------------------------- */
+
+/* Text is base64 of any number of pieces, each padded by itself. */
+static bool decode_text(struct buf *b)
+{
+    struct buf out = { 0 };
+    const char *text = (const char *) b->data;
+    size_t size = b->size;
+    bool good = true;
+    while (good && size > 0) {
+        const char *pad = memchr(text, '=', size);
+        size_t n = pad == NULL ? size : (size_t) (pad - text);
+        while (n < size && text[n] == '=')
+            n++;
+        good = n % 4 == 0 && scalar_parse_base64(text, n, &out);
+        text += n;
+        size -= n;
+    }
+    buf_done(b);
+    *b = out;
+    return good && !out.failed;
+}
+
+void rpcweb_finish(struct exchange *x)
+{
+    struct buf *b = &x->wire;
+    if (!rpcweb_is_grpc(x))
+        return; /* Connect: the body is the message */
+    if (x->rpc == RPC_GRPC_WEB_TEXT && !decode_text(b)) {
+        exchange_fail(x, 400, NRPC_INVALID_ARGUMENT, "MALFORMED_REQUEST", "the body is not base64");
+        return;
+    }
+    uint32_t size = 0;
+    for (size_t i = 1; i < FRAME_HEAD && b->size >= FRAME_HEAD; i++)
+        size = size << 8 | b->data[i];
+    if (b->size < FRAME_HEAD || b->size - FRAME_HEAD != size) {
+        exchange_fail(x, 400, NRPC_INVALID_ARGUMENT, "MALFORMED_REQUEST",
+                      "the body must be one message behind its five bytes of flag and length");
+    } else if (b->data[0] != 0) {
+        exchange_fail(x, 501, NRPC_UNIMPLEMENTED, "UNSUPPORTED_CONTENT_CODING",
+                      "messages are taken without compression");
+    } else {
+        buf_drop(b, FRAME_HEAD);
+    }
+}
+
+/* ---- the answer ------------------------------------------------------------------------ */
+
+const char *rpcweb_content_type(const struct exchange *x)
+{
+    return x->rpc == RPC_GRPC_WEB_TEXT ? "application/grpc-web-text+proto"
+                                       : "application/grpc-web+proto";
+}
+
+/* base64 with padding, without the quotes of JSON. */
+static void put_base64(struct buf *out, const uint8_t *data, size_t size)
+{
+    size_t before = out->size;
+    json_put_base64(out, data, size);
+    if (out->failed)
+        return;
+    memmove(out->data + before, out->data + before + 1, out->size - before - 2);
+    out->size -= 2;
+}
+
+static void put_frame(struct exchange *x, uint8_t flag, const uint8_t *data, size_t size,
+                      struct buf *out)
+{
+    const uint8_t head[FRAME_HEAD] = { flag, (uint8_t) (size >> 24), (uint8_t) (size >> 16),
+                                       (uint8_t) (size >> 8), (uint8_t) size };
+    if (x->rpc != RPC_GRPC_WEB_TEXT) {
+        buf_put(out, head, sizeof head);
+        buf_put(out, data, size);
+        return;
+    }
+    struct buf frame = { 0 };
+    buf_put(&frame, head, sizeof head);
+    buf_put(&frame, data, size);
+    if (frame.failed)
+        out->failed = true;
+    else
+        put_base64(out, frame.data, frame.size);
+    buf_done(&frame);
+}
+
+void rpcweb_put_message(struct exchange *x, nrpc_slice message, struct buf *out)
+{
+    put_frame(x, 0, message.data, message.size, out);
+}
+
+/* grpc-message: all but visible ASCII and '%' is percent-encoded. */
+static void put_message_text(struct buf *out, const char *text)
+{
+    for (const uint8_t *c = (const uint8_t *) text; *c != '\0'; c++)
+        if (*c >= 0x20 && *c <= 0x7e && *c != '%')
+            buf_putc(out, (char) *c);
+        else
+            buf_printf(out, "%%%02X", *c);
+}
+
+void rpcweb_put_trailers(struct exchange *x, bool failed, struct buf *out)
+{
+    const struct problem *p = &x->problem;
+    struct buf text = { 0 };
+    buf_printf(&text, "grpc-status:%d\r\n", failed ? (int) p->code : 0);
+    if (failed) {
+        buf_puts(&text, "grpc-message:");
+        put_message_text(&text, p->detail);
+        buf_puts(&text, "\r\n");
+    }
+    if (failed && p->details.size > 0) {
+        buf_puts(&text, "grpc-status-details-bin:");
+        put_base64(&text, p->details.data, p->details.size);
+        buf_puts(&text, "\r\n");
+    }
+    put_frame(x, FRAME_TRAILERS, text.data, text.failed ? 0 : text.size, out);
+    buf_done(&text);
+}
+
+/* One google.protobuf.Any of a status. */
+static void put_detail(struct buf *out, nrpc_slice any)
+{
+    struct wire_reader r = wire_reader_of(any.data, any.size);
+    struct wire_field f, type = { .data = (const uint8_t *) "" },
+                         value = { .data = (const uint8_t *) "" };
+    while (wire_next(&r, &f) > 0) {
+        if (f.number == 1 && f.type == WIRE_BYTES)
+            type = f;
+        if (f.number == 2 && f.type == WIRE_BYTES)
+            value = f;
+    }
+    const uint8_t *slash = memrchr(type.data, '/', type.size);
+    size_t skip = slash == NULL ? 0 : (size_t) (slash + 1 - type.data);
+    buf_puts(out, "{\"type\":");
+    json_put_lossy(out, (const char *) type.data + skip, type.size - skip);
+    buf_puts(out, ",\"value\":");
+    size_t before = out->size;
+    json_put_base64(out, value.data, value.size);
+    /* Connect writes it without padding. */
+    size_t pads = 0;
+    while (!out->failed && out->size - before > 2 && out->data[out->size - 2 - pads] == '=')
+        pads++;
+    if (pads > 0) {
+        out->size -= pads;
+        out->data[out->size - 1] = '"';
+    }
+    buf_putc(out, '}');
+}
+
+void rpcweb_put_error(struct buf *out, const struct problem *p)
+{
+    buf_puts(out, "{\"code\":\"");
+    for (const char *c = p->code == NRPC_CANCELLED ? "CANCELED" : nrpc_code_name(p->code);
+         *c != '\0'; c++)
+        buf_putc(out, *c == '_' ? '_' : (char) (*c | 0x20));
+    buf_puts(out, "\",\"message\":");
+    json_put_lossy(out, p->detail, strlen(p->detail));
+    struct wire_reader r = wire_reader_of(p->details.data, p->details.size);
+    struct wire_field f;
+    size_t n = 0;
+    while (n < DETAILS_MAX && wire_next(&r, &f) > 0) {
+        if (f.number != 3 || f.type != WIRE_BYTES)
+            continue;
+        buf_puts(out, n++ == 0 ? ",\"details\":[" : ",");
+        put_detail(out, (nrpc_slice){ f.data, f.size });
+    }
+    buf_puts(out, n > 0 ? "]}" : "}");
+}

@@ -1,0 +1,127 @@
+"""gRPC-Web and Connect at the gateway, spoken by hand as their documents have it."""
+import base64
+import json
+import struct
+import sys
+import unittest
+
+import harness
+
+from google.rpc import error_details_pb2, status_pb2
+from novelengine.v1 import novel_engine_pb2 as pb
+
+SERVICE = "/novelengine.v1.NovelEngine/"
+
+
+def frame(message, flag=0):
+    return struct.pack(">BI", flag, len(message)) + message
+
+
+def read_frames(body):
+    """Messages and trailers of a gRPC-Web body."""
+    messages, trailers, at = [], None, 0
+    while at < len(body):
+        flag, size = struct.unpack(">BI", body[at:at + 5])
+        piece = body[at + 5:at + 5 + size]
+        assert len(piece) == size, "a frame is cut short"
+        at += 5 + size
+        assert trailers is None, "nothing follows the trailers"
+        if flag & 0x80:
+            trailers = dict(line.split(":", 1) for line in piece.decode().strip().split("\r\n"))
+        else:
+            messages.append(piece)
+    return messages, trailers
+
+
+class GrpcWeb(harness.Stack):
+    def call(self, method, request, text=False, body=None):
+        data = frame(request.SerializeToString()) if body is None else body
+        kind = "application/grpc-web-text+proto" if text else "application/grpc-web+proto"
+        if text:
+            data = base64.b64encode(data)
+        answer = self.rest("POST", SERVICE + method, data, {"Content-Type": kind, "X-Grpc-Web": "1"})
+        self.assertEqual(answer.status, 200, answer.body)
+        self.assertEqual(answer.headers["content-type"], kind)
+        got = answer.body
+        if text:
+            got = b"".join(base64.b64decode(got[at:at + 4]) for at in range(0, len(got), 4))
+        return read_frames(got)
+
+    def test_unary(self):
+        for text in (False, True):
+            messages, trailers = self.call("GetCharacter", pb.GetCharacterRequest(character_id="pilot"), text)
+            self.assertEqual(trailers["grpc-status"].strip(), "0")
+            self.assertEqual(len(messages), 1)
+            self.assertEqual(pb.Character.FromString(messages[0]).name, "Alex Chen")
+
+    def test_server_stream(self):
+        for text in (False, True):
+            messages, trailers = self.call("StreamSimulation",
+                                           pb.SimulationRequest(character_names=harness.CAST, turns={"value": 2}), text)
+            self.assertEqual(trailers["grpc-status"].strip(), "0")
+            updates = [pb.SimulationUpdate.FromString(m) for m in messages]
+            self.assertGreater(len(updates), 5)
+            self.assertTrue(updates[-1].HasField("result"))
+
+    def test_errors_are_trailers(self):
+        messages, trailers = self.call("GetCharacter", pb.GetCharacterRequest(character_id="nobody"))
+        self.assertEqual((messages, trailers["grpc-status"].strip()), ([], "5"))
+        self.assertIn("not found", trailers["grpc-message"])
+        status = status_pb2.Status.FromString(base64.b64decode(trailers["grpc-status-details-bin"].strip()))
+        info = error_details_pb2.ErrorInfo()
+        self.assertTrue(any(any_.Unpack(info) for any_ in status.details))
+        messages, trailers = self.call("WatchSimulation", pb.WatchSimulationRequest(simulation_id="sim_none"))
+        self.assertEqual((messages, trailers["grpc-status"].strip()), ([], "5"))
+
+    def test_bad_bodies(self):
+        request = pb.GetCharacterRequest(character_id="pilot").SerializeToString()
+        for body, code in ((b"", "3"), (b"\0\0\0", "3"), (frame(request)[:-1], "3"), (frame(request) * 2, "3"),
+                           (frame(request, 1), "12"), (frame(b"\xff\xff\xff"), "3")):
+            messages, trailers = self.call("GetCharacter", None, body=body)
+            self.assertEqual((messages, trailers["grpc-status"].strip()), ([], code), body)
+        answer = self.rest("POST", SERVICE + "GetCharacter", b"!!!!", {"Content-Type": "application/grpc-web-text"})
+        self.assertEqual(answer.status, 200)
+        _, trailers = self.call("DirectSimulation", pb.DirectorCommand())
+        self.assertEqual(trailers["grpc-status"].strip(), "12")
+
+
+class Connect(harness.Stack):
+    def post(self, method, body, kind, **headers):
+        return self.rest("POST", SERVICE + method, body,
+                         {"Content-Type": kind, "Connect-Protocol-Version": "1", **headers})
+
+    def test_protobuf(self):
+        request = pb.GetCharacterRequest(character_id="pilot").SerializeToString()
+        answer = self.post("GetCharacter", request, "application/proto")
+        self.assertEqual((answer.status, answer.headers["content-type"]), (200, "application/proto"))
+        self.assertEqual(pb.Character.FromString(answer.body).name, "Alex Chen")
+
+    def test_json(self):
+        answer = self.post("GetCharacter", json.dumps({"characterId": "pilot"}), "application/json")
+        self.assertEqual((answer.status, answer.headers["content-type"]), (200, "application/json"))
+        self.assertEqual(answer.json()["characterId"], "pilot")
+
+    def test_errors(self):
+        for kind, body in (("application/proto", pb.GetCharacterRequest(character_id="x").SerializeToString()),
+                           ("application/json", '{"characterId":"x"}')):
+            answer = self.post("GetCharacter", body, kind)
+            self.assertEqual((answer.status, answer.headers["content-type"]), (404, "application/json"))
+            error = answer.json()
+            self.assertEqual(error["code"], "not_found")
+            self.assertIn("not found", error["message"])
+            detail = next(d for d in error["details"] if d["type"] == "google.rpc.ErrorInfo")
+            raw = base64.b64decode(detail["value"] + "=" * (-len(detail["value"]) % 4))
+            self.assertEqual(error_details_pb2.ErrorInfo.FromString(raw).reason, "CHARACTER_NOT_FOUND")
+        self.assertEqual(self.post("GetCharacter", "{", "application/json").json()["code"], "invalid_argument")
+        self.assertEqual(self.post("GetCharacter", b"\xff\xff", "application/proto").json()["code"], "invalid_argument")
+        streaming = self.post("WatchSimulation", b"", "application/proto")
+        self.assertEqual((streaming.status, streaming.json()["code"]), (501, "unimplemented"))
+
+    def test_deadline(self):
+        body = pb.SimulationRequest(character_names=harness.CAST, turns={"value": 50}).SerializeToString()
+        answer = self.post("RunSimulation", body, "application/proto", **{"Connect-Timeout-Ms": "1"})
+        self.assertEqual((answer.status, answer.json()["code"]), (504, "deadline_exceeded"), answer.body)
+
+
+if __name__ == "__main__":
+    sys.exit(unittest.main(verbosity=2))
