@@ -14,7 +14,7 @@ from harness import BIN, BUILD, ROOT, Program
 
 PEERS = ROOT / "tests" / "interop"
 PYTHON = "/usr/bin/python3"
-CPP = BUILD / "tests" / "interop_peer_cpp"
+CPP, GO = BUILD / "tests" / "interop_peer_cpp", BUILD / "tests" / "interop_peer_go"
 SHORT = ["--soak_iterations=3", "--iteration_interval=0", "--soak_per_iteration_max_acceptable_latency_ms=20000"]
 CASE_SECONDS = 120
 NAME = "foo.test.google.fr"
@@ -61,9 +61,10 @@ def run_client(port, case, *more):
     return done.returncode, done.stdout + done.stderr
 
 
-def start_server(tls=False, *more):
+def start_server(tls=False, run=()):
     secure = ["--use_tls=true", f"--tls_cert_file={certificates.certificate}", f"--tls_key_file={certificates.key}"]
-    return Program("interop_server", "--port=0", "--bind=127.0.0.1", "--loops=2", *(secure if tls else []), *more).ready()
+    command = [*run, str(BIN / "interop_server"), "--port=0", "--bind=127.0.0.1", "--loops=2", *(secure if tls else [])]
+    return Program(*command).ready()
 
 
 def trust(tls):
@@ -141,6 +142,13 @@ class Cpp(Pairing, unittest.TestCase):
     streams = True
 
 
+@unittest.skipUnless(GO.exists(), "the Go peer is not built: Debian's Go packages are missing, or this is a sanitizer build")
+class Go(Pairing, unittest.TestCase):
+    command = [GO]
+    left_out = ("client_compressed", "server_compressed")  # this version shows no flags, and answers as it was asked
+    streams = True
+
+
 def install_js():
     """grpc-js, by the exact versions of the lockfile, into the build; the reason when that cannot be."""
     folder = BUILD / "tests" / "interop-node"
@@ -194,6 +202,17 @@ class Ours(unittest.TestCase):
         server.stop()
         self.assertEqual(status, 0, output)
         self.assertIn(f"{len(case_names())} passed, 0 failed", output)
+
+    def test_clients_beside_each_other(self):
+        """Six clients with all cases at once: what the thread sanitizer's preset is for."""
+        server = start_server()
+        clients = [subprocess.Popen([BIN / "interop_client", "--server_host=127.0.0.1", f"--server_port={server.port}",
+                                     "--test_case=all", *SHORT], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                    text=True) for _ in range(6)]
+        for client in clients:
+            output, _ = client.communicate(timeout=3 * CASE_SECONDS)
+            self.assertEqual(client.returncode, 0, output)
+        server.stop()
 
     def test_a_failing_case_is_seen(self):
         server = start_server()
@@ -261,6 +280,24 @@ class Ours(unittest.TestCase):
                     self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         finally:
             server.stop()
+
+
+@unittest.skipUnless(os.environ.get("INTEROP_VALGRIND"), "takes a minute: ctest -C valgrind -R interop_valgrind")
+class Valgrind(unittest.TestCase):
+    """Both programs over all cases, plain and TLS, without an error and without a leak."""
+
+    command = ["/usr/bin/valgrind", "-q", "--error-exitcode=9", "--leak-check=full",
+               "--errors-for-leak-kinds=definite,indirect,possible"]
+
+    def test_all(self):
+        for tls in (False, True):
+            with self.subTest(tls=tls):
+                server = start_server(tls, run=self.command)
+                client = subprocess.run([*self.command, BIN / "interop_client", "--server_host=127.0.0.1",
+                                         f"--server_port={server.port}", "--test_case=all", *SHORT, *trust(tls)],
+                                        capture_output=True, text=True, timeout=900)
+                self.assertEqual(client.returncode, 0, client.stdout + client.stderr)
+                server.stop(120)
 
 
 if __name__ == "__main__":
