@@ -351,6 +351,7 @@ int RunStreams(const std::shared_ptr<grpc::Channel>& channel, double seconds) {
   auto stub = BenchmarkService::NewStub(channel);
   std::atomic<bool> over(false);
   long pongs = 0, read = 0;
+  Status pinged;
   std::thread ping([&] {
     ClientContext context;
     auto stream = stub->StreamingCall(&context);
@@ -359,7 +360,7 @@ int RunStreams(const std::shared_ptr<grpc::Channel>& channel, double seconds) {
     request.set_response_size(100);
     while (!over && stream->Write(request) && stream->Read(&response)) pongs++;
     stream->WritesDone();
-    stream->Finish();
+    pinged = stream->Finish();
   });
   ClientContext context;
   SimpleRequest request;
@@ -373,9 +374,11 @@ int RunStreams(const std::shared_ptr<grpc::Channel>& channel, double seconds) {
     read++;
   }
   over = true;
-  context.TryCancel();
-  reader->Finish();
+  if (whole) context.TryCancel();
+  Status status = reader->Finish();
   ping.join();
+  if (!whole) std::cout << "the stream ended with " << status.error_code() << ": " << status.error_message() << std::endl;
+  if (!pinged.ok()) std::cout << "the ping-pong ended with " << pinged.error_code() << ": " << pinged.error_message() << std::endl;
   std::cout << "{\"event\":\"streamed\",\"read\":" << read << ",\"pongs\":" << pongs << "}" << std::endl;
-  return whole && read > 100 && pongs > 100 ? 0 : 1;
+  return whole && pinged.ok() && read > 100 && pongs > 100 ? 0 : 1;
 }

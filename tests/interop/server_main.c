@@ -20,7 +20,7 @@ enum { EXIT_USAGE = 2, EXIT_LEAK = 3, GRACE_MS = 2000 };
 struct settings {
     int32_t port, loops, max_streams;
     const char *bind, *server_id, *certificate, *key, *client_ca;
-    bool use_tls, help;
+    bool use_tls, verbose, help;
     nrpc_tls *tls;
     const char *ca; /* whom clients are to trust, where we know it */
 };
@@ -159,6 +159,7 @@ int main(int argc, char **argv)
           FLAG_TEXT,
           { .text = &o.client_ca },
           "asks clients for a certificate by this CA, PEM" },
+        { "verbose", FLAG_SWITCH, { .on = &o.verbose }, "logs what the runtime says about peers" },
         { "help", FLAG_SWITCH, { .on = &o.help }, "this list" },
         { 0 },
     };
@@ -168,7 +169,7 @@ int main(int argc, char **argv)
         flags_print(flags, PROGRAM);
         return 0;
     }
-    log_setup(PROGRAM, STDOUT_FILENO, LOG_LEVEL_INFO);
+    log_setup(PROGRAM, STDOUT_FILENO, o.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
     /* Before the loops' threads start, so that only this one takes them. */
     sigset_t ends;
     sigemptyset(&ends);
