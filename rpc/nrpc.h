@@ -174,7 +174,7 @@ int nrpc_call_send(nrpc_call *c, const ProtobufCMessage *m);
 int nrpc_call_send_bytes(nrpc_call *c, nrpc_slice message);   /* serialised message; copied */
 int nrpc_call_send_blob(nrpc_call *c, nrpc_blob *b);          /* takes a reference of its own */
 void nrpc_call_want(nrpc_call *c, uint32_t credits);          /* adds; a call starts with 1 */
-int nrpc_call_send_headers(nrpc_call *c);                     /* server: initial metadata now, before any message */
+int nrpc_call_send_headers(nrpc_call *c);                     /* initial metadata now, before any message */
 int nrpc_call_half_close(nrpc_call *c);                       /* client: no more sends */
 int nrpc_call_finish(nrpc_call *c, const nrpc_status *st);    /* server: trailers; NULL is OK; once; copies st */
 int nrpc_call_fail(nrpc_call *c, nrpc_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -269,11 +269,15 @@ int nrpc_call_send_blob(nrpc_call *c, nrpc_blob *b)
 int nrpc_call_send_headers(nrpc_call *c)
 {
     ON_LOOP(c->loop);
-    if (!c->is_server)
-        return NRPC_E_INVAL;
     if (call_is_over(c))
         return NRPC_E_STATE;
-    return call_put_head(c);
+    if (c->is_server)
+        return call_put_head(c);
+    if (!c->sent_head) {
+        c->sent_head = true;
+        c->on_ready(c, c->owner);
+    }
+    return 0;
 }
 
 int nrpc_call_half_close(nrpc_call *c)

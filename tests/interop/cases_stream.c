@@ -153,6 +153,7 @@ bool case_cancel_after_begin(struct run *r)
     struct exchange *x =
         exchange_open(&r->peer, TEST_METHOD(STREAMING_INPUT_CALL), CALL_MS, NULL, NRPC_IDENTITY);
     EXPECT(x != NULL, "StreamingInputCall starts");
+    exchange_send_headers(x);
     exchange_cancel(x);
     return expect_end(x, NRPC_CANCELLED);
 }

@@ -187,6 +187,16 @@ bool exchange_send(struct exchange *x, const ProtobufCMessage *m)
     return r >= 0;
 }
 
+static void verb_headers(struct exchange *x)
+{
+    x->result = x->call == NULL ? NRPC_E_STATE : nrpc_call_send_headers(x->call);
+}
+
+void exchange_send_headers(struct exchange *x)
+{
+    (void) perform(x, verb_headers);
+}
+
 static void verb_plain_next(struct exchange *x)
 {
     if (x->call != NULL)

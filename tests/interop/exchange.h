@@ -53,6 +53,8 @@ struct exchange {
  * NULL when the call cannot even be started; a lost connection is a status, later. */
 struct exchange *exchange_open(struct peer *p, const nrpc_method *method, uint64_t timeout_ms,
                                const char *const *metadata, nrpc_compression compression);
+/* The request's headers now, before any message. */
+void exchange_send_headers(struct exchange *x);
 /* Waits while the call's queue is full.  False when the call ended before. */
 bool exchange_send(struct exchange *x, const ProtobufCMessage *m);
 /* The next message only goes plain, though the call has an encoding. */
