@@ -138,6 +138,8 @@ static int open_source(struct coherence *h, const char *target)
     nrpc_channel_options o;
     gateway_channel_options(h->gl->gateway, &o);
     o.target = target;
+    o.health_service = NULL; /* what a server that serves nothing says of changes still counts */
+    o.outlier.consecutive_failures = 0;
     s->owner = h;
     timer_init(&s->timer, h->gl->loop, on_timer);
     int r = nrpc_channel_new(h->gl->loop, &o, &s->channel);

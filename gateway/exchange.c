@@ -13,6 +13,7 @@
 #include "gateway/rpcweb.h"
 #include "gateway/socket.h"
 #include "gateway/stream.h"
+#include "gateway/throttle.h"
 #include "gateway/upload.h"
 #include "rpc/base/alloc.h"
 #include "rpc/base/clock.h"
@@ -340,6 +341,8 @@ void exchange_on_head(struct exchange *x)
         exchange_fail(x, 501, NRPC_UNIMPLEMENTED, "METHOD_UNKNOWN", "the method is not known");
     if (!x->failed && builtin_serve(x))
         return;
+    if (!x->failed)
+        throttle(x);
     if (!x->failed && x->builtin == NULL && cached_serve(x))
         return;
     if (!x->failed && x->body_kind != BODY_KEPT && !socket_wanted(x)) {

@@ -104,10 +104,11 @@ struct exchange {
     struct socket socket;
     uint64_t started_ns;
     uint64_t response_bytes;
-    enum encoding encoding; /* that the client takes; of the answer once it is written */
-    int status;             /* written; 0: none yet */
-    struct purge *purge;    /* of /cache/invalidate, on its way through the loops */
-    bool cacheable;         /* as far as the request goes */
+    enum encoding encoding;     /* that the client takes; of the answer once it is written */
+    int status;                 /* written; 0: none yet */
+    struct limit_verdict share; /* of the client's requests */
+    struct purge *purge;        /* of /cache/invalidate, on its way through the loops */
+    bool cacheable;             /* as far as the request goes */
     uint64_t cache_epoch;
     bool match_sent; /* If-Match is in the request */
     bool head_only;  /* HEAD */

@@ -53,7 +53,20 @@ void gateway_channel_options(const struct gateway *g, nrpc_channel_options *o)
 {
     nrpc_channel_defaults(o);
     o->target = g->target;
-    o->balance = NRPC_ROUND_ROBIN;
+    o->balance = g->settings.balance != NULL && strcmp(g->settings.balance, "least-calls") == 0
+                     ? NRPC_LEAST_CALLS
+                 : g->settings.balance != NULL && strcmp(g->settings.balance, "first") == 0
+                     ? NRPC_PICK_FIRST
+                     : NRPC_ROUND_ROBIN;
+    /* With one server there is nobody to turn to, so its answers are better than none. */
+    const char *health = g->settings.health_check;
+    bool several = g->settings.backend.count > 1;
+    if (health != NULL && (strcmp(health, "on") == 0 || (strcmp(health, "auto") == 0 && several)))
+        o->health_service = "";
+    if (several) {
+        o->outlier.consecutive_failures = (uint32_t) g->settings.eject_after;
+        o->outlier.max_percent = 50;
+    }
     o->user_agent = "novel-gateway/" NOVEL_VERSION;
     o->tls = g->backend_tls;
     const char *name = g->settings.backend_name;
@@ -90,7 +103,13 @@ static int read_table(const struct gateway *g, struct table **out_table, char er
 int gateway_load(struct gateway *g, char error[static 512])
 {
     g->target = join_backends(&g->settings.backend);
-    if (g->target == NULL) {
+    if (g->settings.rate_limit > 0 && (g->limit = alloc_zero(1, sizeof *g->limit)) != NULL &&
+        limit_init(g->limit, (uint32_t) g->settings.rate_limit, (uint32_t) g->settings.rate_burst) <
+            0) {
+        alloc_free(g->limit);
+        g->limit = NULL;
+    }
+    if (g->target == NULL || (g->settings.rate_limit > 0 && g->limit == NULL)) {
         snprintf(error, 512, "out of memory");
         return -1;
     }
@@ -101,6 +120,10 @@ void gateway_unload(struct gateway *g)
 {
     table_unref(g->table);
     alloc_free(g->target);
+    if (g->limit != NULL)
+        limit_done(g->limit);
+    alloc_free(g->limit);
+    g->limit = NULL;
     g->table = NULL;
     g->target = NULL;
 }

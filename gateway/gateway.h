@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "gateway/cache.h"
+#include "gateway/limit.h"
 #include "gateway/table.h"
 #include "gateway/to_json.h"
 #include "rpc/base/list.h"
@@ -38,6 +39,9 @@ struct gateway_settings {
     char *tls_cert, *tls_key, *tls_client_ca, *tls_min_version;
     char *backend_ca, *backend_cert, *backend_key, *backend_name;
     bool backend_tls;
+    struct option_list trusted_proxy;
+    uint64_t rate_limit, rate_burst, eject_after;
+    char *balance, *health_check;
     bool compression;
     uint64_t cache_bytes;
     uint64_t threads, max_body_bytes, timeout_ms, max_connections, grace_ms;
@@ -45,12 +49,13 @@ struct gateway_settings {
 
 struct gateway {
     struct gateway_settings settings;
-    struct table *table; /* that was read last; loops have views of their own */
-    char *target;        /* backends joined by commas */
+    struct table *table;   /* that was read last; loops have views of their own */
+    char *target;          /* backends joined by commas */
     struct sock_tls front; /* what clients get; context NULL: plain */
     nrpc_tls *backend_tls; /* NULL: plain */
     struct gateway_loop *loops;
     size_t n_loops;
+    struct limit *limit;   /* of requests by client; NULL: none */
     atomic_size_t running; /* loops that have not drained */
 };
 

@@ -10,6 +10,7 @@
 #include "gateway/json_writer.h"
 #include "gateway/rpcweb.h"
 #include "gateway/stream.h"
+#include "gateway/throttle.h"
 #include "gateway/wire.h"
 #include "rpc/base/clock.h"
 
@@ -62,6 +63,7 @@ void respond_head(struct exchange *x, const struct response *r, struct buf *out)
                         "frame-ancestors 'none'\r\n"
                       : "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n");
     put_cors(x, out);
+    throttle_put_headers(x, out);
     if (x->route != NULL &&
         (x->route->method->server_streaming || *x->route->method->route->accept_field != '\0'))
         buf_puts(out, "Vary: Accept\r\n");

@@ -255,5 +255,34 @@ class EntityTags(harness.Stack):
         self.assertEqual(self.rest("DELETE", "/characters/tagged", headers={"If-Match": tag}).status, 204)
 
 
+class RateLimits(harness.Stack):
+    gateway_args = ("--rate-limit", "1", "--rate-burst", "4", "--trusted-proxy", "127.0.0.1")
+
+    def get(self, client, path="/health"):
+        return self.rest("GET", path, headers={"X-Forwarded-For": client})
+
+    def test_one_client_too_many(self):
+        seen = [self.get("10.0.0.1") for _ in range(6)]
+        self.assertEqual([a.status for a in seen[:4]], [200] * 4)
+        self.assertEqual([int(a.headers["ratelimit-remaining"]) for a in seen[:4]], [3, 2, 1, 0])
+        self.assertEqual({a.headers["ratelimit-limit"] for a in seen}, {"4"})
+        self.assertIn(429, [a.status for a in seen[4:]])
+        refused = next(a for a in seen if a.status == 429)
+        problem = self.assert_problem(refused, 429)
+        self.assertEqual(problem["code"], "RATE_LIMITED")
+        self.assertGreaterEqual(int(refused.headers["retry-after"]), 1)
+
+    def test_others_are_not_touched(self):
+        for _ in range(6):
+            self.get("10.0.0.2")
+        self.assertEqual(self.get("10.0.0.3").status, 200)
+        self.assertEqual(self.get("10.0.0.3, 127.0.0.1").status, 200)
+        self.assertEqual(self.get("1.2.3.4, 10.0.0.2").status, 429, "only the nearest address is believed")
+
+    def test_probes_are_free(self):
+        for _ in range(8):
+            self.assertEqual(self.get("10.0.0.4", "/livez").status, 200)
+
+
 if __name__ == "__main__":
     sys.exit(unittest.main(verbosity=2))
