@@ -169,7 +169,9 @@ int nrpc_server_add_service(nrpc_server *s, const nrpc_service *service, const n
  * the call's queue passed its high mark; the next send before on_writable is E_FULL and queues nothing.
  * In: each on_message spends one credit; at zero credits we stop decoding and stop returning the stream's
  * HTTP/2 window, so the peer stops.  The connection's window is returned on arrival: a slow call never
- * stalls its siblings. */
+ * stalls its siblings.
+ * A client's call may end inside any verb, and before on_end the caller cannot know: what is sent then is
+ * dropped (NRPC_PAUSE), half_close is 0.  A server's verbs say E_STATE once the call is over. */
 int nrpc_call_send(nrpc_call *c, const ProtobufCMessage *m);
 int nrpc_call_send_bytes(nrpc_call *c, nrpc_slice message);   /* serialised message; copied */
 int nrpc_call_send_blob(nrpc_call *c, nrpc_blob *b);          /* takes a reference of its own */

@@ -153,11 +153,16 @@ int call_put_end(nrpc_call *c, bool now)
 
 /* ---- messages
  * ------------------------------------------------------------------------------------ */
+/* 0: may be queued.  Else what send returns. */
 static int check_send(nrpc_call *c, size_t size)
 {
     ON_LOOP(c->loop);
-    if (call_is_over(c) || c->half_closed)
+    if (c->half_closed)
         return NRPC_E_STATE;
+    /* A client's call may end at any time, also inside its first send: then no verb fails, and
+     * on_end, which comes next, says why. */
+    if (call_is_over(c))
+        return c->is_server || c->phase == CALL_ENDED ? NRPC_E_STATE : NRPC_PAUSE;
     if (c->is_server && c->stream == NULL)
         return NRPC_E_CLOSED;
     if (c->paused)
@@ -208,7 +213,7 @@ int nrpc_call_send(nrpc_call *c, const ProtobufCMessage *m)
 {
     size_t size = protobuf_c_message_get_packed_size(m);
     int r = check_send(c, size);
-    if (r < 0)
+    if (r != 0)
         return r;
     if (c->encoding_out != NRPC_IDENTITY) {
         enum call_squeeze how = call_next_squeeze(c, size);
@@ -227,7 +232,7 @@ int nrpc_call_send(nrpc_call *c, const ProtobufCMessage *m)
 int nrpc_call_send_bytes(nrpc_call *c, nrpc_slice message)
 {
     int r = check_send(c, message.size);
-    if (r < 0)
+    if (r != 0)
         return r;
     if (c->encoding_out != NRPC_IDENTITY) {
         enum call_squeeze how = call_next_squeeze(c, message.size);
@@ -256,7 +261,7 @@ int nrpc_call_send_blob(nrpc_call *c, nrpc_blob *b)
     if (bytes.size <= BLOB_COPY_MAX || c->encoding_out != NRPC_IDENTITY)
         return nrpc_call_send_bytes(c, bytes);
     int r = check_send(c, bytes.size);
-    if (r < 0)
+    if (r != 0)
         return r;
     nrpc_slice frame = codec_blob_frame(b);
     r = h2_queue_put_ref(&c->out, frame.data, frame.size, blob_release, b);
@@ -285,9 +290,11 @@ int nrpc_call_half_close(nrpc_call *c)
     ON_LOOP(c->loop);
     if (c->is_server)
         return NRPC_E_INVAL;
-    if (call_is_over(c) || c->half_closed)
+    if (c->half_closed || c->phase == CALL_ENDED)
         return NRPC_E_STATE;
     c->half_closed = true;
+    if (call_is_over(c))
+        return 0;
     call_move(c, c->phase == CALL_HALF_REMOTE ? CALL_HALF_BOTH : CALL_HALF_LOCAL);
     if (c->stream != NULL)
         return h2_stream_finish(c->stream, NULL, 0);

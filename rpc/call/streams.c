@@ -52,6 +52,14 @@ const struct h2_stream_events call_server_stream = {
 
 /* ---- client
  * -------------------------------------------------------------------------------------- */
+static void set_remote_end(nrpc_call *c, nrpc_status *st)
+{
+    nrpc_status_clear(&c->remote_end);
+    c->remote_end = *st;
+    c->has_remote_end = true;
+    *st = (nrpc_status) NRPC_STATUS_INIT;
+}
+
 /* Reads one header section into *out_md; true when *st is the outcome of the call. */
 static bool read_section(nrpc_call *c, const struct h2_field *fields, size_t n, bool end,
                          nrpc_metadata **out_md, nrpc_status *st)
@@ -72,14 +80,12 @@ static bool read_section(nrpc_call *c, const struct h2_field *fields, size_t n, 
     *out_md = md;
     if (head.http_status != 0)
         c->in.frames.encoding = head.encoding;
-    return response_head_outcome(&head, end, st);
-}
-
-static void set_remote_end(nrpc_call *c, nrpc_status *st)
-{
-    nrpc_status_clear(&c->remote_end);
-    c->remote_end = *st;
-    c->has_remote_end = true;
+    if (response_head_outcome(&head, end, st))
+        return true;
+    /* A status whose END_STREAM comes in an empty DATA frame: it stands until trailers say more. */
+    if (response_head_status(&head, st))
+        set_remote_end(c, st);
+    return false;
 }
 
 static void on_headers(void *user, const struct h2_field *fields, size_t n, bool end)
@@ -120,6 +126,16 @@ static void on_trailers(void *user, const struct h2_field *fields, size_t n)
     if (!read_section(c, fields, n, true, &c->trailers_in, &st))
         nrpc_status_set(&st, NRPC_UNKNOWN, "the trailers hold no grpc-status");
     set_remote_end(c, &st);
+}
+
+static void on_too_big(void *user)
+{
+    nrpc_call *c = user;
+    nrpc_status st = NRPC_STATUS_INIT;
+    nrpc_status_set(&st, NRPC_RESOURCE_EXHAUSTED,
+                    "the server's metadata is over the limit of %u bytes, %u fields",
+                    c->limits->max_metadata_bytes, c->limits->max_metadata_fields);
+    call_end_here(c, &st);
 }
 
 static void on_client_end(void *user)
@@ -169,6 +185,7 @@ const struct h2_stream_events call_client_stream = {
     .on_headers = on_headers,
     .on_data = on_data,
     .on_trailers = on_trailers,
+    .on_too_big = on_too_big,
     .on_end = on_client_end,
     .on_low = on_low,
     .on_close = on_client_close,

@@ -305,6 +305,14 @@ int response_head_field(struct response_head *h, nrpc_slice name, nrpc_slice val
     return 0;
 }
 
+bool response_head_status(const struct response_head *h, nrpc_status *st)
+{
+    if (h->code.data == NULL)
+        return false;
+    status_from_wire(st, h->code, h->message, h->details);
+    return true;
+}
+
 bool response_head_outcome(const struct response_head *h, bool end_stream, nrpc_status *st)
 {
     if (h->error != 0) {
@@ -314,20 +322,18 @@ bool response_head_outcome(const struct response_head *h, bool end_stream, nrpc_
     bool head = h->http_status != 0;
     if (head && (h->http_status != 200 || !h->grpc)) {
         /* A proxy or another server spoke; but a grpc-status says more than an HTTP status. */
-        if (h->grpc && h->code.data != NULL)
-            status_from_wire(st, h->code, h->message, h->details);
-        else if (h->http_status != 200)
+        if (h->grpc && response_head_status(h, st))
+            return true;
+        if (h->http_status != 200)
             nrpc_status_set(st, status_code_of_http(h->http_status), "HTTP status %d",
                             h->http_status);
         else
             nrpc_status_set(st, NRPC_UNKNOWN, "The response is not application/grpc");
         return true;
     }
-    if (end_stream && h->code.data != NULL) {
-        status_from_wire(st, h->code, h->message, h->details);
-        return true;
-    }
     if (end_stream) {
+        if (response_head_status(h, st))
+            return true;
         nrpc_status_set(st, NRPC_UNKNOWN, "The response ended without grpc-status");
         return true;
     }

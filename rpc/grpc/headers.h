@@ -49,5 +49,7 @@ int response_head_field(struct response_head *h, nrpc_slice name, nrpc_slice val
  * response (HTTP error, other content type, encoding we did not offer, limits).  end_stream: the
  * section is the last. */
 bool response_head_outcome(const struct response_head *h, bool end_stream, nrpc_status *st);
+/* What grpc-status in the section says, whether it ends the call or not.  False without one. */
+bool response_head_status(const struct response_head *h, nrpc_status *st);
 
 #endif

@@ -118,8 +118,11 @@ static int add_bin_items(nrpc_metadata *md, nrpc_slice name, nrpc_slice value, s
 
 int metadata_add_wire(nrpc_metadata *md, nrpc_slice name, nrpc_slice value)
 {
-    if (!is_bin((const char *) name.data, name.size))
-        return add(md, (const char *) name.data, name.size, value);
+    const char *key = (const char *) name.data;
+    if (!key_is_valid(key, name.size))
+        return 0;
+    if (!is_bin(key, name.size))
+        return value_is_text(value) ? add(md, key, name.size, value) : 0;
     uint32_t count = md->count, bytes = md->bytes;
     struct buf scratch = { 0 };
     int r = add_bin_items(md, name, value, &scratch);

@@ -19,8 +19,9 @@ struct nrpc_metadata {
 
 void metadata_init(nrpc_metadata *md, struct arena *arena, uint32_t bytes_max, uint32_t fields_max);
 /* Adds a received header as it came: a "-bin" value is split at commas and decoded.  The caller has
- * taken out the fields of the protocol itself.  E_PROTO (bad Base64), E_TOOBIG, E_NOMEM: then
- * nothing of it was added. */
+ * taken out the fields of the protocol itself.  A key or a text outside gRPC's alphabets is left
+ * out: no gRPC peer sends such, but a proxy may add some, and that is no reason to fail calls.
+ * E_PROTO (bad Base64), E_TOOBIG, E_NOMEM: then nothing of it was added. */
 int metadata_add_wire(nrpc_metadata *md, nrpc_slice name, nrpc_slice value);
 /* The i-th value as it travels: "-bin" is encoded into *scratch (emptied first), others are lent.
  * 0 or E_NOMEM. */

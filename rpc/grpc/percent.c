@@ -35,6 +35,23 @@ static int hex_value(uint8_t c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* What should have been encoded, and is no text, becomes U+FFFD: nobody behind has to expect it. */
+static void put_as_it_came(struct buf *out, nrpc_slice text)
+{
+    while (text.size > 0) {
+        size_t n = utf8_valid_prefix(text.data, text.size);
+        const uint8_t *nul = memchr(text.data, 0, n);
+        if (nul != NULL)
+            n = (size_t) (nul - text.data);
+        buf_put(out, text.data, n);
+        if (n == text.size)
+            return;
+        buf_puts(out, "\xef\xbf\xbd");
+        text.data += n + 1;
+        text.size -= n + 1;
+    }
+}
+
 void percent_decode(struct buf *out, nrpc_slice text)
 {
     size_t begin = out->size;
@@ -52,8 +69,9 @@ void percent_decode(struct buf *out, nrpc_slice text)
         to[n++] = c;
     }
     if (n > 0 && (memchr(to, 0, n) != NULL || !utf8_valid(to, n))) {
-        memcpy(to, text.data, text.size);
-        n = text.size;
+        out->size = begin;
+        put_as_it_came(out, text);
+        return;
     }
     out->size = begin + n;
 }

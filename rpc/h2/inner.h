@@ -25,7 +25,7 @@ struct h2_stream {
     bool finishing, submitted_trailers, sent_end, reset, closed, notify_low;
 };
 
-enum { H2_STREAMS_REMEMBERED = 1024 };
+enum { H2_STREAMS_REMEMBERED = 1024, H2_FIELD_OVERHEAD = 32 /* RFC 9113 section 6.5.2 */ };
 /* frames.c: where we are in the bytes that come in. */
 struct h2_frames {
     uint8_t preface_have, head_have, newlines;

@@ -4,7 +4,6 @@
 
 #include "rpc/h2/inner.h"
 
-enum { FIELD_OVERHEAD = 32 };
 static const char too_many_pings[] = "too_many_pings"; /* gRFC A8 */
 
 static int verdict(bool ok)
@@ -92,6 +91,26 @@ static bool field_store(struct h2_session *s, const uint8_t *name, size_t name_s
     return !s->block.failed;
 }
 
+static void tell_too_big(struct h2_stream *st)
+{
+    if (st->reset)
+        return;
+    if (st->ev != NULL && st->ev->on_too_big != NULL)
+        st->ev->on_too_big(st->user);
+    h2_stream_reset(st, H2_INTERNAL_ERROR);
+}
+
+/* The same when nghttp2 is about to reset the stream itself. */
+static void tell_far_too_big(struct h2_session *s, int32_t id)
+{
+    struct h2_stream *st = nghttp2_session_get_stream_user_data(s->ng, id);
+    if (s->options.role == H2_SERVER || st == NULL || st->reset)
+        return;
+    st->reset = true;
+    if (st->ev != NULL && st->ev->on_too_big != NULL)
+        st->ev->on_too_big(st->user);
+}
+
 /* Over the limit the rest is not kept but still read, so that the peer gets a proper answer; at
  * twice the limit decoding stops (an HPACK bomb makes megabytes of one frame) and the stream is
  * reset. */
@@ -104,13 +123,15 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
     struct h2_session *s = user_data;
     if (frame->hd.type != NGHTTP2_HEADERS)
         return 0;
-    s->list_bytes += name_size + value_size + FIELD_OVERHEAD;
+    s->list_bytes += name_size + value_size + H2_FIELD_OVERHEAD;
     s->list_count++;
     if (s->list_bytes > s->options.max_field_bytes || s->list_count > s->options.max_fields) {
         s->list_too_big = true;
         if (s->list_bytes / 2 > s->options.max_field_bytes ||
-            s->list_count / 2 > s->options.max_fields)
+            s->list_count / 2 > s->options.max_fields) {
+            tell_far_too_big(s, frame->hd.stream_id);
             return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        }
         return 0;
     }
     return field_store(s, name, name_size, value, value_size)
@@ -150,11 +171,13 @@ static void on_block(struct h2_session *s, struct h2_stream *st, bool end)
             return;
         st->got_head = true;
         if (s->list_too_big)
-            h2_stream_reset(st, H2_INTERNAL_ERROR);
+            tell_too_big(st);
         else if (st->ev != NULL && st->ev->on_headers != NULL && !st->reset)
             st->ev->on_headers(st->user, s->fields, s->n_fields, end);
+    } else if (s->list_too_big && s->options.role == H2_CLIENT) {
+        tell_too_big(st);
     } else if (st->ev != NULL && st->ev->on_trailers != NULL && !st->reset) {
-        st->ev->on_trailers(st->user, s->fields, s->list_too_big ? 0 : s->n_fields);
+        st->ev->on_trailers(st->user, s->fields, s->n_fields);
     }
 }
 

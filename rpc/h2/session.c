@@ -408,12 +408,22 @@ void h2_stream_count_messages(struct h2_stream *st, uint64_t sent, uint64_t rece
         s->counters.last_received_ns = s->now_ns;
 }
 
+/* The peer said how long a header list it takes (RFC 9113 section 6.5.2); it would only refuse. */
+static bool peer_takes(const struct h2_session *s, const struct h2_field *fields, size_t n)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < n; i++)
+        bytes += (uint64_t) fields[i].name_size + fields[i].value_size + H2_FIELD_OVERHEAD;
+    return bytes <=
+           nghttp2_session_get_remote_settings(s->ng, NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE);
+}
+
 int h2_stream_open(struct h2_session *s, const struct h2_field *fields, size_t n, bool end,
                    struct h2_queue *queue, const struct h2_stream_events *ev, void *user,
                    struct h2_stream **out_stream)
 {
     nghttp2_nv nv[NV_MAX];
-    if (transmit_fields(fields, n, nv) < 0)
+    if (!peer_takes(s, fields, n) || transmit_fields(fields, n, nv) < 0)
         return NRPC_E_TOOBIG;
     struct h2_stream *st = stream_new(s, 0);
     if (st == NULL)
@@ -453,7 +463,7 @@ int h2_stream_respond(struct h2_stream *st, const struct h2_field *fields, size_
     nghttp2_nv nv[NV_MAX];
     if (is_over(st))
         return NRPC_E_CLOSED;
-    if (transmit_fields(fields, n, nv) < 0)
+    if ((end && !peer_takes(s, fields, n)) || transmit_fields(fields, n, nv) < 0)
         return NRPC_E_TOOBIG;
     st->queue = queue;
     st->moved_ns = s->now_ns;
@@ -486,7 +496,7 @@ int h2_stream_finish(struct h2_stream *st, const struct h2_field *trailers, size
         return NRPC_E_CLOSED;
     if (st->finishing || st->queue == NULL)
         return NRPC_E_STATE;
-    if (n > NV_MAX)
+    if (n > NV_MAX || !peer_takes(st->session, trailers, n))
         return NRPC_E_TOOBIG;
     for (size_t i = 0; i < n; i++) {
         const struct h2_field *f = &trailers[i];

@@ -46,6 +46,9 @@ struct h2_stream_events {
     /* Bytes of the body, lent.  Hand their number to h2_stream_consume once they are dealt with. */
     void (*on_data)(void *user, const uint8_t *data, size_t size);
     void (*on_trailers)(void *user, const struct h2_field *fields, size_t n);
+    /* Client: a header list of the peer is over the limit; instead of on_headers or on_trailers.
+     * The stream is reset. */
+    void (*on_too_big)(void *user);
     void (*on_end)(
         void *user); /* the peer sends no more on this stream; after head, data and trailers */
     /* The queue fell to its low mark after h2_stream_notify_low. */
@@ -133,7 +136,7 @@ int h2_stream_open(struct h2_session *s, const struct h2_field *fields, size_t n
 /* Server, in on_request: whose stream this is. */
 void h2_stream_bind(struct h2_stream *st, const struct h2_stream_events *ev, void *user);
 /* Server: the response head; fields are copied.  end: nothing follows.  queue as for
- * h2_stream_open. */
+ * h2_stream_open.  E_TOOBIG as there; only when it ends the stream. */
 int h2_stream_respond(struct h2_stream *st, const struct h2_field *fields, size_t n, bool end,
                       struct h2_queue *queue);
 /* The queue has new bytes. */

@@ -80,7 +80,12 @@ static void on_close(void *user, uint32_t code)
     h2_queue_clear(&s->queue);
 }
 static const struct h2_stream_events stream_events = {
-    on_headers, on_data, on_trailers, on_end, on_low, on_close,
+    .on_headers = on_headers,
+    .on_data = on_data,
+    .on_trailers = on_trailers,
+    .on_end = on_end,
+    .on_low = on_low,
+    .on_close = on_close,
 };
 static void on_request(void *owner, struct h2_stream *st, const struct h2_field *f, size_t n,
                        bool end, bool too_big)

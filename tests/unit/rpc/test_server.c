@@ -105,7 +105,11 @@ static void on_close(void *user, uint32_t code)
     h2_queue_clear(&x->queue);
 }
 static const struct h2_stream_events stream_events = {
-    on_headers, on_data, on_trailers, on_end, NULL, on_close,
+    .on_headers = on_headers,
+    .on_data = on_data,
+    .on_trailers = on_trailers,
+    .on_end = on_end,
+    .on_close = on_close,
 };
 static void on_goaway(void *owner, uint32_t code)
 {

@@ -347,87 +347,88 @@ static void test_streams(void **state)
     assert_int_equal(failures, 0);
 }
 
+static const char *const malformed[] = {
+    /* 8.2.1 */
+    "X-A=1",
+    "x-a=1%00",
+    "x-a=%0d%0a",
+    "x-a=a%0ab",
+    /* 8.2.2 */
+    "connection=keep-alive",
+    "keep-alive=1",
+    "proxy-connection=1",
+    "transfer-encoding=chunked",
+    "upgrade=h2c",
+    "te=gzip",
+    "te=trailers,gzip",
+    /* 8.3 */
+    ":unknown=1",
+    ":status=200",
+    ":path=/test.Echo/Unary",
+    ":method=POST",
+    ":scheme=http",
+    ":authority=test",
+    /* 8.1.1 */
+    "content-length=abc",
+    "content-length=-1",
+    "content-length=18446744073709551616",
+};
+
+static const struct row field_rows[] = {
+    { "no :method", "HEADERS 1 eh @grpc !:method", RESET, PROTOCOL, NULL, 0 },
+    { "no :scheme", "HEADERS 1 eh @grpc !:scheme", RESET, PROTOCOL, NULL, 0 },
+    { "no :path", "HEADERS 1 eh @grpc !:path", RESET, PROTOCOL, NULL, 0 },
+    { "empty :path", "HEADERS 1 eh :path= @grpc !:path", RESET, PROTOCOL, NULL, 0 },
+    { "relative :path", "HEADERS 1 eh :path=test.Echo/Unary @grpc !:path", RESET, PROTOCOL, NULL,
+      0 },
+    { ":path *", "HEADERS 1 eh :path=* @grpc !:path", RESET, PROTOCOL, NULL, 0 },
+    { "pseudo-header behind a regular one", "HEADERS 1 eh x-a=1 @grpc", RESET, PROTOCOL, NULL, 0 },
+    { "two hosts are one", "HEADERS 1 h @grpc host=test; DATA 1 e msg:a", ANSWER, 0,
+      "grpc-status=0\n", 0 },
+    { "host instead of :authority", "HEADERS 1 h @grpc !:authority host=test; DATA 1 e msg:a",
+      ANSWER, 0, "grpc-status=0\n", 0 },
+    { "no te", "HEADERS 1 h @grpc !te; DATA 1 e msg:a", ANSWER, 0, "grpc-status=0\n", 0 },
+    { "blanks around a value", "HEADERS 1 h @grpc x-a=%20%09b%20; DATA 1 e msg:a", ANSWER, 0,
+      "x-a=b\n", 0 },
+    { "an empty value", "HEADERS 1 h @grpc x-a=; DATA 1 e msg:a", ANSWER, 0, "x-a=\n", 0 },
+    /* 8.1 */
+    { "trailers", "HEADERS 1 h @grpc; DATA 1 - msg:a; HEADERS 1 eh x-t=1", ANSWER, 0,
+      "grpc-status=0\n", 0 },
+    { "trailers without a body", "HEADERS 1 h @grpc; HEADERS 1 eh x-t=1", ANSWER, 0,
+      "grpc-status=12\n", 0 },
+    { "trailers that do not end", "HEADERS 1 h @grpc; DATA 1 - msg:a; HEADERS 1 h x-t=1", RESET,
+      PROTOCOL, NULL, 0 },
+    { "pseudo-header in trailers",
+      "HEADERS 1 h @grpc; DATA 1 - msg:a; HEADERS 1 eh :path=/test.Echo/Unary", RESET, PROTOCOL,
+      NULL, 0 },
+    { "upper case in trailers", "HEADERS 1 h @grpc; DATA 1 - msg:a; HEADERS 1 eh X-T=1", RESET,
+      PROTOCOL, NULL, 0 },
+    /* 8.1.1 */
+    { "content-length", "HEADERS 1 h @grpc content-length=6; DATA 1 e msg:a", ANSWER, 0,
+      "grpc-status=0\n", 0 },
+    { "content-length over several frames",
+      "HEADERS 1 h @grpc content-length=6; DATA 1 - x0000; DATA 1 e x00000161", ANSWER, 0,
+      "grpc-status=0\n", 0 },
+    { "more DATA than content-length", "HEADERS 1 h @grpc content-length=5; DATA 1 e msg:a", RESET,
+      PROTOCOL, NULL, 0 },
+    { "less DATA than content-length", "HEADERS 1 h @grpc content-length=7; DATA 1 e msg:a", RESET,
+      PROTOCOL, NULL, 0 },
+    { "content-length of nothing", "HEADERS 1 eh @grpc content-length=7", RESET, PROTOCOL, NULL,
+      0 },
+    { "less before trailers",
+      "HEADERS 1 h @grpc content-length=7; DATA 1 - msg:a; HEADERS 1 eh x-t=1", RESET, PROTOCOL,
+      NULL, 0 },
+    { "content-length twice", "HEADERS 1 h @grpc content-length=6 content-length=6", RESET,
+      PROTOCOL, NULL, 0 },
+    { "a lie on a call that waits",
+      "HEADERS 1 h @grpc content-length=9; DATA 1 - msg:sleep; DATA 1 e", RESET, PROTOCOL, NULL,
+      0 },
+};
+
 static void test_fields(void **state)
 {
     (void) state;
-    static const char *const malformed[] = {
-        /* 8.2.1 */
-        "X-A=1",
-        "x-a=1%00",
-        "x-a=%0d%0a",
-        "x-a=a%0ab",
-        /* 8.2.2 */
-        "connection=keep-alive",
-        "keep-alive=1",
-        "proxy-connection=1",
-        "transfer-encoding=chunked",
-        "upgrade=h2c",
-        "te=gzip",
-        "te=trailers,gzip",
-        /* 8.3 */
-        ":unknown=1",
-        ":status=200",
-        ":path=/test.Echo/Unary",
-        ":method=POST",
-        ":scheme=http",
-        ":authority=test",
-        /* 8.1.1 */
-        "content-length=abc",
-        "content-length=-1",
-        "content-length=18446744073709551616",
-    };
-    static const struct row rows[] = {
-        { "no :method", "HEADERS 1 eh @grpc !:method", RESET, PROTOCOL, NULL, 0 },
-        { "no :scheme", "HEADERS 1 eh @grpc !:scheme", RESET, PROTOCOL, NULL, 0 },
-        { "no :path", "HEADERS 1 eh @grpc !:path", RESET, PROTOCOL, NULL, 0 },
-        { "empty :path", "HEADERS 1 eh :path= @grpc !:path", RESET, PROTOCOL, NULL, 0 },
-        { "relative :path", "HEADERS 1 eh :path=test.Echo/Unary @grpc !:path", RESET, PROTOCOL,
-          NULL, 0 },
-        { ":path *", "HEADERS 1 eh :path=* @grpc !:path", RESET, PROTOCOL, NULL, 0 },
-        { "pseudo-header behind a regular one", "HEADERS 1 eh x-a=1 @grpc", RESET, PROTOCOL, NULL,
-          0 },
-        { "two hosts are one", "HEADERS 1 h @grpc host=test; DATA 1 e msg:a", ANSWER, 0,
-          "grpc-status=0\n", 0 },
-        { "host instead of :authority", "HEADERS 1 h @grpc !:authority host=test; DATA 1 e msg:a",
-          ANSWER, 0, "grpc-status=0\n", 0 },
-        { "no te", "HEADERS 1 h @grpc !te; DATA 1 e msg:a", ANSWER, 0, "grpc-status=0\n", 0 },
-        { "blanks around a value", "HEADERS 1 h @grpc x-a=%20%09b%20; DATA 1 e msg:a", ANSWER, 0,
-          "x-a=b\n", 0 },
-        { "an empty value", "HEADERS 1 h @grpc x-a=; DATA 1 e msg:a", ANSWER, 0, "x-a=\n", 0 },
-        /* 8.1 */
-        { "trailers", "HEADERS 1 h @grpc; DATA 1 - msg:a; HEADERS 1 eh x-t=1", ANSWER, 0,
-          "grpc-status=0\n", 0 },
-        { "trailers without a body", "HEADERS 1 h @grpc; HEADERS 1 eh x-t=1", ANSWER, 0,
-          "grpc-status=12\n", 0 },
-        { "trailers that do not end", "HEADERS 1 h @grpc; DATA 1 - msg:a; HEADERS 1 h x-t=1", RESET,
-          PROTOCOL, NULL, 0 },
-        { "pseudo-header in trailers",
-          "HEADERS 1 h @grpc; DATA 1 - msg:a; HEADERS 1 eh :path=/test.Echo/Unary", RESET, PROTOCOL,
-          NULL, 0 },
-        { "upper case in trailers", "HEADERS 1 h @grpc; DATA 1 - msg:a; HEADERS 1 eh X-T=1", RESET,
-          PROTOCOL, NULL, 0 },
-        /* 8.1.1 */
-        { "content-length", "HEADERS 1 h @grpc content-length=6; DATA 1 e msg:a", ANSWER, 0,
-          "grpc-status=0\n", 0 },
-        { "content-length over several frames",
-          "HEADERS 1 h @grpc content-length=6; DATA 1 - x0000; DATA 1 e x00000161", ANSWER, 0,
-          "grpc-status=0\n", 0 },
-        { "more DATA than content-length", "HEADERS 1 h @grpc content-length=5; DATA 1 e msg:a",
-          RESET, PROTOCOL, NULL, 0 },
-        { "less DATA than content-length", "HEADERS 1 h @grpc content-length=7; DATA 1 e msg:a",
-          RESET, PROTOCOL, NULL, 0 },
-        { "content-length of nothing", "HEADERS 1 eh @grpc content-length=7", RESET, PROTOCOL, NULL,
-          0 },
-        { "less before trailers",
-          "HEADERS 1 h @grpc content-length=7; DATA 1 - msg:a; HEADERS 1 eh x-t=1", RESET, PROTOCOL,
-          NULL, 0 },
-        { "content-length twice", "HEADERS 1 h @grpc content-length=6 content-length=6", RESET,
-          PROTOCOL, NULL, 0 },
-        { "a lie on a call that waits",
-          "HEADERS 1 h @grpc content-length=9; DATA 1 - msg:sleep; DATA 1 e", RESET, PROTOCOL, NULL,
-          0 },
-    };
-    ROWS(rows);
+    ROWS(field_rows);
     for (size_t i = 0; i < ARRAY_SIZE(malformed); i++) {
         char script[200];
         bool pseudo = malformed[i][0] == ':';

@@ -16,6 +16,7 @@
 #include "rpc/base/check.h"
 
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+enum { LINE_MAX_BYTES = 32768 };
 enum { DATA, HEADERS, PRIORITY, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION };
 static const char *const types[] = { "DATA", "HEADERS", "PRIORITY", "RST",    "SETTINGS",
                                      "PUSH", "PING",    "GOAWAY",   "WINDOW", "CONTINUATION" };
@@ -134,7 +135,7 @@ static int type_of(const char *word)
 /* One line to bytes. */
 static void compose_line(struct buf *out, const char *line)
 {
-    char copy[4096], *rest = copy;
+    char copy[LINE_MAX_BYTES], *rest = copy;
     assert_true(snprintf(copy, sizeof copy, "%s", line) < (int) sizeof copy);
     const char *type = strsep(&rest, " ");
     if (strcmp(type, "PREFACE") == 0) {
@@ -304,7 +305,7 @@ void wire_done(struct wire_peer *p)
 static void each_line(const char *script, void (*fn)(void *ctx, const char *line), void *ctx)
 {
     for (const char *end; *script != '\0'; script = *end == '\0' ? end : end + 2) {
-        char line[4096];
+        char line[LINE_MAX_BYTES];
         end = strstr(script, "; ");
         if (end == NULL)
             end = script + strlen(script);
