@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "gateway/json_writer.h"
+#include "gateway/reasons.h"
 #include "gateway/wire.h"
 #include "rpc/base/check.h"
 
@@ -33,6 +34,7 @@ const char *problem_phrase(int http_status)
         { 415, "Unsupported Media Type" },
         { 417, "Expectation Failed" },
         { 422, "Unprocessable Entity" },
+        { 426, "Upgrade Required" },
         { 429, "Too Many Requests" },
         { 431, "Request Header Fields Too Large" },
         { 499, "Client Closed Request" },
@@ -386,9 +388,15 @@ static void put_details(struct buf *out, const struct problem *p, struct to_json
 
 static void put_own_details(struct buf *out, const struct problem *p)
 {
+    const struct reason *known = reason_find(p->reason);
     buf_puts(out, "{\"@type\":\"type.googleapis.com/google.rpc.ErrorInfo\"");
     put_member(out, "reason", p->reason);
     put_member(out, "domain", "novel-gateway");
+    if (known != NULL) {
+        buf_puts(out, ",\"metadata\":{\"help\":");
+        json_put_lossy(out, known->help, strlen(known->help));
+        buf_putc(out, '}');
+    }
     buf_putc(out, '}');
     if (p->fields == NULL)
         return;

@@ -2,6 +2,7 @@
 #include "tests/unit/gateway/support.h"
 
 #include "gateway/problem.h"
+#include "gateway/reasons.h"
 #include "gateway/wire.h"
 #include "novel_engine_descriptors.h"
 #include "tests/unit/gateway/oracle.h"
@@ -246,7 +247,16 @@ static void own_errors_have_details(void **state)
     assert_string_equal(buf_str(&out),
                         "{\"code\":3,\"message\":\"bad\",\"details\":[{\"@type\":\"type."
                         "googleapis.com/google.rpc.ErrorInfo\",\"reason\":\"INVALID_ARGUMENT\","
-                        "\"domain\":\"novel-gateway\"}]}");
+                        "\"domain\":\"novel-gateway\",\"metadata\":{\"help\":\"the violations name "
+                        "each field\"}}]}");
+    /* The registry is whole: a status with a phrase, help for people. */
+    for (size_t i = 0; i < reason_count(); i++) {
+        const struct reason *r = reason_at(i);
+        assert_ptr_equal(reason_find(r->name), r);
+        assert_true(strlen(r->help) > 10 && r->status >= 400 && r->status < 600);
+        assert_string_not_equal(problem_phrase(r->status), "Error");
+    }
+    assert_null(reason_find("CHARACTER_NOT_FOUND"));
     problem_add_field(&p, &a, "r_message[0].text", "is bad");
     buf_reset(&out);
     problem_put_status(&out, &p, &json);
