@@ -337,8 +337,12 @@ static int put_text(struct binder *b, const struct bind_entry *e, const struct d
         wire_region_close(out, region);
     if (ok)
         return out->failed ? NRPC_E_NOMEM : 0;
-    char message[200];
-    snprintf(message, sizeof message, "must be %s", why);
+    char message[200], text[80];
+    const Nrpc__FieldRules *rules = f->rules;
+    if (f->repeated && rules != NULL)
+        rules = rules->items;
+    snprintf(message, sizeof message, "must be %s",
+             scalar_expectation(scalar->type, rules, why, text));
     if (scalar->type == DESC_ENUM) {
         struct suggest s;
         suggest_start(&s, e->text, e->size);

@@ -10,6 +10,7 @@
 
 #include "google/api/http.pb-c.h"
 #include "nrpc/gateway.pb-c.h"
+#include "nrpc/validate.pb-c.h"
 #include "rpc/base/arena.h"
 #include "rpc/base/map.h"
 
@@ -69,6 +70,7 @@ struct desc_field {
     size_t index;                         /* in the message's fields */
     const struct desc_message *message;   /* DESC_MESSAGE */
     const struct desc_enum *enumeration;  /* DESC_ENUM */
+    const Nrpc__FieldRules *rules;        /* (nrpc.rules); NULL: none */
 };
 struct desc_message {
     const char *full_name;

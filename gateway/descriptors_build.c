@@ -12,6 +12,7 @@
 enum {
     OPTION_HTTP = 72295728,        /* google.api.http */
     OPTION_ROUTE = 50901,          /* nrpc.route */
+    OPTION_RULES = 50902,          /* nrpc.rules */
     OPTION_ROUTE_DEFAULTS = 50903, /* nrpc.route_defaults */
     NESTING_MAX = 32,
     FIELDS_MAX = 4096,
@@ -154,6 +155,38 @@ static int add_message(struct builder *b, const char *scope, const message_proto
     return r;
 }
 
+/* ---- options ------------------------------------------------------------------------ */
+
+/* Extensions that protobuf-c was not told of stay in the message's unknown fields.  A split option
+ * would be merged by concatenation; protoc writes each once. */
+static const ProtobufCMessageUnknownField *find_option(const ProtobufCMessage *options,
+                                                       uint32_t number)
+{
+    for (unsigned i = 0; options != NULL && i < options->n_unknown_fields; i++)
+        if (options->unknown_fields[i].tag == number &&
+            options->unknown_fields[i].wire_type == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED)
+            return &options->unknown_fields[i];
+    return NULL;
+}
+
+static int read_option(struct builder *b, const ProtobufCMessage *options, uint32_t number,
+                       const ProtobufCMessageDescriptor *type, ProtobufCMessage **out_message)
+{
+    const ProtobufCMessageUnknownField *u = find_option(options, number);
+    if (u == NULL)
+        return 0;
+    /* The unknown field's bytes still begin with their length. */
+    struct wire_reader r = wire_reader_of(u->data, u->len);
+    uint64_t size;
+    if (!wire_get_varint(&r, &size) || size != (uint64_t) (r.end - r.at))
+        return fail(b, "broken option", type->name);
+    ProtobufCMessage *m = protobuf_c_message_unpack(type, &b->allocator, (size_t) size, r.at);
+    if (m == NULL)
+        return fail(b, "broken option", type->name);
+    *out_message = m;
+    return 0;
+}
+
 /* ---- pass 2: fields -------------------------------------------------------------------- */
 
 static const char *json_name_of(struct arena *a, const field_proto *p)
@@ -205,7 +238,12 @@ static int fill_field(struct builder *b, struct desc_field *f, const field_proto
     if (p->options != NULL && p->options->has_packed)
         packed = p->options->packed;
     f->packed = f->repeated && packed && desc_is_packable(f->type);
+    ProtobufCMessage *rules = NULL;
     int r = resolve_type(b, f, p);
+    if (r == 0)
+        r = read_option(b, (ProtobufCMessage *) p->options, OPTION_RULES,
+                        &nrpc__field_rules__descriptor, &rules);
+    f->rules = (const Nrpc__FieldRules *) rules;
     if (r == 0)
         f->map = f->repeated && f->message != NULL && f->message->map_entry;
     return r;
@@ -395,36 +433,6 @@ static int finish_messages(struct builder *b)
 }
 
 /* ---- pass 3: methods and their options ------------------------------------------------- */
-
-/* Extensions that protobuf-c was not told of stay in the message's unknown fields.  A split option
- * would be merged by concatenation; protoc writes each once. */
-static const ProtobufCMessageUnknownField *find_option(const ProtobufCMessage *options,
-                                                       uint32_t number)
-{
-    for (unsigned i = 0; options != NULL && i < options->n_unknown_fields; i++)
-        if (options->unknown_fields[i].tag == number &&
-            options->unknown_fields[i].wire_type == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED)
-            return &options->unknown_fields[i];
-    return NULL;
-}
-
-static int read_option(struct builder *b, const ProtobufCMessage *options, uint32_t number,
-                       const ProtobufCMessageDescriptor *type, ProtobufCMessage **out_message)
-{
-    const ProtobufCMessageUnknownField *u = find_option(options, number);
-    if (u == NULL)
-        return 0;
-    /* The unknown field's bytes still begin with their length. */
-    struct wire_reader r = wire_reader_of(u->data, u->len);
-    uint64_t size;
-    if (!wire_get_varint(&r, &size) || size != (uint64_t) (r.end - r.at))
-        return fail(b, "broken option", type->name);
-    ProtobufCMessage *m = protobuf_c_message_unpack(type, &b->allocator, (size_t) size, r.at);
-    if (m == NULL)
-        return fail(b, "broken option", type->name);
-    *out_message = m;
-    return 0;
-}
 
 static void merge_route(Nrpc__RouteOptions *to, const Nrpc__RouteOptions *from)
 {

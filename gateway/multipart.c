@@ -98,6 +98,7 @@ static int find_parameter(const char *text, size_t size, const char *name, struc
         }
         skip_space(&at, end);
     }
+    out->failed |= value.failed;
     buf_done(&value);
     return found;
 }

@@ -24,6 +24,7 @@ static const struct reason reasons[] = {
     { "OVERLOADED", 503, NRPC_UNAVAILABLE, "try again after Retry-After seconds" },
     { "REQUEST_TIMEOUT", 408, NRPC_INVALID_ARGUMENT, "send the whole request without a pause" },
     { "UNAVAILABLE", 503, NRPC_UNAVAILABLE, "try again after Retry-After seconds" },
+    { "UNIMPLEMENTED", 501, NRPC_UNIMPLEMENTED, "call a method that the service has" },
     { "UNSUPPORTED_CONTENT_CODING", 415, NRPC_INVALID_ARGUMENT,
       "send the body without Content-Encoding" },
     { "UNSUPPORTED_MEDIA_TYPE", 415, NRPC_INVALID_ARGUMENT, "send application/json" },

@@ -625,3 +625,22 @@ bool scalar_put_wire(struct buf *b, const struct desc_field *f, enum scalar_form
         *out_why = expected(f->type);
     return ok;
 }
+
+const char *scalar_expectation(enum desc_type type, const Nrpc__FieldRules *rules, const char *why,
+                               char out[static 80])
+{
+    bool real = type == DESC_DOUBLE || type == DESC_FLOAT;
+    if (rules == NULL || type == DESC_BOOL || type == DESC_ENUM || type == DESC_STRING ||
+        type == DESC_BYTES || type == DESC_MESSAGE)
+        return why;
+    const char *what = real ? "a number" : "a whole number";
+    bool low = rules->lower_case == NRPC__FIELD_RULES__LOWER_MIN,
+         high = rules->upper_case == NRPC__FIELD_RULES__UPPER_MAX;
+    if (low && high)
+        snprintf(out, 80, "%s from %lld to %lld", what, (long long) rules->min,
+                 (long long) rules->max);
+    else if (low || high)
+        snprintf(out, 80, "%s of at %s %lld", what, low ? "least" : "most",
+                 (long long) (low ? rules->min : rules->max));
+    return low || high ? out : why;
+}

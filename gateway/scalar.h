@@ -45,6 +45,10 @@ enum scalar_form {
  * default value. */
 bool scalar_put_wire(struct buf *b, const struct desc_field *f, enum scalar_form form,
                      const char *text, size_t size, bool *out_zero, const char **out_why);
+/* What a field of this type must be, by its rules too: "a whole number from 1 to 50".  `why` when
+ * the rules say nothing of it. */
+const char *scalar_expectation(enum desc_type type, const Nrpc__FieldRules *rules, const char *why,
+                               char out[static 80]);
 /* Content of a Timestamp, Duration or FieldMask message, from its text. */
 bool scalar_put_wkt(struct buf *b, enum desc_wkt wkt, const char *text, size_t size,
                     bool accept_snake, const char **out_why);

@@ -156,6 +156,7 @@ static int put_scalar(struct to_wire *t, const struct desc_field *f, uint32_t nu
     size_t before = t->out->size;
     bool zero;
     const char *why;
+    char text[80];
     if (v->token == JSON_NULL && f->type == DESC_ENUM && f->enumeration->is_null_value) {
         static const struct value null_value = { JSON_NUMBER, "0", 1 };
         return put_scalar(t, f, number, &null_value, keep_zero);
@@ -180,7 +181,7 @@ static int put_scalar(struct to_wire *t, const struct desc_field *f, uint32_t nu
                         f->type == DESC_STRING || f->type == DESC_BYTES ? SCALAR_TRUE : SCALAR_TEXT,
                         nothing.text, 0, &zero, &why);
     }
-    return expected(t, v, why);
+    return expected(t, v, scalar_expectation(f->type, t->rules, why, text));
 }
 
 /* The content of a message; its region is open.  Pushes a frame when the value is a container. */
@@ -234,6 +235,7 @@ static int put_value(struct to_wire *t, const struct value *v)
         buf_put(t->out, "\x08", 2); /* null_value = 0 */
         return WRITTEN;
     case JSON_NUMBER:
+        t->rules = NULL;
         return put_scalar(t, &number, 2, v, true);
     case JSON_STRING:
         wire_put_bytes(t->out, 3, v->text, v->size);
@@ -254,6 +256,11 @@ static int put_value(struct to_wire *t, const struct value *v)
 static int put_single(struct to_wire *t, const struct desc_field *f, uint32_t number,
                       const struct value *v, bool keep_zero)
 {
+    const struct desc_field *declared =
+        top(t)->field; /* of a list or map: the rules of its items */
+    t->rules = f->rules;
+    if (declared != NULL && declared->repeated && declared->rules != NULL)
+        t->rules = declared->rules->items;
     if (f->type != DESC_MESSAGE)
         return put_scalar(t, f, number, v, keep_zero);
     if (v->token == JSON_NULL && f->message->wkt != DESC_VALUE)
@@ -631,6 +638,7 @@ static void init(struct to_wire *t, struct buf *out, const struct to_wire_option
     json_reader_init(&t->reader, on_token, t);
     t->options = *o;
     t->out = out;
+    t->rules = NULL;
     t->skip_next = false;
     t->n_regions = t->n_frames = t->any_depth = 0;
     t->seen = t->capture = t->any_type = (struct buf){ 0 };

@@ -44,6 +44,7 @@ struct to_wire {
     struct json_reader reader; /* reader.error says what was wrong */
     struct to_wire_options options;
     struct buf *out;
+    const Nrpc__FieldRules *rules; /* of the value being written, for what is said of it */
     bool skip_next;
     uint8_t n_regions, n_frames, any_depth;
     struct buf seen;

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "gateway/bind.h"
+#include "gateway/form.h"
 #include "gateway/route.h"
 #include "gateway/to_json.h"
 #include "gateway/to_wire.h"
@@ -243,6 +244,36 @@ static int sweep_json(void)
     return r;
 }
 
+static int sweep_form(void)
+{
+    static const char
+        type[] = "multipart/form-data; boundary=B",
+        full[] = "novelengine.v1.SimulationRequest",
+        body[] = "--B\r\nContent-Disposition: form-data; name=\"setting\"\r\n\r\nhere\r\n"
+                 "--B\r\nContent-Disposition: form-data; name=\"telling\"\r\n"
+                 "Content-Type: application/json\r\n\r\n{\"language\":\"en\"}\r\n"
+                 "--B\r\nContent-Disposition: form-data; name=\"telling.words\"\r\n\r\n5\r\n--B--";
+    const struct desc_message *m = desc_find_message(pool, full, sizeof full - 1);
+    struct arena a;
+    struct binder b;
+    struct buf out = { 0 };
+    struct form *f = NULL;
+    arena_init(&a, 64);
+    bind_start(&b, m, &a);
+    struct form_options o = { .message = m, .binder = &b, .out = &out, .json = { .pool = pool } };
+    int r = form_new(type, sizeof type - 1, &o, &f);
+    if (r == 0)
+        r = form_feed(f, body, sizeof body - 1);
+    if (r == 0)
+        r = form_finish(f);
+    if (r == 0)
+        r = bind_write_rest(&b, NULL, &out);
+    form_done(f);
+    buf_done(&out);
+    arena_done(&a);
+    return r;
+}
+
 static int sweep_router(void)
 {
     struct desc_pool *p = NULL;
@@ -399,6 +430,7 @@ SWEEP(verify)
 SWEEP(validate)
 SWEEP(json)
 SWEEP(router)
+SWEEP(form)
 SWEEP(metadata)
 SWEEP(message)
 SWEEP(h2)
@@ -436,8 +468,9 @@ int main(void)
         cmocka_unit_test(test_play),     cmocka_unit_test(test_tell),
         cmocka_unit_test(test_header),   cmocka_unit_test(test_verify),
         cmocka_unit_test(test_validate), cmocka_unit_test(test_json),
-        cmocka_unit_test(test_router),   cmocka_unit_test(test_metadata),
-        cmocka_unit_test(test_message),  cmocka_unit_test(test_h2),
+        cmocka_unit_test(test_router),   cmocka_unit_test(test_form),
+        cmocka_unit_test(test_metadata), cmocka_unit_test(test_message),
+        cmocka_unit_test(test_h2),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -27,5 +27,5 @@ for path in sorted(folder.glob("*.c")):
 missing = {name: where for name, where in used.items() if name not in registry}
 idle = set(registry) - set(used)
 if missing or idle or len(used) < 15:
-    sys.exit(f"not in the registry: {missing}; in the registry, but nowhere used: {sorted(idle)}")
+    sys.exit(f"not in gateway/reasons.c: {missing}; in the registry, but nowhere used: {sorted(idle)}")
 print(f"{len(registry)} reasons")

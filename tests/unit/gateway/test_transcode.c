@@ -647,11 +647,46 @@ static void survives_without_memory(void **state)
     }
 }
 
+/* The contract's rules are told where a value cannot even be read. */
+static void tells_rules(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *type, *json, *error;
+    } cases[] = {
+        { "SimulationRequest", "{\"turns\":\"x\"}",
+          "turns: expected a whole number from 1 to 50, found a string" },
+        { "SimulationRequest", "{\"turns\":1.5}",
+          "turns: expected a whole number from 1 to 50, found 1.5" },
+        { "SimulationRequest", "{\"character_names\":[1]}",
+          "character_names[0]: expected a string, found 1" },
+        { "ListCharactersRequest", "{\"page_size\":[]}",
+          "page_size: expected a whole number of at least 0, found a list" },
+        { "Character", "{\"skills\":{\"a\":\"much\"}}",
+          "skills.a: expected a number from 0 to 1, found a string" },
+        { "Character", "{\"metadata\":{\"a\":1e999}}",
+          "metadata.a: expected a number, found 1e999" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char name[100], text[450];
+        struct json_error e;
+        struct buf wire = { 0 };
+        snprintf(name, sizeof name, "novelengine.v1.%s", cases[i].type);
+        assert_int_equal(to_wire_in_steps(contract, message(contract, name), cases[i].json,
+                                          strlen(cases[i].json), 5, false, &wire, &e),
+                         NRPC_E_PROTO);
+        snprintf(text, sizeof text, "%s: %s", e.path, e.message);
+        assert_string_equal(text, cases[i].error);
+        buf_done(&wire);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(standard_dialect),
         cmocka_unit_test(legacy_dialect),
+        cmocka_unit_test(tells_rules),
         cmocka_unit_test(bounds_nesting),
         cmocka_unit_test(reads_any_order_and_refuses_damage),
         cmocka_unit_test(agrees_with_protobuf_c),
