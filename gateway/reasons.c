@@ -22,6 +22,8 @@ static const struct reason reasons[] = {
       "the operator may allow the page's origin" },
     { "OUT_OF_MEMORY", 503, NRPC_RESOURCE_EXHAUSTED, "try again later" },
     { "OVERLOADED", 503, NRPC_UNAVAILABLE, "try again after Retry-After seconds" },
+    { "RATE_LIMITED", 429, NRPC_RESOURCE_EXHAUSTED,
+      "slow down; the RateLimit headers say by how much" },
     { "REQUEST_TIMEOUT", 408, NRPC_INVALID_ARGUMENT, "send the whole request without a pause" },
     { "UNAVAILABLE", 503, NRPC_UNAVAILABLE, "try again after Retry-After seconds" },
     { "UNIMPLEMENTED", 501, NRPC_UNIMPLEMENTED, "call a method that the service has" },
