@@ -355,10 +355,10 @@ static void on_request(void *owner, struct h2_stream *st, const struct h2_field 
 
 /* ---- the connection -------------------------------------------------------------------- */
 
-static void on_stalled(void *owner, void *user)
+static void on_stalled(void *owner, struct h2_stream *st)
 {
     (void) owner;
-    client_abort(user);
+    client_abort(h2_stream_user(st));
 }
 
 static void on_close(void *owner, int error)

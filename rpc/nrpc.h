@@ -450,6 +450,12 @@ int nrpc_server_add_reflection(nrpc_server *s, nrpc_slice file_descriptor_set);
 /* ---- grpc.channelz.v1 [setup]: this server, its sockets and its calls ---------------------------------------- */
 int nrpc_server_add_channelz(nrpc_server *s);
 
+/* ---- abuse [any]: streams and connections of peers that were ended for their conduct, by kind ----------------- */
+/* "ping", "reset_received", "stalled_stream", ...; NULL past the last.  A server also logs the first of each
+ * connection. */
+const char *nrpc_abuse_name(size_t kind);
+uint64_t nrpc_abuse_count(size_t kind); /* since the start of the process; 0 past the last */
+
 /* ---- gauges [any]: live objects of the process; all zero after a clean stop ------------------------------ */
 typedef struct {
     int64_t connections, calls, messages, blobs, cancels, channels, timers;

@@ -14,7 +14,10 @@
 #include <unistd.h>
 
 #include "rpc/base/alloc.h"
+#include "rpc/base/buf.h"
+#include "rpc/base/check.h"
 #include "rpc/base/clock.h"
+#include "rpc/nrpc.h"
 
 enum { REQUEST_BYTES_MAX = 4096, REQUEST_MS = 1000, SAMPLE_MS = 1000 };
 
@@ -61,16 +64,55 @@ static void sample(struct admin *a)
 
 /* ---- HTTP: one request a connection, answered and closed ---- */
 
+static void answer_typed(int fd, int status, const char *reason, const char *type, const char *body)
+{
+    struct buf out = { 0 };
+    buf_printf(&out,
+               "HTTP/1.1 %d %s\r\nContent-Type: %s; charset=utf-8\r\nContent-Length: %zu\r\n"
+               "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n",
+               status, reason, type, strlen(body));
+    buf_puts(&out, body);
+    /* The answer fits the socket's buffer; when it does not, or the prober is gone, there is nobody to tell. */
+    if (!out.failed)
+        (void) !send(fd, out.data, out.size, MSG_NOSIGNAL);
+    buf_done(&out);
+}
+
 static void answer(int fd, int status, const char *reason, const char *body)
 {
-    char out[512];
-    int size = snprintf(out, sizeof out,
-                        "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n"
-                        "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n%s",
-                        status, reason, strlen(body), body);
-    if (send(fd, out, (size_t) size, MSG_NOSIGNAL) < 0) {
-        /* the prober is gone: nobody to tell */
-    }
+    answer_typed(fd, status, reason, "text/plain", body);
+}
+
+/* Prometheus text: what the runtime counts. */
+static void answer_metrics(int fd)
+{
+    struct buf out = { 0 };
+    buf_puts(&out, "# HELP nrpc_abuse_total Streams and connections that were ended for the peer's conduct.\n"
+                   "# TYPE nrpc_abuse_total counter\n");
+    for (size_t i = 0; nrpc_abuse_name(i) != NULL; i++)
+        buf_printf(&out, "nrpc_abuse_total{kind=\"%s\"} %llu\n", nrpc_abuse_name(i),
+                   (unsigned long long) nrpc_abuse_count(i));
+    nrpc_gauges g;
+    nrpc_gauges_read(&g);
+    const struct {
+        const char *name;
+        int64_t value;
+    } live[] = {
+        { "connections", g.connections }, { "calls", g.calls },       { "messages", g.messages }, { "blobs", g.blobs },
+        { "cancels", g.cancels },         { "channels", g.channels }, { "timers", g.timers },
+    };
+    buf_puts(&out, "# HELP nrpc_live Live objects of the runtime.\n# TYPE nrpc_live gauge\n");
+    for (size_t i = 0; i < ARRAY_SIZE(live); i++)
+        buf_printf(&out, "nrpc_live{kind=\"%s\"} %lld\n", live[i].name, (long long) live[i].value);
+    buf_printf(&out,
+               "# HELP process_resident_memory_bytes Resident memory.\n# TYPE process_resident_memory_bytes gauge\n"
+               "process_resident_memory_bytes %.0f\n",
+               process_memory_mb() * (1 << 20));
+    if (out.failed)
+        answer(fd, 503, "Service Unavailable", "out of memory\n");
+    else
+        answer_typed(fd, 200, "OK", "text/plain; version=0.0.4", buf_str(&out));
+    buf_done(&out);
 }
 
 /* Reads up to the end of the head, within REQUEST_MS in all.  0, or -1. */
@@ -100,14 +142,16 @@ static void serve(struct admin *a, int fd)
 {
     char head[REQUEST_BYTES_MAX], path[64];
     if (read_head(fd, head) < 0 || sscanf(head, "GET %63s HTTP/1.", path) != 1) {
-        answer(fd, 400, "Bad Request", "send GET /livez or GET /readyz\n");
+        answer(fd, 400, "Bad Request", "send GET /livez, GET /readyz or GET /metrics\n");
         return;
     }
     const char *why = "";
     if (strcmp(path, "/livez") == 0)
         answer(fd, 200, "OK", "ok\n");
+    else if (strcmp(path, "/metrics") == 0)
+        answer_metrics(fd);
     else if (strcmp(path, "/readyz") != 0)
-        answer(fd, 404, "Not Found", "there are /livez and /readyz\n");
+        answer(fd, 404, "Not Found", "there are /livez, /readyz and /metrics\n");
     else if (a->o.ready(a->o.ctx, &why))
         answer(fd, 200, "OK", "ok\n");
     else

@@ -1,4 +1,4 @@
-/* admin.h — a small HTTP answerer for probes, on a thread of its own, and the once-a-second sampling of the
+/* admin.h — a small HTTP answerer for probes and metrics, on a thread of its own, and the once-a-second sampling of the
  * process.  Nothing of it shares the loops: a probe tells of the process even when they are busy. */
 #ifndef SERVER_ADMIN_H
 #define SERVER_ADMIN_H

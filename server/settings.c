@@ -35,7 +35,7 @@ static void fill_table(struct settings *s, struct option table[OPTIONS_COUNT])
           NULL, false },
         { "content", OPTION_STRING, &s->content, NULL, 0, 0, "DIR",
           "Story content: .tale sources to use instead of the built-in pack.", NULL, false },
-        { "admin", OPTION_STRING, &s->admin, NULL, 0, 0, "ADDR", "Answer /livez and /readyz over HTTP on HOST:PORT.", NULL,
+        { "admin", OPTION_STRING, &s->admin, NULL, 0, 0, "ADDR", "Answer /livez, /readyz and /metrics over HTTP on HOST:PORT.", NULL,
           false },
         { "threads", OPTION_UINT, &s->threads, "0", 0, 256, "N", "Event loops; 0: half of the cores, at least one.", NULL,
           false },

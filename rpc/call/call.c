@@ -238,14 +238,19 @@ void call_on_stalled(nrpc_call *c)
 {
     nrpc_status st = NRPC_STATUS_INIT;
     nrpc_status_set(&st, NRPC_RESOURCE_EXHAUSTED, "the peer does not read what it is sent");
-    if (!c->is_server || !call_is_over(c)) {
+    if (!c->is_server) {
         call_end_here(c, &st);
         return;
     }
-    nrpc_status_clear(&c->end);
-    c->end = st;
-    cancel_set(c->cancel);
-    answer_end(c, true);
+    if (!call_is_over(c)) {
+        (void) call_decide(c, &st);
+        call_input_done(c);
+    } else {
+        nrpc_status_clear(&c->end);
+        c->end = st;
+        cancel_set(c->cancel);
+    }
+    answer_end(c, true); /* behind what is queued the trailers would wait as long again */
 }
 
 void call_deliver_end(nrpc_call *c)

@@ -80,6 +80,9 @@ struct call_input {
     size_t waiting_at;
     uint64_t starved_ns; /* since when the budget refuses; 0: it does not */
     struct timer retry;
+    /* call_is_dribbling's: since when it watches this message, and what there was of it then. */
+    uint64_t watched_ns, watched_message;
+    uint32_t watched_bytes;
 };
 
 struct nrpc_call {
@@ -164,6 +167,9 @@ bool call_is_over(const nrpc_call *c);
 void call_on_bytes(nrpc_call *c, const uint8_t *data, size_t size);
 void call_on_remote_end(nrpc_call *c);
 void call_pump(nrpc_call *c); /* delivers what waits, as far as credits and budget go */
+/* Server, asked every now and then: has a message that began, or a request that must be whole, come
+ * slower than 128 bytes a second over limit_ms?  Waiting for our own credits is not slow. */
+bool call_is_dribbling(nrpc_call *c, uint32_t limit_ms);
 void call_input_init(nrpc_call *c);
 void call_input_done(nrpc_call *c);
 void call_input_reset(nrpc_call *c); /* after done: for another stream */

@@ -3,7 +3,12 @@
 #include "rpc/call/call.h"
 #include "rpc/grpc/codec.h"
 
-enum { MESSAGES_A_TURN = 64, RETRY_MS = 100, INFLATED_AS_ONE = 65536 };
+enum {
+    MESSAGES_A_TURN = 64,
+    RETRY_MS = 100,
+    DRIBBLE_BYTES_A_SECOND = 128,
+    INFLATED_AS_ONE = 65536
+};
 #define NS_PER_MS 1000000ull
 
 /* A message that has begun counts with all the bytes it announced: they are taken from the heap at
@@ -261,6 +266,30 @@ void nrpc_call_want(nrpc_call *c, uint32_t credits)
     c->credits = credits > UINT32_MAX - c->credits ? UINT32_MAX : c->credits + credits;
     if (!c->pumping && !call_is_over(c) && call_has_input(c))
         call_later(c);
+}
+
+bool call_is_dribbling(nrpc_call *c, uint32_t limit_ms)
+{
+    struct call_input *in = &c->in;
+    uint32_t have = in->frames.msg != NULL ? in->frames.have + (uint32_t) sizeof in->frames.prefix
+                                           : in->frames.prefix_have;
+    bool due = !call_is_over(c) && !c->remote_ended && !call_has_input(c) && c->credits > 0 &&
+               (frame_is_partial(&in->frames) || is_single(c));
+    uint64_t at = loop_now_ns(c->loop);
+    if (!due) {
+        in->watched_ns = 0;
+    } else if (in->watched_ns == 0 || in->watched_message != c->messages_in) {
+        in->watched_ns = at;
+        in->watched_message = c->messages_in;
+        in->watched_bytes = have;
+    } else if (at - in->watched_ns >= limit_ms * NS_PER_MS) {
+        uint64_t least = limit_ms * (uint64_t) DRIBBLE_BYTES_A_SECOND / 1000;
+        if (have - in->watched_bytes <= least)
+            return true;
+        in->watched_ns = at;
+        in->watched_bytes = have;
+    }
+    return false;
 }
 
 /* ---- the request shortcut

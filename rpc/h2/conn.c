@@ -118,11 +118,27 @@ static void tick_start(struct h2_conn *c)
         due = alive;
     if (c->age_due_ns < due)
         due = c->age_due_ns;
+    uint64_t block = h2_session_block_since_ns(c->session);
+    if (block != 0 && o->handshake_ms > 0 && block + o->handshake_ms * NS_PER_MS < due)
+        due = block + o->handshake_ms * NS_PER_MS;
     if (due == UINT64_MAX)
         return;
     /* Only ever earlier: one restart when work begins, none when it ends. */
     if (!timer_running(&c->tick) || due < c->tick.due_ns)
         timer_start_at(&c->tick, due);
+}
+
+static void note_abuse(struct h2_conn *c, enum h2_abuse kind)
+{
+    h2_abuse_note(kind);
+    if (c->ev->on_abuse != NULL)
+        c->ev->on_abuse(c->owner, kind);
+}
+
+static void give_up(struct h2_conn *c)
+{
+    c->error = ETIMEDOUT;
+    sock_close(c->sock);
 }
 
 static bool is_stalled(const struct h2_conn *c, uint64_t limit_ns)
@@ -134,10 +150,11 @@ static void reap_streams(struct h2_conn *c, uint64_t limit_ns)
 {
     uint64_t at = now(c);
     for (size_t left = h2_session_streams(c->session); left > 0 && at > limit_ns; left--) {
-        void *user = h2_session_find_stalled(c->session, at - limit_ns);
-        if (user == NULL || c->ev->on_stalled == NULL)
+        struct h2_stream *st = h2_session_find_stalled(c->session, at - limit_ns);
+        if (st == NULL || c->ev->on_stalled == NULL)
             return;
-        c->ev->on_stalled(c->owner, user);
+        note_abuse(c, H2_ABUSE_STALLED_STREAM);
+        c->ev->on_stalled(c->owner, st);
     }
 }
 
@@ -148,21 +165,30 @@ static void on_tick(struct timer *t)
     uint64_t at = now(c);
     bool settled = h2_session_has_settings(c->session) && h2_session_is_settled(c->session);
     if (!settled && o->handshake_ms > 0 && at - c->opened_ns >= o->handshake_ms * NS_PER_MS) {
+        if (o->h2.role == H2_SERVER)
+            note_abuse(c, H2_ABUSE_SLOW_HANDSHAKE);
+        give_up(c);
+        return;
+    }
+    uint64_t block = h2_session_block_since_ns(c->session);
+    if (block != 0 && o->handshake_ms > 0 && at - block >= o->handshake_ms * NS_PER_MS) {
+        h2_session_end_abuse(c->session, H2_ABUSE_SLOW_HEADERS, "a header block took too long");
         c->error = ETIMEDOUT;
-        sock_close(c->sock);
+        sock_mark_dirty(c->sock);
         return;
     }
     if (o->stall_ms > 0) {
         if (is_stalled(c, o->stall_ms * NS_PER_MS)) {
-            c->error = ETIMEDOUT;
-            sock_close(c->sock);
+            note_abuse(c, H2_ABUSE_NOT_READING);
+            give_up(c);
             return;
         }
         reap_streams(c, o->stall_ms * NS_PER_MS);
     }
+    if (c->ev->on_tick != NULL && h2_session_streams(c->session) > 0)
+        c->ev->on_tick(c->owner);
     if (!keepalive_look(c)) {
-        c->error = ETIMEDOUT;
-        sock_close(c->sock);
+        give_up(c);
         return;
     }
     age_look(c);
@@ -211,6 +237,13 @@ static void on_output(void *owner)
         sock_mark_dirty(c->sock);
 }
 
+static void on_abuse(void *owner, enum h2_abuse kind)
+{
+    struct h2_conn *c = owner;
+    if (c->ev->on_abuse != NULL)
+        c->ev->on_abuse(c->owner, kind);
+}
+
 static void on_streams(void *owner, size_t open)
 {
     struct h2_conn *c = owner;
@@ -230,6 +263,7 @@ static const struct h2_session_events session_events = {
     .on_settings = on_settings,
     .on_goaway = on_goaway,
     .on_output = on_output,
+    .on_abuse = on_abuse,
     .on_streams = on_streams,
 };
 

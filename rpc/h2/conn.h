@@ -14,9 +14,12 @@ struct h2_conn_events {
     void (*on_ready)(void *owner);                       /* the peer's SETTINGS came */
     void (*on_goaway)(void *owner, uint32_t error_code); /* the peer takes no new streams */
     void (*on_streams)(void *owner, size_t open);        /* a stream opened or closed */
-    /* A stream whose queue has not moved for stall_ms: end it or drop its queue.  user is the
-     * stream's. */
-    void (*on_stalled)(void *owner, void *user);
+    /* A stream whose queue has not moved for stall_ms: end it or drop its queue. */
+    void (*on_stalled)(void *owner, struct h2_stream *st);
+    /* Now and then (a quarter of stall_ms) while there are streams. */
+    void (*on_tick)(void *owner);
+    /* The peer's conduct ended a stream or the connection; it is counted already. */
+    void (*on_abuse)(void *owner, enum h2_abuse kind);
     /* The grace after the age limit is over: end the streams, the connection goes soon after. NULL:
      * it goes now. */
     void (*on_aged)(void *owner);
@@ -26,7 +29,8 @@ struct h2_conn_events {
 };
 struct h2_conn_options {
     struct h2_options h2;
-    uint32_t handshake_ms, idle_ms, stall_ms; /* 0: none, here and below */
+    /* handshake_ms is for each header block, too.  0: none, here and below. */
+    uint32_t handshake_ms, idle_ms, stall_ms;
     /* gRFC A8, A9: a PING after so much silence, and the end without an answer. */
     uint32_t keepalive_ms, keepalive_timeout_ms;
     bool keepalive_idle; /* also without streams */
@@ -46,7 +50,8 @@ void h2_conn_feed(struct h2_conn *c, const uint8_t *data, size_t size);
 int h2_conn_connect(nrpc_loop *l, const char *address, uint32_t timeout_ms,
                     const struct h2_conn_options *o, const struct h2_conn_events *ev, void *owner,
                     struct h2_conn **out_conn);
-/* Right after accept or connect: the connection is TLS; alpn "h2".  Errors as for sock_start_tls: close it. */
+/* Right after accept or connect: the connection is TLS; alpn "h2".  Errors as for sock_start_tls:
+ * close it. */
 int h2_conn_start_tls(struct h2_conn *c, const struct sock_tls *tls);
 /* What the connection failed for, in words; in on_close, NULL when errno says it all. */
 const char *h2_conn_why(const struct h2_conn *c);

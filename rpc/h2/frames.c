@@ -189,10 +189,26 @@ static int check_reset(struct h2_session *s, int32_t id)
             past_set(f, id, RESET);
     } else if (f->highest > 0 && id > f->highest && f->left == RESET_BYTES && !f->in_block) {
         f->skip = true;
-        if (!h2_shield_charge(&s->shield, H2_ABUSE_RESET_RECEIVED, s->now_ns))
+        if (!h2_shield_reset(&s->shield, s->now_ns))
             return NGHTTP2_ERR_FLOODED;
     }
     return 0;
+}
+
+/* The frame that is all here may have ended a header block. */
+static void end_block(struct h2_frames *f)
+{
+    if (f->left == 0 && f->is_block && !f->in_block)
+        f->block_ns = 0;
+}
+
+static void note_block(struct h2_session *s, uint8_t type)
+{
+    struct h2_frames *f = &s->frames;
+    end_block(f);
+    f->is_block = type == NGHTTP2_HEADERS || type == NGHTTP2_CONTINUATION;
+    if (f->is_block && f->block_ns == 0)
+        f->block_ns = s->now_ns;
 }
 
 /* A frame's header is whole. */
@@ -203,6 +219,7 @@ static int check_head(struct h2_session *s, const uint8_t *head)
     int32_t id = (int32_t) (read_u32(head + 5) & INT32_MAX);
     bool of_client = s->options.role == H2_SERVER && id % 2 == 1; /* others are nghttp2's */
     int r = 0;
+    note_block(s, type);
     f->left = read_u32(head) >> 8;
     switch (type) {
     case NGHTTP2_HEADERS:
@@ -324,5 +341,6 @@ int frames_feed(struct h2_session *s, const uint8_t *data, size_t size)
         data += n;
         size -= (size_t) n;
     }
+    end_block(f);
     return 0;
 }

@@ -18,7 +18,8 @@ struct h2_stream {
     struct buf trailers;    /* name NUL value NUL ..., n_trailers pairs */
     size_t n_trailers;
     size_t low_bytes;
-    uint64_t moved_ns;      /* when queued bytes last moved, or began to wait */
+    uint64_t moved_ns;      /* when queued bytes last moved in earnest, or began to wait */
+    size_t moved_bytes;     /* since then */
     bool got_head, too_big; /* of what we receive */
     bool deferred;          /* nghttp2 waits for a resume */
     bool sent_head, got_end;
@@ -30,10 +31,12 @@ enum { H2_STREAMS_REMEMBERED = 1024, H2_FIELD_OVERHEAD = 32 /* RFC 9113 section 
 struct h2_frames {
     uint8_t preface_have, head_have, newlines;
     bool is_http1, answered;
-    bool in_block;   /* only CONTINUATION may follow */
-    bool skip;       /* this frame is left out */
-    uint8_t head[9]; /* of the next frame, as far as it came */
-    uint32_t left;   /* payload of this frame still to come */
+    bool in_block;     /* only CONTINUATION may follow */
+    bool skip;         /* this frame is left out */
+    uint8_t head[9];   /* of the next frame, as far as it came */
+    uint32_t left;     /* payload of this frame still to come */
+    bool is_block;     /* this frame is HEADERS or CONTINUATION */
+    uint64_t block_ns; /* when the header block began that is not whole; 0: none */
     uint32_t continuations, http1_bytes;
     int32_t highest;    /* stream of the client */
     int32_t strays[16]; /* streams to be reset for frames behind their RST_STREAM */
@@ -79,8 +82,9 @@ void transmit_set_callbacks(nghttp2_session_callbacks *cb);
 struct h2_stream *stream_new(struct h2_session *s, int32_t id);
 void stream_free(struct h2_stream *st);
 void session_output(struct h2_session *s);
-void session_count_stream(struct h2_session *s); /* a stream was opened */
-extern const uint8_t session_drain_mark[8];      /* the PING between the two GOAWAYs of a drain */
+void session_abuse(struct h2_session *s, enum h2_abuse kind); /* counts it and tells the owner */
+void session_count_stream(struct h2_session *s);              /* a stream was opened */
+extern const uint8_t session_drain_mark[8]; /* the PING between the two GOAWAYs of a drain */
 ssize_t transmit_read(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t size, uint32_t *flags,
                       nghttp2_data_source *source, void *user_data);
 enum { NV_MAX = 160 }; /* fields in one block that we send */

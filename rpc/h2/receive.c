@@ -38,11 +38,12 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
         /* A stream that is over on our side costs nothing: a peer may answer an early end so. */
         if (s->options.role == H2_CLIENT || (st != NULL && st->sent_end))
             return 0;
-        return verdict(h2_shield_charge(shield, H2_ABUSE_RESET_RECEIVED, s->now_ns));
+        return verdict(h2_shield_reset(shield, s->now_ns));
+    case NGHTTP2_GOAWAY:
+        return verdict(!s->got_goaway || h2_shield_charge(shield, H2_ABUSE_GOAWAY, s->now_ns));
     case NGHTTP2_DATA: /* an empty one is charged when it is whole */
     case NGHTTP2_HEADERS:
     case NGHTTP2_PUSH_PROMISE:
-    case NGHTTP2_GOAWAY:
     case NGHTTP2_CONTINUATION:
         return 0;
     default:
@@ -130,6 +131,7 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
         if (s->list_bytes / 2 > s->options.max_field_bytes ||
             s->list_count / 2 > s->options.max_fields) {
             tell_far_too_big(s, frame->hd.stream_id);
+            session_abuse(s, H2_ABUSE_HEADER_LIST);
             return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
         }
         return 0;

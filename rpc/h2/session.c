@@ -61,10 +61,12 @@ static void deliver_closed(struct h2_session *s)
         struct h2_stream *st = LIST_ENTRY(link, struct h2_stream, link);
         if (st->ev != NULL && st->ev->on_close != NULL)
             st->ev->on_close(st->user, st->close_code);
-        if (s->options.role == H2_SERVER ? st->sent_end : st->close_code == H2_NO_ERROR)
+        if (s->options.role == H2_SERVER ? st->sent_end : st->close_code == H2_NO_ERROR) {
             s->counters.streams_succeeded++;
-        else
+            h2_shield_answered(&s->shield);
+        } else {
             s->counters.streams_failed++;
+        }
         stream_free(st);
         if (s->ev->on_streams != NULL)
             s->ev->on_streams(s->owner, s->n_streams);
@@ -104,7 +106,8 @@ static int options_make(nghttp2_option **out_option)
     /* Ours trips first and says why; the library's stays behind it. */
     nghttp2_option_set_max_outbound_ack(o, 2 * H2_SHIELD_BURST);
 #ifdef HAVE_NGHTTP2_STREAM_RESET_RATE_LIMIT
-    nghttp2_option_set_stream_reset_rate_limit(o, 1000, 33);
+    /* Far behind ours: the library does not know a client that hedges from an attacker. */
+    nghttp2_option_set_stream_reset_rate_limit(o, 1 << 20, 1 << 20);
 #endif
 #ifdef HAVE_NGHTTP2_MAX_CONTINUATIONS
     nghttp2_option_set_max_continuations(o, 64); /* ours is smaller, see frames.c */
@@ -207,6 +210,27 @@ void h2_session_free(struct h2_session *s)
 }
 
 /* The session broke: say so to the peer, once. */
+void session_abuse(struct h2_session *s, enum h2_abuse kind)
+{
+    h2_abuse_note(kind);
+    if (s->ev->on_abuse != NULL)
+        s->ev->on_abuse(s->owner, kind);
+}
+
+void h2_session_end_abuse(struct h2_session *s, enum h2_abuse kind, const char *reason)
+{
+    if (s->failed)
+        return;
+    s->failed = true;
+    session_abuse(s, kind);
+    h2_session_goaway(s, H2_ENHANCE_YOUR_CALM, reason);
+}
+
+uint64_t h2_session_block_since_ns(const struct h2_session *s)
+{
+    return s->frames.block_ns;
+}
+
 static int fail(struct h2_session *s, int ng_error)
 {
     s->failed = true;
@@ -218,11 +242,18 @@ static int fail(struct h2_session *s, int ng_error)
         code = H2_ENHANCE_YOUR_CALM;
         reason = s->shield.ping_strikes > H2_PING_STRIKES ? "too_many_pings"
                                                           : "too many frames without progress";
+        if (s->ev->on_abuse != NULL)
+            s->ev->on_abuse(s->owner, s->shield.why);
     } else if (s->fault != NULL) {
         code = s->fault_code;
         reason = s->fault;
+        session_abuse(s, code == H2_ENHANCE_YOUR_CALM ? H2_ABUSE_CONTINUATION
+                                                      : H2_ABUSE_PROTOCOL_ERROR);
     } else if (ng_error == NGHTTP2_ERR_FLOODED) {
         code = H2_ENHANCE_YOUR_CALM;
+        session_abuse(s, H2_ABUSE_UNREAD_ANSWERS);
+    } else {
+        session_abuse(s, H2_ABUSE_PROTOCOL_ERROR);
     }
     h2_session_goaway(s, code, reason);
     return NRPC_E_PROTO;
@@ -579,13 +610,23 @@ uint64_t h2_stream_stalled_since_ns(const struct h2_stream *st)
     return st->queue != NULL && st->queue->size > 0 && !is_over(st) ? st->moved_ns : 0;
 }
 
-void *h2_session_find_stalled(const struct h2_session *s, uint64_t since_ns)
+const struct h2_stream_events *h2_stream_bound(const struct h2_stream *st)
+{
+    return st->ev;
+}
+
+void *h2_stream_user(const struct h2_stream *st)
+{
+    return st->user;
+}
+
+struct h2_stream *h2_session_find_stalled(const struct h2_session *s, uint64_t since_ns)
 {
     for (struct list *link = s->streams.next; link != &s->streams; link = link->next) {
         struct h2_stream *st = LIST_ENTRY(link, struct h2_stream, link);
         uint64_t since = h2_stream_stalled_since_ns(st);
         if (since != 0 && since <= since_ns)
-            return st->user;
+            return st;
     }
     return NULL;
 }

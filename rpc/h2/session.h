@@ -70,6 +70,8 @@ struct h2_session_events {
         void *owner); /* something waits for a drain; may come from inside verbs: only mark */
     void (*on_streams)(void *owner,
                        size_t open); /* the number of open streams became 0 or 1, or fell */
+    /* The peer's conduct ended a stream or the connection; it is counted already. */
+    void (*on_abuse)(void *owner, enum h2_abuse kind);
 };
 /* What happened since the start; times are as the session was told them, 0: never. */
 struct h2_counters {
@@ -114,6 +116,11 @@ int h2_session_shutdown(struct h2_session *s);
 int h2_session_ping(struct h2_session *s);
 /* The peer's GOAWAY said too_many_pings. */
 bool h2_session_pinged_too_much(const struct h2_session *s);
+/* The session is over for a fault of the peer: counts it, queues GOAWAY(ENHANCE_YOUR_CALM); drain,
+ * then close. */
+void h2_session_end_abuse(struct h2_session *s, enum h2_abuse kind, const char *reason);
+/* Since when a header block is on its way that is not whole; 0: none is. */
+uint64_t h2_session_block_since_ns(const struct h2_session *s);
 /* GOAWAY now; streams up to the last id go on. */
 int h2_session_goaway(struct h2_session *s, uint32_t error_code, const char *reason);
 size_t h2_session_streams(const struct h2_session *s);
@@ -156,11 +163,13 @@ void h2_stream_notify_low(struct h2_stream *st,
                           size_t low_bytes); /* one on_low once at most so much is queued */
 /* The bytes come from another queue from now on. */
 void h2_stream_set_queue(struct h2_stream *st, struct h2_queue *queue);
+const struct h2_stream_events *h2_stream_bound(const struct h2_stream *st); /* NULL: nobody's */
+void *h2_stream_user(const struct h2_stream *st);
 int32_t h2_stream_id(const struct h2_stream *st);
 bool h2_stream_sent_end(const struct h2_stream *st); /* our last frame left the session */
 /* Since when queued bytes have not moved; 0 when nothing waits. */
 uint64_t h2_stream_stalled_since_ns(const struct h2_stream *st);
-/* The longest stalled stream since before `since_ns`, or NULL. */
-void *h2_session_find_stalled(const struct h2_session *s, uint64_t since_ns);
+/* A stream stalled since before `since_ns`, or NULL. */
+struct h2_stream *h2_session_find_stalled(const struct h2_session *s, uint64_t since_ns);
 
 #endif

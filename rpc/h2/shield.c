@@ -1,6 +1,9 @@
 #include "rpc/h2/shield.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
+
+#include "rpc/nrpc.h"
 
 enum { MILLI = 1000, FREE_UPDATES_START = 64, FREE_UPDATES_MAX = 4096 };
 #define PING_IDLE_MIN_NS   (H2_PING_IDLE_MIN_MS * 1000000ull)
@@ -17,6 +20,17 @@ static const char *const names[H2_ABUSE_KINDS] = {
     [H2_ABUSE_UNKNOWN_FRAME] = "unknown_frame",
     [H2_ABUSE_RESET_RECEIVED] = "reset_received",
     [H2_ABUSE_RESET_SENT] = "reset_sent",
+    [H2_ABUSE_GOAWAY] = "goaway",
+    [H2_ABUSE_CONTINUATION] = "continuation",
+    [H2_ABUSE_SETTINGS_ENTRIES] = "settings_entries",
+    [H2_ABUSE_UNREAD_ANSWERS] = "unread_answers",
+    [H2_ABUSE_HEADER_LIST] = "header_list",
+    [H2_ABUSE_SLOW_HANDSHAKE] = "slow_handshake",
+    [H2_ABUSE_SLOW_HEADERS] = "slow_headers",
+    [H2_ABUSE_SLOW_REQUEST] = "slow_request",
+    [H2_ABUSE_STALLED_STREAM] = "stalled_stream",
+    [H2_ABUSE_NOT_READING] = "not_reading",
+    [H2_ABUSE_PROTOCOL_ERROR] = "protocol_error",
 };
 
 void h2_shield_init(struct h2_shield *s, uint64_t now_ns)
@@ -47,17 +61,42 @@ static bool trip(struct h2_shield *s, enum h2_abuse kind)
     return false;
 }
 
-bool h2_shield_charge(struct h2_shield *s, enum h2_abuse kind, uint64_t now_ns)
+static bool charge(struct h2_shield *s, enum h2_abuse kind, uint32_t tokens, uint64_t now_ns)
 {
     s->counts[kind]++;
     if (s->tripped)
         return false;
     refill(s, now_ns);
-    if (s->tokens_milli >= MILLI) {
-        s->tokens_milli -= MILLI;
+    if (s->tokens_milli >= tokens * MILLI) {
+        s->tokens_milli -= tokens * MILLI;
         return true;
     }
     return trip(s, kind);
+}
+
+bool h2_shield_charge(struct h2_shield *s, enum h2_abuse kind, uint64_t now_ns)
+{
+    return charge(s, kind, 1, now_ns);
+}
+
+bool h2_shield_reset(struct h2_shield *s, uint64_t now_ns)
+{
+    if (s->free_resets > 0) {
+        s->free_resets--;
+        return !s->tripped;
+    }
+    return charge(s, H2_ABUSE_RESET_RECEIVED, 1, now_ns);
+}
+
+void h2_shield_answered(struct h2_shield *s)
+{
+    if (s->free_resets < H2_SHIELD_FREE_RESETS)
+        s->free_resets++;
+}
+
+bool h2_shield_reset_sent(struct h2_shield *s, bool refused, uint64_t now_ns)
+{
+    return charge(s, H2_ABUSE_RESET_SENT, refused ? 1 : H2_SHIELD_RESET_COST, now_ns);
 }
 
 /* Does this PING come too soon after the last one? */
@@ -95,15 +134,22 @@ bool h2_shield_window_update(struct h2_shield *s, uint64_t now_ns)
     return h2_shield_charge(s, H2_ABUSE_WINDOW_UPDATE, now_ns);
 }
 
-/* 8 KiB of DATA explain two WINDOW_UPDATEs: one of the connection, one of the stream. */
-void h2_shield_sent(struct h2_shield *s, uint64_t data_bytes)
+/* 8 KiB of DATA explain two WINDOW_UPDATEs: one of the connection, one of the stream.  So does a
+ * whole message, however short: gRPC's C core grants window for each that it reads.  A peer that
+ * opens its window byte by byte never lets us send a whole one. */
+void h2_shield_sent(struct h2_shield *s, uint64_t data_bytes, bool whole)
 {
     s->ping_is_free = true;
     s->unpaid_bytes += data_bytes;
     uint64_t earned = s->unpaid_bytes / H2_SHIELD_DATA_PER_UPDATE;
     s->unpaid_bytes %= H2_SHIELD_DATA_PER_UPDATE;
-    uint64_t updates = s->free_updates + 2 * earned;
+    uint64_t updates = s->free_updates + 2 * (earned + whole);
     s->free_updates = (uint32_t) (updates > FREE_UPDATES_MAX ? FREE_UPDATES_MAX : updates);
+}
+
+void h2_abuse_note(enum h2_abuse kind)
+{
+    atomic_fetch_add_explicit(&totals[kind], 1, memory_order_relaxed);
 }
 
 const char *h2_abuse_name(enum h2_abuse kind)
@@ -116,4 +162,14 @@ uint64_t h2_abuse_total(enum h2_abuse kind)
     return (unsigned) kind < H2_ABUSE_KINDS
                ? atomic_load_explicit(&totals[kind], memory_order_relaxed)
                : 0;
+}
+
+const char *nrpc_abuse_name(size_t kind)
+{
+    return kind < H2_ABUSE_KINDS ? names[kind] : NULL;
+}
+
+uint64_t nrpc_abuse_count(size_t kind)
+{
+    return kind < H2_ABUSE_KINDS ? h2_abuse_total((enum h2_abuse) kind) : 0;
 }

@@ -4,7 +4,7 @@
 
 #include "rpc/h2/inner.h"
 
-enum { FRAME_HEAD = 9 };
+enum { FRAME_HEAD = 9, MOVED_BYTES_MIN = 4096 };
 
 int transmit_fields(const struct h2_field *fields, size_t n, nghttp2_nv *nv)
 {
@@ -82,8 +82,13 @@ static int on_send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t
     buf_put(s->out, head, FRAME_HEAD);
     if (size > 0)
         h2_queue_read(st->queue, buf_grow(s->out, size), size);
-    h2_shield_sent(&s->shield, size);
-    st->moved_ns = s->now_ns;
+    h2_shield_sent(&s->shield, size, st->queue->size == 0);
+    /* A window opened byte by byte is no movement. */
+    st->moved_bytes += size;
+    if (st->moved_bytes >= MOVED_BYTES_MIN || st->queue->size == 0) {
+        st->moved_ns = s->now_ns;
+        st->moved_bytes = 0;
+    }
     if (st->notify_low && st->queue->size <= st->low_bytes && list_empty(&st->low_link))
         list_add_tail(&s->low, &st->low_link);
     return s->out->size >= s->out_max ? NGHTTP2_ERR_PAUSE : 0;
@@ -95,7 +100,7 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
     struct h2_stream *st = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
-        h2_shield_sent(&s->shield, 0);
+        h2_shield_sent(&s->shield, 0, true);
         if (st != NULL)
             st->sent_head = true;
         break;
@@ -104,11 +109,16 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
     case NGHTTP2_RST_STREAM:
         if (s->options.role == H2_SERVER && (st == NULL || !st->reset) &&
             frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
-            (void) h2_shield_charge(&s->shield, H2_ABUSE_RESET_SENT, s->now_ns);
+            (void) h2_shield_reset_sent(
+                &s->shield, frame->rst_stream.error_code == NGHTTP2_REFUSED_STREAM, s->now_ns);
         return 0;
     case NGHTTP2_GOAWAY:
         /* The notice of a shutdown has the largest id and is no refusal yet.  The PING goes behind
          * it: submitted together, nghttp2 would send the PING first. */
+        if (frame->goaway.error_code != NGHTTP2_NO_ERROR && !s->failed) /* the library's own */
+            session_abuse(s, frame->goaway.error_code == NGHTTP2_ENHANCE_YOUR_CALM
+                                 ? H2_ABUSE_SETTINGS_ENTRIES /* over 32 */
+                                 : H2_ABUSE_PROTOCOL_ERROR);
         if (frame->goaway.last_stream_id != INT32_MAX)
             s->sent_goaway = true;
         else if (nghttp2_submit_ping(ng, NGHTTP2_FLAG_NONE, session_drain_mark) == 0)

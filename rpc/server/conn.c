@@ -6,11 +6,42 @@
 #include "rpc/base/log.h"
 #include "rpc/server/inner.h"
 
-static void on_stalled(void *owner, void *user)
+/* Not every stream is a call: plain HTTP is answered without one. */
+static void on_stalled(void *owner, struct h2_stream *st)
 {
     (void) owner;
-    if (user != NULL)
-        call_on_stalled(user);
+    if (h2_stream_bound(st) == &call_server_stream)
+        call_on_stalled(h2_stream_user(st));
+    else
+        h2_stream_reset(st, H2_CANCEL);
+}
+
+/* Once a connection: who floods us shall not flood the log. */
+static void on_abuse(void *owner, enum h2_abuse kind)
+{
+    struct server_conn *conn = owner;
+    if (conn->has_abused)
+        return;
+    conn->has_abused = true;
+    log_event(LOG_LEVEL_WARN, "http2_abuse", LOG_S("kind", h2_abuse_name(kind)),
+              LOG_S("peer", h2_conn_peer(conn->h2)));
+}
+
+/* Requests that do not come to an end. */
+static void on_tick(void *owner)
+{
+    struct server_conn *conn = owner;
+    LIST_EACH(&conn->calls, link, next)
+    {
+        nrpc_call *c = LIST_ENTRY(link, nrpc_call, link);
+        if (!call_is_dribbling(c, conn->sl->server->options.stall_ms))
+            continue;
+        nrpc_status st = NRPC_STATUS_INIT;
+        nrpc_status_set(&st, NRPC_RESOURCE_EXHAUSTED, "the request comes too slowly");
+        h2_abuse_note(H2_ABUSE_SLOW_REQUEST);
+        on_abuse(conn, H2_ABUSE_SLOW_REQUEST);
+        call_end_here(c, &st);
+    }
 }
 
 static void on_close(void *owner, int error)
@@ -42,6 +73,8 @@ static const struct h2_conn_events conn_events = {
     .on_request = dispatch_on_request,
     .on_streams = on_streams,
     .on_stalled = on_stalled,
+    .on_tick = on_tick,
+    .on_abuse = on_abuse,
     .on_close = on_close,
 };
 

@@ -58,6 +58,7 @@ struct server_conn {
     struct list calls;
     struct call_budget budget;
     uint64_t id; /* for channelz */
+    bool has_abused;
     union {
         struct sockaddr any;
         struct sockaddr_in6 v6; /* or IPv4, which is shorter */

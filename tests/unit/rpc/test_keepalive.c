@@ -81,7 +81,7 @@ static void test_rule(void **state)
             if (*p == 'o' || *p == 'c')
                 streams = *p == 'o';
             else if (*p == 'S')
-                h2_shield_sent(&s, 10);
+                h2_shield_sent(&s, 10, false);
             else if (*p != 'P')
                 now_ns += (uint64_t) (*p - '0') * 1000000000;
             else if (!h2_shield_ping(&s, streams, now_ns))

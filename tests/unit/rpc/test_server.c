@@ -415,6 +415,46 @@ static void test_stalled_stream(void **state)
     server_down();
 }
 
+/* Requests that do not come to their end, and a plain answer that nobody takes. */
+static void test_slow_requests(void **state)
+{
+    (void) state;
+    server_up(&(nrpc_server_options){ .loops = 1, .stall_ms = 200 });
+    static const struct {
+        const char *path, *body;
+        size_t size;
+    } slow[] = {
+        { "/test.Echo/Unary", "", 0 },
+        { "/test.Echo/Unary", "\0\0\0\0\1a", 6 }, /* whole, but the stream stays open */
+        { "/test.Echo/Unary", "\0\0\0", 3 },
+        { "/test.Echo/Collect", "\0\0\0\0\5ab", 7 },
+        { "/test.Echo/Chat", "\0\0", 2 },
+    };
+    uint64_t before = h2_abuse_total(H2_ABUSE_SLOW_REQUEST);
+    struct peer p;
+    struct exchange x[ARRAY_SIZE(slow)], idle, plain;
+    static const char *const get[] = { ":method", "GET", ":path", "/", NULL };
+    peer_open(&p, 0);
+    ask(&p, &idle, GRPC("/test.Echo/Collect"), "\0\0\0\0\0", 5, false); /* between messages */
+    ask(&p, &plain, get, "", 0, true);
+    for (size_t i = 0; i < ARRAY_SIZE(slow); i++)
+        ask(&p, &x[i], GRPC(slow[i].path), slow[i].body, slow[i].size, false);
+    for (size_t i = 0; i < ARRAY_SIZE(slow); i++) {
+        peer_until(&p, &x[i].closed);
+        if (strstr(buf_str(&x[i].head), "grpc-status=8\n") == NULL)
+            fail_msg("%zu: %s", i, buf_str(&x[i].head));
+        exchange_done(&x[i]);
+    }
+    peer_until(&p, &plain.closed);
+    assert_int_equal(plain.code, H2_CANCEL);
+    assert_false(idle.closed);
+    assert_int_equal(h2_abuse_total(H2_ABUSE_SLOW_REQUEST), before + ARRAY_SIZE(slow));
+    exchange_done(&plain);
+    peer_done(&p);
+    exchange_done(&idle);
+    server_down();
+}
+
 /* A peer that asks for much and reads nothing loses its connection; the server's memory stays
  * small. */
 static void test_reads_nothing(void **state)
@@ -551,13 +591,10 @@ int main(void)
 {
     alarm(110);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_setup),
-        cmocka_unit_test(test_wrong_requests),
-        cmocka_unit_test(test_early_error),
-        cmocka_unit_test(test_timers),
-        cmocka_unit_test(test_stalled_stream),
-        cmocka_unit_test(test_reads_nothing),
-        cmocka_unit_test(test_partial_messages),
+        cmocka_unit_test(test_setup),          cmocka_unit_test(test_wrong_requests),
+        cmocka_unit_test(test_early_error),    cmocka_unit_test(test_timers),
+        cmocka_unit_test(test_stalled_stream), cmocka_unit_test(test_slow_requests),
+        cmocka_unit_test(test_reads_nothing),  cmocka_unit_test(test_partial_messages),
         cmocka_unit_test(test_flood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
