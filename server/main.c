@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "core_pack.h"
-#include "novel_engine_descriptors.h"
+#include "novel_served_embedded.h"
 #include "rpc/base/alloc.h"
 #include "rpc/base/log.h"
 #include "server/admin.h"
@@ -146,7 +146,7 @@ static int add_own_services(struct program *p)
 {
     int r = nrpc_server_add_health(p->server);
     if (r == 0 && p->settings.reflection)
-        r = nrpc_server_add_reflection(p->server, (nrpc_slice) { novel_engine_descriptors, novel_engine_descriptors_size });
+        r = nrpc_server_add_reflection(p->server, (nrpc_slice) { novel_served, novel_served_size });
     if (r == 0 && p->settings.channelz)
         r = nrpc_server_add_channelz(p->server);
     return r;
