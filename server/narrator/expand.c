@@ -3,7 +3,7 @@
 #include "server/narrator/teller.h"
 #include <string.h>
 
-enum { ALTERNATIVES_MAX = 320, RIGID_WORDS = 14 };
+enum { ALTERNATIVES_MAX = 320, RIGID_WORDS = 14, SIGNATURE_WORDS = 3 };
 struct alternative {
     const char *text;
     size_t size;
@@ -187,17 +187,24 @@ static int32_t luck(const struct teller *t, uint64_t id, unsigned nonce, uint32_
 }
 /* Fixed words in a row make two stories alike: what has few branches for its length comes up less
  * often. */
-static int32_t rigid_cost(const char *text, size_t size)
+static int32_t rigid_cost(const struct teller *t, uint64_t id, const char *text, size_t size)
 {
-    int32_t words = 0, branches = 1, depth = 0;
-    for (size_t i = 0; i < size; i++) {
-        depth += text[i] == '(' || text[i] == '<' || text[i] == '{';
-        depth -= text[i] == ')' || text[i] == '>' || text[i] == '}';
-        branches += text[i] == '(' || text[i] == '<' || text[i] == '[' || text[i] == '@';
-        words += text[i] == ' ' && depth == 0;
+    int32_t run = 0, over = 0, depth = 0;
+    for (size_t i = 0; i <= size; i++) {
+        char at = i < size ? text[i] : '|';
+        run += at == ' ';
+        if (strchr("()<>{}[]|@", at) == NULL)
+            continue;
+        over += run <= 4 ? 0 : depth > 0 ? (run - 3) / 2 : run - 4; /* one of several: half */
+        depth += at == '(' || at == '[';
+        depth -= at == ')' || at == ']';
+        run = 0;
     }
-    int32_t over = words - 4 * branches;
-    return over <= 0 ? 0 : over > RIGID_WORDS ? RIGID_WORDS * 6 : over * 6;
+    if (over <= 0)
+        return 0;
+    /* A line that is remembered belongs to one of eight groups, of which a story opens two. */
+    bool shut = over > SIGNATURE_WORDS && (mix64(t->seed ^ (id | 1)) >> 13 & 7) >= 2;
+    return (over > RIGID_WORDS ? RIGID_WORDS : over) * 8 + (shut ? 260 : 0);
 }
 static size_t collect(const struct cursor *c, enum prose_kind kind, const char *key,
                       size_t key_size, const struct prose_facts *facts, struct alternative *out)
@@ -219,7 +226,7 @@ static size_t collect(const struct cursor *c, enum prose_kind kind, const char *
                 continue;
             int32_t cost = (int32_t) n * 200 - match * 200 -
                            (kind == PROSE_SAY && prose_rule_tagged(r, TAG_PLACE) ? 120 : 0) +
-                           rigid_cost(text, size) +
+                           rigid_cost(c->t, id, text, size) +
                            (kind == PROSE_LINE && prose_rule_tagged(r, TAG_VOICE) ? 165 : 0) -
                            (kind == PROSE_LINE && prose_rule_tagged(r, TAG_FRAME) ? 300 : 0) +
                            luck(c->t, id, c->nonce * 977, 200);
