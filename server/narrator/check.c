@@ -33,11 +33,12 @@ static const struct {
     const char *name;
     uint8_t sort;
 } common_slots[] = {
-    { "LOCALE", NVL_SORT_NONE },  { "HERE", NVL_SORT_PLACE }, { "F", NVL_SORT_CHAR },
-    { "CLOCK", NVL_SORT_NONE },   { "SITE", NVL_SORT_PLACE }, { "WORDS", NVL_SORT_NONE },
-    { "SETTING", NVL_SORT_NONE }, { "SAID", NVL_SORT_NONE },  { "BROKEN", NVL_SORT_NONE },
-    { "VOW", NVL_SORT_NONE },     { "FEAR", NVL_SORT_NONE },  { "GOAL", NVL_SORT_NONE },
-    { "DO", NVL_SORT_NONE },      { "ALT", NVL_SORT_NONE },   { "CALLER", NVL_SORT_CHAR },
+    { "LOCALE", NVL_SORT_NONE },  { "HERE", NVL_SORT_PLACE },  { "F", NVL_SORT_CHAR },
+    { "CLOCK", NVL_SORT_NONE },   { "SITE", NVL_SORT_PLACE },  { "WORDS", NVL_SORT_NONE },
+    { "SETTING", NVL_SORT_NONE }, { "SAID", NVL_SORT_NONE },   { "BROKEN", NVL_SORT_NONE },
+    { "VOW", NVL_SORT_NONE },     { "FEAR", NVL_SORT_NONE },   { "GOAL", NVL_SORT_NONE },
+    { "DO", NVL_SORT_NONE },      { "ENDING", NVL_SORT_NONE }, { "NAMES", NVL_SORT_NONE },
+    { "ALT", NVL_SORT_NONE },     { "CALLER", NVL_SORT_CHAR },
 };
 static const struct bind *slot_find(struct checking *c, const char *p, size_t n,
                                     struct bind *buffer)
@@ -215,6 +216,8 @@ int nvl_prose_check_statement(void *ctx, const struct nvl_pack *pack, const stru
     } else if (rule.kind != PROSE_SAY && rule.kind != PROSE_DO) {
         env_add(&c.env, "A", NVL_SORT_CHAR, 0);
         env_add(&c.env, "B", NVL_SORT_CHAR, 1);
+        if (rule.kind == PROSE_MUSE)
+            env_add(&c.env, "X", NVL_SORT_FACT, 0);
     }
     for (uint32_t i = 0; i < prose->lines_count; i++) {
         c.line = &prose->lines[i];

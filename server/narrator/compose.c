@@ -281,7 +281,14 @@ static bool event_chunk(struct composing *c, const struct nvl_event *e, bool fre
     unsigned outcome = e->outcome == NVL_NO_OUTCOME ? NVL_DONE : e->outcome;
     snprintf(key, sizeof(key), "%s.%s", info.name, nvl_outcome_name(outcome));
     struct discourse before = t->discourse;
+    fresh |= style_is_log(t);
     paragraph_here(c, fresh);
+    if (style_is_log(t)) {
+        if (style_log_event(t, &env, e, &info, &d))
+            return keep_chunk(c, &d, fresh, e->actor < PEOPLE_MAX ? (int16_t) e->actor : -1);
+        t->discourse = before;
+        return false;
+    }
     bool told = expand_chunk(t, &env, PROSE_SAY, key, &d);
     if (!told && outcome == NVL_CRITICAL) {
         snprintf(key, sizeof(key), "%s.ok", info.name);
@@ -292,9 +299,37 @@ static bool event_chunk(struct composing *c, const struct nvl_event *e, bool fre
         told = expand_text(t, &env, &d, info.plain[outcome], strlen(info.plain[outcome]), 0);
     }
     if (told)
+        style_lead(t, &d);
+    if (told)
         return keep_chunk(c, &d, fresh, e->actor < PEOPLE_MAX ? (int16_t) e->actor : -1);
     t->discourse = before;
     return false;
+}
+/* What the style makes of an act: by what kind of act it was, else at large. */
+static void put_muse(struct composing *c, const struct nvl_event *e)
+{
+    struct teller *t = c->t;
+    if (!style_muses(t, e) || e->op == NVL_NO_OP)
+        return;
+    struct nvl_op_info info;
+    struct env env;
+    nvl_pack_op(t->pack, e->op, &info);
+    env_story(t, &env);
+    env_event(t, e, &env);
+    if (!put_part(c, &env, PROSE_MUSE, info.family, false))
+        put_part(c, &env, PROSE_MUSE, "any", false);
+}
+/* A narrator who knows all says once what nobody in the story knows yet. */
+static void put_irony(struct composing *c, uint32_t event)
+{
+    struct teller *t = c->t;
+    int fact = t->omniscient && !style_is_log(t) ? style_irony_fact(t, event) : -1;
+    struct env env;
+    if (fact < 0)
+        return;
+    env_story(t, &env);
+    env_add(&env, "X", NVL_SORT_FACT, (unsigned) fact);
+    put_part(c, &env, PROSE_MUSE, "irony", false);
 }
 /* The act as "do" reads it, kept as text; NULL when it cannot be said. */
 static const char *act_phrase(struct teller *t, const struct nvl_event *like, unsigned op,
@@ -377,9 +412,10 @@ static void put_unit(struct composing *c, const struct unit *u)
             put_weigh(c, e);
         stand_here(t, i);
         event_chunk(c, e, begins_paragraph(c, speaks, actor));
-        if (i == u->first && actor == t->focaliser && c->tick >= 1)
+        if (i == u->first && actor == t->focaliser && c->tick >= 1 && !style_is_log(t))
             put_intro(c, t->focaliser, false);
     }
+    put_muse(c, &t->events[u->first]);
     c->tick++;
 }
 
@@ -387,18 +423,12 @@ static void put_unit(struct composing *c, const struct unit *u)
  * ---------------------------------------------------------------------------------------------------
  */
 
-static const char *clock_text(struct teller *t, const struct nvl_event *e)
-{
-    const char *s = arena_printf(&t->scratch, "%02u:%02u", e->minute / 60 % 100, e->minute % 60);
-    t->nomem |= s == NULL;
-    return s != NULL ? s : "";
-}
 static void scene_env(struct composing *c, struct env *env, const struct nvl_event *e)
 {
     struct teller *t = c->t;
     env_story(t, env);
     env->facts.values[TAG_PHASE] = nvl_phase_name(e->phase);
-    env_text(env, "CLOCK", clock_text(t, e));
+    env_text(env, "CLOCK", style_clock(t, e));
     for (size_t i = 0; i < t->cast; i++)
         if ((int16_t) i != t->focaliser) {
             env_add(env, "B", NVL_SORT_CHAR, (unsigned) i);
@@ -438,6 +468,23 @@ static void put_image(struct composing *c, struct env *env, enum prose_kind kind
     memcpy(key, c->image, c->image_size);
     put_part(c, env, kind, key, fresh);
 }
+/* A log begins with where, who and what is known. */
+static void put_log_head(struct composing *c, struct env *env)
+{
+    struct teller *t = c->t;
+    struct buf b = { 0 };
+    for (size_t i = 0; i < t->cast; i++) {
+        buf_printf(&b, "%s%s", i == 0 ? "" : ", ", person(t, (unsigned) i)->name);
+        t->discourse.people[i].introduced = true;
+    }
+    env_text(env, "NAMES", buf_str(&b));
+    env_text(env, "SAID", nvl_world_saying(t->world));
+    put_part(c, env, PROSE_OPEN, "log", true);
+    if (nvl_world_saying(t->world)[0] != 0)
+        put_part(c, env, PROSE_GROUND, "log", true);
+    buf_done(&b);
+    put_ground(c);
+}
 static void scene_begin(struct composing *c, const struct nvl_event *e)
 {
     struct teller *t = c->t;
@@ -448,7 +495,10 @@ static void scene_begin(struct composing *c, const struct nvl_event *e)
     c->paragraph_words = 0, c->last_speaker = c->last_actor = -1;
     struct env env;
     scene_env(c, &env, e);
-    if (first) {
+    if (first && style_is_log(t)) {
+        put_log_head(c, &env);
+        c->sequence = e->sequence;
+    } else if (first) {
         put_image(c, &env, PROSE_IMAGE, true);
         put_part(c, &env, PROSE_OPEN, nvl_world_frame(t->world), false);
         put_phrases(c);
@@ -456,8 +506,10 @@ static void scene_begin(struct composing *c, const struct nvl_event *e)
         c->sequence = e->sequence;
     } else {
         put_part(c, &env, PROSE_ENTRY, "any", true);
-        if (t->scenes_count == 2)
+        if (t->scenes_count == 2) {
             put_ground(c);
+            put_irony(c, (uint32_t) (e - t->events));
+        }
     }
 }
 static void scene_end(struct composing *c, const struct nvl_event *e, bool last)
@@ -467,7 +519,8 @@ static void scene_end(struct composing *c, const struct nvl_event *e, bool last)
     scene_env(c, &env, e);
     c->sequence = e->sequence;
     if (!last) {
-        put_part(c, &env, PROSE_EXIT, "any", false);
+        if (!style_is_log(t))
+            put_part(c, &env, PROSE_EXIT, "any", false);
         return;
     }
     t->focaliser = t->scenes[0].focaliser; /* who began it ends it, if still there to do so */
@@ -476,6 +529,14 @@ static void scene_end(struct composing *c, const struct nvl_event *e, bool last)
     env_add(&env, "F", NVL_SORT_CHAR, (unsigned) t->focaliser);
     const struct nvl_event *end = &t->events[t->events_count - 1];
     c->sequence = end->type == NVL_COMPLETED ? end->sequence : e->sequence;
+    if (style_is_log(t) && t->ending[0] != 0) {
+        struct buf b = { 0 };
+        nvl_event_text(t->world, end, true, &b);
+        env_text(&env, "ENDING", buf_str(&b));
+        put_part(c, &env, PROSE_CLOSE, "log", true);
+        buf_done(&b);
+        return;
+    }
     if (t->ending[0] == 0 || !put_part(c, &env, PROSE_CLOSE, t->ending, true))
         put_part(c, &env, PROSE_CLOSE, t->ending[0] != 0 ? "any" : "unfinished", true);
     put_image(c, &env, PROSE_ECHO, false);
@@ -536,7 +597,8 @@ const char *compose_title(struct teller *t)
     struct composing c = { .t = t };
     scene_env(&c, &env, &t->events[t->events_count > 0 ? t->events_count - 1 : 0]);
     struct draft d;
-    refer_reset(t); /* a title stands before the story: nothing has been said yet */
+    t->vary_count = 0; /* titles stand as they are written */
+    refer_reset(t);    /* a title stands before the story: nothing has been said yet */
     memset(t->grams, 0, GRAMS_MAX * sizeof(*t->grams));
     memset(t->uses, 0, USES_MAX * sizeof(*t->uses));
     memset(t->last_openers, 0, sizeof(t->last_openers));

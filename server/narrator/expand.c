@@ -226,7 +226,7 @@ static size_t collect(const struct cursor *c, enum prose_kind kind, const char *
                 continue;
             int32_t cost = (int32_t) n * 200 - match * 200 -
                            (kind == PROSE_SAY && prose_rule_tagged(r, TAG_PLACE) ? 120 : 0) +
-                           rigid_cost(c->t, id, text, size) +
+                           (kind == PROSE_OPEN ? 0 : rigid_cost(c->t, id, text, size)) +
                            (kind == PROSE_LINE && prose_rule_tagged(r, TAG_VOICE) ? 165 : 0) -
                            (kind == PROSE_LINE && prose_rule_tagged(r, TAG_FRAME) ? 300 : 0) +
                            luck(c->t, id, c->nonce * 977, 200);

@@ -158,6 +158,8 @@ static void put_person(struct teller *t, struct draft *d, unsigned x, enum morph
     struct person_state *p = &d->discourse.people[x];
     const struct nvl_entity *e = person(t, x);
     bool is_cast = x < t->cast, stranger = false, by_role = false;
+    if (d->names_only && form != MORPH_POSSESSIVE && form != MORPH_REFLEXIVE)
+        how = "name";
     bool close = strcmp(how, "pron") ==
                  0; /* the writer sees that nobody else can be meant in this sentence */
     if (close)

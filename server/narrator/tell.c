@@ -155,6 +155,7 @@ static void begin_again(struct teller *t)
     t->words_told = t->rewritten = 0;
     t->place = t->focaliser = -1;
     t->applied = 0;
+    t->log_minute = UINT32_MAX;
     t->quote_last = false;
     t->quote_speaker = t->quote_listener = -1;
     for (size_t i = 0; i < PEOPLE_MAX; i++)

@@ -16,7 +16,7 @@ enum {
     VARY_MAX = 256,
     USES_MAX = 16384,  /* power of two */
     GRAMS_MAX = 32768, /* power of two */
-    BINDS_MAX = 16,
+    BINDS_MAX = 24,
 };
 
 /* Who has been spoken of, and when, in sentences of the whole story. */
@@ -70,7 +70,8 @@ struct draft {
     struct discourse discourse;
     /* while it is written */
     bool at_start, after_quote, in_quote;
-    bool comma_due; /* an apposition is open */
+    bool comma_due;  /* an apposition is open */
+    bool names_only; /* a log: everybody by name, whatever was said before */
     struct quote quotes[QUOTES_MAX];
     size_t quotes_count;
     bool tagged; /* a comma followed the quote: the sentence goes on whatever its mark */
@@ -131,6 +132,7 @@ struct teller {
     uint64_t *uses; /* hash set with counts in use_counts */
     uint8_t *use_counts;
     uint64_t *grams;
+    uint32_t log_minute; /* of the last entry of a log */
     uint32_t words_told, rewritten;
     int32_t last_openers[6][2]; /* hashes of the first two words of the last sentences */
     uint8_t profile_used[PEOPLE_MAX];
@@ -164,6 +166,14 @@ void env_add(struct env *env, const char *name, unsigned sort, unsigned index);
 void env_text(struct env *env, const char *name, const char *text);
 void env_story(const struct teller *t, struct env *env);
 void env_event(const struct teller *t, const struct nvl_event *e, struct env *env);
+/* style.c — what a style changes beside its own lines */
+bool style_is_log(const struct teller *t);
+const char *style_clock(struct teller *t, const struct nvl_event *e); /* "04:10" */
+bool style_log_event(struct teller *t, const struct env *env, const struct nvl_event *e,
+                     const struct nvl_op_info *info, struct draft *d);
+bool style_muses(const struct teller *t, const struct nvl_event *e);
+void style_lead(struct teller *t, struct draft *d);
+int style_irony_fact(const struct teller *t, uint32_t count);
 /* quote.c — what it costs that a quotation might be taken for another's; parts the act of one from
  * the words of another */
 int32_t quote_cost(const struct teller *t, const struct draft *d);

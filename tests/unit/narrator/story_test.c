@@ -279,6 +279,7 @@ static void bind_part(struct fixture *f, const struct prose_rule *r, bool secret
         { "VOW", "never to lie" },     { "BROKEN", "rain, then smoke" },
         { "FEAR", "the dark" },        { "GOAL", "go home" },
         { "DO", "open the door" },     { "ALT", "wait" },
+        { "NAMES", "Ann Lee" },        { "ENDING", "They go home." },
     };
     bool line = r->kind == PROSE_LINE;
     env_story(&f->t, env);
@@ -291,8 +292,10 @@ static void bind_part(struct fixture *f, const struct prose_rule *r, bool secret
         env_add(env, "F", NVL_SORT_FACT, secret ? (unsigned) facts - 1 : 0);
     for (size_t k = 0; k < sizeof(texts) / sizeof(texts[0]) && !line; k++)
         env_text(env, texts[k][0], texts[k][1]);
-    if (!line)
+    if (!line) {
         env_add(env, "SITE", NVL_SORT_PLACE, 0);
+        env_add(env, "X", NVL_SORT_FACT, 0);
+    }
 }
 /* Expands an alternative and lints what came out; prints what is wrong and returns how much. */
 static unsigned try_part(struct fixture *f, const struct prose_rule *r, unsigned line_number,
