@@ -3,10 +3,13 @@
  *   bench_client simulate ADDRESS CALLS SECONDS CAST TURNS    RunSimulation, CALLS in flight; prints simulations/s
  *   bench_client watch    ADDRESS CALLS SECONDS ID            WatchSimulation of a finished one, again and again;
  *                                                             prints events/s; checks order and count
+ *   bench_client unary    ADDRESS CALLS SECONDS               GetHealth, CALLS in flight; prints calls/s and what the
+ *                                                             client's CPU cost
  * One line on stdout: name=value pairs.  Exit 1 on any error. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "novelengine/v1/novel_engine.nrpc.h"
 #include "rpc/base/check.h"
@@ -22,6 +25,7 @@ struct bench {
     size_t cast_count;
     int32_t turns;
     const char *simulation_id;
+    bool unary;
     char first_error[256];
 };
 
@@ -97,6 +101,14 @@ static int start_run(struct slot *s)
     return r < 0 ? r : novelengine_v1_novel_engine_run_simulation_send(call, &request);
 }
 
+static int start_unary(struct slot *s)
+{
+    Novelengine__V1__GetHealthRequest request = NOVELENGINE__V1__GET_HEALTH_REQUEST__INIT;
+    nrpc_call *call;
+    int r = novelengine_v1_novel_engine_get_health_start(s->bench->channel, NULL, &run_events, s, &call);
+    return r < 0 ? r : novelengine_v1_novel_engine_get_health_send(call, &request);
+}
+
 static int start_watch(struct slot *s)
 {
     Novelengine__V1__WatchSimulationRequest request = NOVELENGINE__V1__WATCH_SIMULATION_REQUEST__INIT;
@@ -114,7 +126,7 @@ static void start(struct slot *s)
     struct bench *b = s->bench;
     s->last_sequence = 0;
     s->got_result = false;
-    int r = b->simulation_id != NULL ? start_watch(s) : start_run(s);
+    int r = b->unary ? start_unary(s) : b->simulation_id != NULL ? start_watch(s) : start_run(s);
     if (r < 0) {
         fprintf(stderr, "bench_client: cannot start a call: %s\n", nrpc_strerror(r));
         exit(1);
@@ -147,14 +159,24 @@ static void turn_until_gone(nrpc_task *t, nrpc_loop *loop)
 static int usage(void)
 {
     fprintf(stderr, "usage: bench_client simulate ADDRESS CALLS SECONDS CAST TURNS\n"
-                    "       bench_client watch ADDRESS CALLS SECONDS SIMULATION_ID\n");
+                    "       bench_client watch ADDRESS CALLS SECONDS SIMULATION_ID\n"
+                    "       bench_client unary ADDRESS CALLS SECONDS\n");
     return 2;
+}
+
+static double cpu_s(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double) (u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           (double) (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
 int main(int argc, char **argv)
 {
     bool simulate = argc == 7 && strcmp(argv[1], "simulate") == 0;
-    if (!simulate && !(argc == 6 && strcmp(argv[1], "watch") == 0))
+    bool unary = argc == 5 && strcmp(argv[1], "unary") == 0;
+    if (!simulate && !unary && !(argc == 6 && strcmp(argv[1], "watch") == 0))
         return usage();
     char *cast[6];
     struct slot slots[1024];
@@ -167,6 +189,8 @@ int main(int argc, char **argv)
         b.cast = cast;
         b.cast_count = split(argv[5], cast, ARRAY_SIZE(cast));
         b.turns = (int32_t) strtol(argv[6], NULL, 10);
+    } else if (unary) {
+        b.unary = true;
     } else {
         b.simulation_id = argv[5];
     }
@@ -176,6 +200,7 @@ int main(int argc, char **argv)
     options.max_pending_calls = calls;
     if (nrpc_loop_new(&b.loop) < 0 || nrpc_channel_new(b.loop, &options, &b.channel) < 0)
         return 1;
+    double cpu_before = cpu_s();
     uint64_t begin = clock_mono_ns();
     b.end_ns = begin + (uint64_t) (seconds * 1e9);
     for (unsigned i = 0; i < calls; i++) {
@@ -184,8 +209,9 @@ int main(int argc, char **argv)
     }
     nrpc_loop_run(b.loop);
     double took = (double) (clock_mono_ns() - begin) / 1e9;
-    printf("calls=%llu items=%llu seconds=%.3f per_s=%.1f errors=%llu\n", (unsigned long long) b.done,
-           (unsigned long long) b.items, took, (double) b.items / took, (unsigned long long) b.errors);
+    printf("calls=%llu items=%llu seconds=%.3f per_s=%.1f cpu_s=%.3f errors=%llu\n", (unsigned long long) b.done,
+           (unsigned long long) b.items, took, (double) b.items / took, cpu_s() - cpu_before,
+           (unsigned long long) b.errors);
     nrpc_channel_close(b.channel);
     last_turns.run = turn_until_gone;
     last_turn_ns = clock_mono_ns() + 3000000000u;
