@@ -11,6 +11,7 @@
 #include "gateway/exchange.h"
 #include "gateway/http2.h"
 #include "gateway/reflect.h"
+#include "gateway/rules_file.h"
 #include "novel_engine_descriptors.h"
 #include "rpc/base/alloc.h"
 #include "rpc/base/clock.h"
@@ -18,21 +19,20 @@
 
 /* ---- loading --------------------------------------------------------------------------- */
 
-static int read_set(const char *path, struct buf *out, char error[static 512])
+static int read_whole(const char *path, size_t bytes_max, struct buf *out, char error[static 512])
 {
-    enum { SET_BYTES_MAX = 64 << 20 };
     FILE *f = fopen(path, "rb");
     if (f == NULL) {
-        snprintf(error, 512, "cannot open the descriptor set %s: %m", path);
+        snprintf(error, 512, "cannot open %s: %m", path);
         return -1;
     }
     char chunk[16384];
-    for (size_t n; (n = fread(chunk, 1, sizeof chunk, f)) > 0 && out->size <= SET_BYTES_MAX;)
+    for (size_t n; (n = fread(chunk, 1, sizeof chunk, f)) > 0 && out->size <= bytes_max;)
         buf_put(out, chunk, n);
-    bool bad = ferror(f) || out->failed || out->size > SET_BYTES_MAX;
+    bool bad = ferror(f) || out->failed || out->size > bytes_max;
     fclose(f);
     if (bad)
-        snprintf(error, 512, "cannot read the descriptor set %s", path);
+        snprintf(error, 512, "cannot read %s, or it is too large", path);
     return bad ? -1 : 0;
 }
 
@@ -76,27 +76,34 @@ void gateway_channel_options(const struct gateway *g, nrpc_channel_options *o)
 /* Blocks: reads a file, or asks the server. */
 static int read_table(const struct gateway *g, struct table **out_table, char error[static 512])
 {
-    enum { REFLECTION_MS = 10000 };
+    enum { REFLECTION_MS = 10000, SET_BYTES_MAX = 64 << 20 };
     const char *from = g->settings.descriptors;
     if (from == NULL || *from == '\0')
         from = g->settings.descriptor_set;
-    const void *data = novel_engine_descriptors;
-    size_t size = novel_engine_descriptors_size;
-    struct buf set = { 0 };
+    const char *rules_path = g->settings.http_rules;
+    struct table_source source = { .set = novel_engine_descriptors,
+                                   .set_size = novel_engine_descriptors_size,
+                                   .prefix = g->settings.prefix };
+    struct buf set = { 0 }, rules = { 0 };
     nrpc_channel_options o;
     int r = 0;
     gateway_channel_options(g, &o);
     if (from != NULL && strcmp(from, "reflection") == 0)
         r = reflect_fetch(&o, REFLECTION_MS, &set, error);
     else if (from != NULL && *from != '\0')
-        r = read_set(from, &set, error);
+        r = read_whole(from, SET_BYTES_MAX, &set, error);
+    if (r == 0 && rules_path != NULL && *rules_path != '\0')
+        r = read_whole(rules_path, RULES_FILE_MAX, &rules, error);
     if (set.size > 0) {
-        data = set.data;
-        size = set.size;
+        source.set = set.data;
+        source.set_size = set.size;
     }
+    source.rules = rules.data;
+    source.rules_size = rules.size;
     if (r == 0)
-        r = table_new(data, size, g->settings.prefix, out_table, error);
+        r = table_new(&source, out_table, error);
     buf_done(&set);
+    buf_done(&rules);
     return r;
 }
 

@@ -92,6 +92,12 @@ static const struct option table[] = {
       .target = &gateway.settings.descriptor_set,
       .value_name = "FILE",
       .help = "The same as --descriptors, which goes before it." },
+    { .name = "http-rules",
+      .kind = OPTION_STRING,
+      .target = &gateway.settings.http_rules,
+      .value_name = "FILE",
+      .help = "HTTP rules of methods whose protos have none, or other ones: the http part of a "
+              "google.api.Service configuration in YAML.  Read again on SIGHUP." },
     { .name = "prefix",
       .kind = OPTION_STRING,
       .target = &gateway.settings.prefix,

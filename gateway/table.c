@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gateway/json_reader.h"
+#include "gateway/rules_file.h"
 #include "rpc/base/alloc.h"
 
 static int ignore_token(void *ctx, enum json_token token, const char *text, size_t size)
@@ -56,8 +57,7 @@ static int make_methods(struct table *t)
     return 0;
 }
 
-int table_new(const void *set, size_t size, const char *prefix, struct table **out_table,
-              char error[static 512])
+int table_new(const struct table_source *from, struct table **out_table, char error[static 512])
 {
     struct table *t = alloc_zero(1, sizeof *t);
     if (t == NULL) {
@@ -65,9 +65,11 @@ int table_new(const void *set, size_t size, const char *prefix, struct table **o
         return NRPC_E_NOMEM;
     }
     atomic_init(&t->references, 1);
-    int r = desc_pool_new(set, size, &t->pool, error);
+    int r = desc_pool_new(from->set, from->set_size, &t->pool, error);
+    if (r == 0 && from->rules_size > 0)
+        r = rules_file_apply(t->pool, from->rules, from->rules_size, error);
     if (r == 0)
-        r = router_new(t->pool, prefix, &t->router, error);
+        r = router_new(t->pool, from->prefix, &t->router, error);
     if (r == 0)
         r = check_options(t->pool, error);
     if (r == 0 && router_count(t->router) == 0) {

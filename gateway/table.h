@@ -14,10 +14,16 @@ struct table {
     nrpc_method *methods; /* of the pool's methods, both sides raw bytes */
 };
 
-/* [any] Compiles a FileDescriptorSet.  prefix as in router_new.  0 with one reference for the
+struct table_source {
+    const void *set; /* FileDescriptorSet */
+    size_t set_size;
+    const void *rules; /* rules_file.h; size 0: none */
+    size_t rules_size;
+    const char *prefix; /* as in router_new */
+};
+/* [any] Compiles all that; the source is only lent.  0 with one reference for the
  * caller, or negative with the reason. */
-int table_new(const void *set, size_t size, const char *prefix, struct table **out_table,
-              char error[static 512]);
+int table_new(const struct table_source *from, struct table **out_table, char error[static 512]);
 struct table *table_ref(struct table *t); /* [any] */
 void table_unref(struct table *t);        /* [any] NULL is fine */
 /* [any] The method as the channel takes it. */

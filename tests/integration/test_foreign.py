@@ -296,12 +296,32 @@ class Interop(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.server = Program("interop_server", "--port=0", "--bind=127.0.0.1").ready()
-        cls.gateway = start_gateway(f"127.0.0.1:{cls.server.port}", "--descriptors", "reflection")
+        cls.rules = pathlib.Path(GENERATED.name) / "rules.yaml"
+        cls.rules.write_text("""
+type: google.api.Service
+config_version: 3
+http:
+  rules:
+    - selector: grpc.testing.TestService.EmptyCall
+      get: /v1/empty
+    - selector: grpc.testing.TestService.UnaryCall
+      post: /v1/unary/{response_size}
+      body: payload
+      response_body: payload
+""")
+        cls.gateway = start_gateway(f"127.0.0.1:{cls.server.port}", "--descriptors", "reflection",
+                                    "--http-rules", str(cls.rules))
 
     @classmethod
     def tearDownClass(cls):
         cls.gateway.stop()
         cls.server.stop()
+
+    def test_rules_from_a_file(self):
+        self.assertEqual(rest(self.gateway.port, "GET", "/v1/empty").json(), {})
+        answer = rest(self.gateway.port, "POST", "/v1/unary/7?fill_username=false", {"body": "AAAA"})
+        self.assertEqual(len(base64.b64decode(answer.json()["body"])), 7)
+        self.assertEqual(rest(self.gateway.port, "POST", "/v1/unary/x", {}).status, 400)
 
     def call(self, method, body):
         return rest(self.gateway.port, "POST", f"/grpc.testing.TestService/{method}", body)

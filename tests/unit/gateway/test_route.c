@@ -4,6 +4,7 @@
 
 #include "gateway/bind.h"
 #include "gateway/route.h"
+#include "gateway/rules_file.h"
 #include "gateway/to_json.h"
 #include "gateway/to_wire.h"
 #include "novel_engine_descriptors.h"
@@ -316,6 +317,66 @@ static void every_method_has_its_own_path(void **state)
                      ROUTE_NOT_FOUND);
 }
 
+/* Rules from a file: what they say is served, and what is wrong with one is told with its line. */
+static void takes_rules_from_a_file(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *text, *error; /* NULL: taken */
+    } cases[] = {
+        { "type: google.api.Service\nhttp:\n  rules:\n"
+          "  - selector: foreign.v1.Shelf.Nothing\n    get: /v9/nothing/{name}\n"
+          "    additional_bindings:\n    - post: /v9/nothing:find\n      body: \"*\"\n"
+          "    - custom: { kind: PURGE, path: /v9/nothing }\n",
+          NULL },
+        { "http: { rules: [] }", NULL },
+        { "", "no list at http.rules" },
+        { "http: 5", "no list at http.rules" },
+        { "http: {rules: [5]}", "line 1: a rule needs a selector" },
+        { "http: {rules: [{selector: [a]}]}", "a text is expected" },
+        { "http:\n rules:\n - selector: foreign.v1.Shelf.Nothin\n   get: /a\n",
+          "line 3: selector names no method: foreign.v1.Shelf.Nothin; did you mean "
+          "foreign.v1.Shelf.Nothing?" },
+        { "http: {rules: [{selector: foreign.v1.Shelf.Nothing}]}", "a rule needs get, put" },
+        { "http: {rules: [{selector: foreign.v1.Shelf.Nothing, get: /a, put: /b}]}",
+          "a rule has two patterns" },
+        { "http: {rules: [{selector: foreign.v1.Shelf.Nothing, gett: /a}]}",
+          "a rule has an unknown key: gett" },
+        { "http: {rules: [{selector: foreign.v1.Shelf.Nothing, custom: {kind: A}}]}",
+          "custom needs a kind and a path" },
+        { "http: {rules: [{selector: foreign.v1.Shelf.Nothing, get: /a, additional_bindings: "
+          "[{get: /b, additional_bindings: []}]}]}",
+          "additional_bindings must not be nested" },
+        { "http: {rules: [{selector: foreign.v1.Shelf.Nothing, get: /a, additional_bindings: 1}]}",
+          "additional_bindings must be a list" },
+        { "http: [", "did not find expected node content" },
+        { "http: &a {rules: *b}", "found undefined alias" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct desc_pool *p = load(FOREIGN_FDS);
+        char error[512] = "";
+        struct guarded g = guarded_copy(cases[i].text, strlen(cases[i].text));
+        int r = rules_file_apply(p, g.data, strlen(cases[i].text), error);
+        guarded_free(g);
+        if (cases[i].error != NULL && strstr(error, cases[i].error) == NULL)
+            fail_msg("%s: \"%s\" expected, found \"%s\"", cases[i].text, cases[i].error, error);
+        assert_int_equal(r < 0, cases[i].error != NULL);
+        if (i == 0) {
+            struct router *router;
+            struct route_match m;
+            assert_int_equal(router_new(p, "", &router, error), 0);
+            assert_int_equal(route_match(router, "GET", "/v9/nothing/x", 13, &m), ROUTE_FOUND);
+            assert_string_equal(m.route->method->path, "/foreign.v1.Shelf/Nothing");
+            assert_int_equal(m.route->n_variables, 1);
+            assert_int_equal(route_match(router, "POST", "/v9/nothing:find", 16, &m), ROUTE_FOUND);
+            assert_true(m.route->body_all);
+            assert_int_equal(route_match(router, "PURGE", "/v9/nothing", 11, &m), ROUTE_FOUND);
+            router_free(router);
+        }
+        desc_pool_free(p);
+    }
+}
+
 static void merges_route_options(void **state)
 {
     (void) state;
@@ -543,6 +604,7 @@ int main(void)
         cmocka_unit_test(refuses_clashes_and_broken_sets),
         cmocka_unit_test(refuses_rules_that_cannot_work),
         cmocka_unit_test(every_method_has_its_own_path),
+        cmocka_unit_test(takes_rules_from_a_file),
         cmocka_unit_test(merges_route_options),
         cmocka_unit_test(binds_queries),
         cmocka_unit_test(joins_path_and_body),
