@@ -152,6 +152,8 @@ static void on_swap(nrpc_task *t, nrpc_loop *loop)
         log_event(LOG_LEVEL_ERROR, "reload_failed", LOG_S("reason", "out of memory"));
         table_unref(s->table);
     } else {
+        /* Kept answers name routes of the old table; what is asked of it now is not kept either. */
+        cache_forget(&s->gl->cache, NULL, 0, true);
         table_view_retire(s->gl->view);
         s->gl->view = v;
         cache_forget(&s->gl->cache, NULL, 0, false); /* it was made by the other table */

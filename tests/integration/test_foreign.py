@@ -15,7 +15,7 @@ import unittest
 import grpc
 from google.protobuf import any_pb2, descriptor_pb2, json_format
 
-from harness import ROOT, STUBS, Program, rest, start_gateway
+from harness import ROOT, Program, Stack, rest, start_gateway
 
 GENERATED = tempfile.TemporaryDirectory(prefix="novel-foreign-")
 FDS = pathlib.Path(GENERATED.name) / "foreign.fds"
@@ -342,6 +342,18 @@ http:
         answer = self.call("StreamingOutputCall", {"responseParameters": [{"size": 3}, {"size": 5}]})
         sizes = [len(base64.b64decode(json.loads(line)["payload"]["body"])) for line in answer.body.splitlines()]
         self.assertEqual(sizes, [3, 5])
+
+
+class KeptAnswers(Stack):
+    """What the gateway has kept is of the table that it was read from."""
+
+    def test_reload_forgets(self):
+        answers = [self.rest("GET", "/characters/pilot") for _ in range(3)]
+        self.gateway.process.send_signal(signal.SIGHUP)
+        self.gateway.wait_event("reloaded")
+        answers += [self.rest("GET", "/characters/pilot") for _ in range(3)]
+        self.assertEqual({(a.status, a.body, a.headers["etag"]) for a in answers},
+                         {(200, answers[0].body, answers[0].headers["etag"])})
 
 
 class WithoutReflection(unittest.TestCase):
