@@ -275,7 +275,7 @@ int nrpc_call_send_headers(nrpc_call *c)
 {
     ON_LOOP(c->loop);
     if (call_is_over(c))
-        return NRPC_E_STATE;
+        return c->is_server || c->phase == CALL_ENDED ? NRPC_E_STATE : 0;
     if (c->is_server)
         return call_put_head(c);
     if (!c->sent_head) {
@@ -296,8 +296,10 @@ int nrpc_call_half_close(nrpc_call *c)
     if (call_is_over(c))
         return 0;
     call_move(c, c->phase == CALL_HALF_REMOTE ? CALL_HALF_BOTH : CALL_HALF_LOCAL);
-    if (c->stream != NULL)
-        return h2_stream_finish(c->stream, NULL, 0);
+    if (c->stream != NULL) {
+        int r = h2_stream_finish(c->stream, NULL, 0);
+        return r == NRPC_E_CLOSED ? 0 : r; /* on_end is on its way */
+    }
     if (!c->sent_head) {
         c->sent_head = true;
         c->on_ready(c, c->owner);

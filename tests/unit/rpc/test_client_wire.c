@@ -128,6 +128,26 @@ static const struct row answers[] = {
       OK_HEAD "DATA 1 - msg:abc; HEADERS 1 eh grpc-status=0; RST 1 - u32:0", NRPC_OK, NULL, NULL,
       "abc" },
     { "a broken frame", OK_HEAD "DATA 1 p x09 zeros:5", NRPC_UNAVAILABLE, NULL, NULL, NULL },
+    { "PUSH_PROMISE", "PUSH 1 h u32:2 :method=GET :path=/ :scheme=http", NRPC_UNAVAILABLE, NULL,
+      NULL, NULL },
+    { "HEADERS on a stream of its own", "HEADERS 2 h :status=200", NRPC_UNAVAILABLE, NULL, NULL,
+      NULL },
+    { "DATA on a stream that never was", "DATA 7 - msg:a", NRPC_UNAVAILABLE, NULL, NULL, NULL },
+    { "SETTINGS out of bounds", "SETTINGS 0 - u16:5 u32:1", NRPC_UNAVAILABLE, NULL, NULL, NULL },
+    { "a window that overflows", "WINDOW 0 - u32:2147483647", NRPC_UNAVAILABLE, NULL, NULL, NULL },
+    { "a frame that is too large", "DATA 1 - zeros:16385", NRPC_UNAVAILABLE, NULL, NULL, NULL },
+    { "padded frames",
+      "HEADERS 1 hp x02 :status=200 content-type=application/grpc zeros:2; "
+      "DATA 1 p x03 msg:abc zeros:3; HEADERS 1 ehp x01 grpc-status=0 zeros:1",
+      NRPC_OK, NULL, NULL, "abc" },
+    { "unknown frames",
+      "99 0 - zeros:9; " OK_HEAD "99 1 - zeros:9; DATA 1 - msg:abc; "
+      "HEADERS 1 eh grpc-status=0",
+      NRPC_OK, NULL, NULL, "abc" },
+    { "details", OK_HEAD "HEADERS 1 eh grpc-status=3 grpc-status-details-bin=CAMSAng",
+      NRPC_INVALID_ARGUMENT, NULL, NULL, NULL },
+    { "details that are none", OK_HEAD "HEADERS 1 eh grpc-status=3 grpc-status-details-bin=*",
+      NRPC_INVALID_ARGUMENT, NULL, NULL, NULL },
     { "a bad header block", "HEADERS 1 h x80", NRPC_UNAVAILABLE, NULL, NULL, NULL },
 };
 

@@ -454,6 +454,48 @@ static void test_fields(void **state)
     assert_int_equal(failures, 0);
 }
 
+/* A list over a limit is answered; one of twice that is not even read to its end. */
+static void test_metadata_limits(void **state)
+{
+    (void) state;
+    static const struct {
+        unsigned fields, bytes;
+        enum outcome want;
+        uint32_t code;
+        const char *text;
+    } cases[] = {
+        { 94, 10, ANSWER, 0, "grpc-status=0\n" },  { 95, 10, ANSWER, 0, "grpc-status=8\n" },
+        { 190, 10, ANSWER, 0, "grpc-status=8\n" }, { 200, 10, RESET, 2, NULL },
+        { 3, 5000, ANSWER, 0, "grpc-status=0\n" }, { 4, 5000, ANSWER, 0, "grpc-status=8\n" },
+        { 6, 5000, ANSWER, 0, "grpc-status=8\n" }, { 8, 5000, RESET, 2, NULL },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct buf script = { 0 };
+        unsigned a_frame = cases[i].bytes > 1000 ? 3 : 60;
+        buf_puts(&script, "HEADERS 1 - @grpc");
+        for (unsigned k = 0; k < cases[i].fields; k++) {
+            if (k % a_frame == a_frame - 1)
+                buf_puts(&script, "; CONTINUATION 1 -");
+            buf_printf(&script, " x-a=%0*u", (int) cases[i].bytes, k);
+        }
+        buf_puts(&script, "; CONTINUATION 1 h; DATA 1 e msg:a");
+        const struct row r = { "limits",      buf_str(&script), cases[i].want,
+                               cases[i].code, cases[i].text,    0 };
+        run(&r, 0);
+        buf_done(&script);
+    }
+    assert_int_equal(failures, 0);
+    /* What is no metadata is left out. */
+    struct wire_peer p;
+    wire_open(&p, &address, true);
+    wire_send(&p, "HEADERS 1 h @grpc x-a=%c3%a9 x-b=1 x-c=a%09b x-d!=1; DATA 1 e msg:a; WAIT 1", 0);
+    assert_non_null(strstr(buf_str(&p.streams[0].head), "\nx-b=1\n"));
+    assert_null(strstr(buf_str(&p.streams[0].head), "x-a"));
+    assert_null(strstr(buf_str(&p.streams[0].head), "x-c"));
+    assert_null(strstr(buf_str(&p.streams[0].head), "x-d"));
+    wire_done(&p);
+}
+
 /* RFC 7541: the connection's state is lost, so the connection goes. */
 static void test_hpack(void **state)
 {
@@ -612,6 +654,7 @@ int main(void)
         cmocka_unit_test_setup(test_fields, forget),
         cmocka_unit_test_setup(test_hpack, forget),
         cmocka_unit_test_setup(test_plain_http, forget),
+        cmocka_unit_test_setup(test_metadata_limits, forget),
         cmocka_unit_test(test_preface),
         cmocka_unit_test(test_dribble),
     };
