@@ -42,7 +42,8 @@ struct server_loop {
     bool has_thread;
     nrpc_loop *loop;
     struct list conns;
-    bool draining, drained;
+    bool draining, told, drained; /* told: health's watchers, and all connections */
+    struct loop_later goaways;
     nrpc_task stop_task;
     uint32_t grace_ms;
     struct timer grace;
@@ -73,12 +74,13 @@ struct nrpc_server {
     struct map methods;          /* path -> struct server_method */
     struct drain_hook drain_hooks[DRAIN_HOOKS_MAX];
     size_t n_drain_hooks;
-    struct map services;         /* name -> "" */
+    struct map services; /* name -> "" */
     struct server_loop *loops;
     nrpc_loop **loop_list;
     size_t n_loops;
     struct listener *listeners[LISTENERS_MAX];
-    struct sock_tls tls[LISTENERS_MAX]; /* by the number of the first listener of an address; NULL: plain */
+    struct sock_tls
+        tls[LISTENERS_MAX]; /* by the number of the first listener of an address; NULL: plain */
     size_t n_listeners;
     bool started, has_health;
     struct reflection *reflection; /* NULL: not added */

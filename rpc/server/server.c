@@ -344,7 +344,7 @@ void nrpc_server_wait(nrpc_server *s)
 void server_loop_check_drained(struct server_loop *sl)
 {
     nrpc_server *s = sl->server;
-    if (!sl->draining || sl->drained || !list_empty(&sl->conns) || sl->gathers > 0)
+    if (!sl->told || sl->drained || !list_empty(&sl->conns) || sl->gathers > 0)
         return;
     sl->drained = true;
     timer_stop(&sl->grace);
@@ -371,6 +371,15 @@ static void on_grace_over(struct timer *t)
         timer_start(&sl->grace, CUT_WAIT_MS);
 }
 
+static void on_health_told(struct loop_later *later)
+{
+    struct server_loop *sl = CONTAINER_OF(later, struct server_loop, goaways);
+    LIST_EACH(&sl->conns, link, next)
+    server_conn_drain(LIST_ENTRY(link, struct server_conn, link));
+    sl->told = true;
+    server_loop_check_drained(sl);
+}
+
 static void on_stop(nrpc_task *t, nrpc_loop *loop)
 {
     struct server_loop *sl = CONTAINER_OF(t, struct server_loop, stop_task);
@@ -384,9 +393,10 @@ static void on_stop(nrpc_task *t, nrpc_loop *loop)
     health_start_drain(sl);
     for (size_t i = 0; i < s->n_drain_hooks; i++)
         s->drain_hooks[i].fn(s->drain_hooks[i].ctx, loop);
-    LIST_EACH(&sl->conns, link, next)
-    server_conn_drain(LIST_ENTRY(link, struct server_conn, link));
-    server_loop_check_drained(sl);
+    /* At the end of this turn: what watchers of health are told leaves before a GOAWAY, which would
+     * overtake it in one flush. */
+    sl->goaways.fn = on_health_told;
+    loop_defer(loop, &sl->goaways);
 }
 
 void nrpc_server_stop(nrpc_server *s, uint32_t grace_ms)
