@@ -64,6 +64,11 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
         if (st == NULL)
             return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
         nghttp2_session_set_stream_user_data(ng, st->id, st);
+        /* Incremental (RFC 9218): streams take turns, frame by frame.  By default the lowest would
+         * go first for as long as it has something to send, and a client could ask for that. */
+        static const nghttp2_extpri turns = { NGHTTP2_EXTPRI_DEFAULT_URGENCY, 1 };
+        if (nghttp2_session_change_extpri_stream_priority(ng, st->id, &turns, 1) != 0)
+            s->no_memory = true;
         session_count_stream(s);
     }
     return 0;
