@@ -335,6 +335,44 @@ static void open_words(struct opening *o, enum pack_section sec, struct pack_wor
             index_below(o, le32(r + 4), o->pack->counts[SEC_FLUE]);
     }
 }
+static uint32_t code_size(const uint8_t *code, uint32_t at)
+{
+    for (uint32_t from = at;;) {
+        uint8_t op = code[at++];
+        if (op == CODE_END)
+            return at - from;
+        at += op == CODE_PUSH || op == CODE_CELL ? 2 : op == CODE_ARG ? 1 : 0;
+    }
+}
+/* Conditions that ask the same thing, by their code.  Only what operators use was checked, and only
+ * that is looked at. */
+static void find_same(struct opening *o)
+{
+    enum { SAME_MAX = 4096 };
+    struct nvl_pack *p = o->pack;
+    uint32_t n = p->counts[SEC_COND], *hash = arena_zero(&p->arena, n + 1, sizeof(*hash));
+    for (uint32_t i = 0; i < n; i++)
+        p->conds[i].same = i;
+    if (hash == NULL || o->bad || n > SAME_MAX)
+        return; /* nothing is shared, and all is well */
+    for (uint32_t op = 0; op < p->counts[SEC_OPER]; op++)
+        for (uint32_t k = 0; k < p->ops[op].conds_count; k++) {
+            uint32_t i = (uint32_t) (p->ops[op].conds - p->conds) + k, h = 2166136261u;
+            uint32_t size = code_size(p->code, p->conds[i].code);
+            for (uint32_t b = 0; b < size; b++)
+                h = (h ^ p->code[p->conds[i].code + b]) * 16777619u;
+            hash[i] = h | 1;
+        }
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t k = 0; k < i && hash[i] != 0; k++)
+            if (hash[k] == hash[i] &&
+                code_size(p->code, p->conds[k].code) == code_size(p->code, p->conds[i].code) &&
+                memcmp(p->code + p->conds[k].code, p->code + p->conds[i].code,
+                       code_size(p->code, p->conds[i].code)) == 0) {
+                p->conds[i].same = k;
+                break;
+            }
+}
 static void open_language(struct opening *o)
 {
     struct nvl_pack *p = o->pack;
@@ -543,6 +581,7 @@ int nvl_pack_open(const void *image, size_t size, struct nvl_error *err, struct 
     if ((rc = open_tables(p)) != NVL_OK)
         goto fail;
     open_records(&o);
+    find_same(&o);
     p->name = str_at(&o, o.data[SEC_META]);
     rc = NVL_E_PACK;
     if (o.bad || !open_known(&o, err))

@@ -110,6 +110,7 @@ struct pack_cond {
     uint32_t code;
     uint8_t kind, law; /* kind 0 need, 1 where */
     uint8_t level;     /* highest parameter read */
+    uint32_t same;     /* the first condition of the pack with the same code */
 };
 struct pack_effect {
     uint16_t fluent;

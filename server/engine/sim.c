@@ -30,7 +30,7 @@ static int build(struct nvl_sim *s)
                                   : w->pack->fluents[w->refs[i].fluent].assume;
     }
     memset(s->bias_op, 0xFF, sizeof(s->bias_op));
-    return NVL_OK;
+    return gate_build(s) ? NVL_OK : NVL_E_NOMEM;
 }
 static struct nvl_event plain_event(const struct nvl_sim *s, unsigned type)
 {
@@ -108,6 +108,7 @@ static int play_pass(struct nvl_sim *s)
     unsigned n = s->w->counts[NVL_SORT_CHAR];
     uint8_t first[SIM_CHARS];
     memset(s->minutes, 0, sizeof(s->minutes));
+    gate_pass(s);
     int rc = direct_incidents(s);
     if (rc != NVL_OK)
         return rc;

@@ -43,10 +43,16 @@ struct nvl_sim {
     struct choices choices[SIM_CHARS];
     struct memory memory[SIM_CHARS][SIM_MEMORY];
     unsigned memory_at[SIM_CHARS];
+    uint8_t came_from[SIM_CHARS]; /* place, and pass + 1, of the last move */
+    uint16_t came_at[SIM_CHARS];
     struct memory last_by_any[SIM_CHARS];
     uint8_t minutes[SIM_CHARS];
     uint8_t thread_open[SIM_THREADS]
                        [SIM_CHARS + 1]; /* 0 not yet, 1 open, 2 closed; last: about nobody */
+    uint8_t *cond_plain;                /* per condition of the pack: it speaks of nobody */
+    uint8_t *memo;                      /* per condition: 0 not tested, 1 false, 2 true */
+    bool op_alive[SIM_OPS];             /* of this frame at all */
+    bool op_open[SIM_OPS];              /* what it asks of the story as a whole holds now */
     uint16_t op_last[SIM_OPS];          /* pass + 1 of an incident's last time */
     uint16_t incidents, last_incident;  /* how many the director chose; pass + 1 of the last */
     uint16_t bias_op[SIM_CHARS];        /* what the closing search wants of whom */
@@ -62,14 +68,20 @@ struct nvl_sim {
 
 /* sim_choice.c */
 typedef void (*binding_fn)(void *ctx, const uint8_t args[NVL_ARGS_MAX]);
-/* Every binding of op's open parameters by actor (NVL_NONE: none) whose needs hold on view. */
+/* Every binding of op's open parameters by actor (NVL_NONE: none) whose needs hold on view.
+ * gated: op_open[op] is known to hold for this view, so that its plain conditions need no test. */
 void choice_bind(const struct nvl_sim *s, unsigned op, unsigned actor, const int16_t *view,
-                 binding_fn fn, void *ctx);
+                 bool gated, binding_fn fn, void *ctx);
 void choice_make(struct nvl_sim *s, unsigned actor); /* fills s->choices[actor] from beliefs */
 void choice_score(struct nvl_sim *s, unsigned actor, const int16_t *view,
                   const struct goal_view *goals, unsigned goals_count, struct candidate *c);
 unsigned choice_target(const struct pack_op *op,
                        const uint8_t *args); /* first char argument after the actor, or NVL_NONE */
+/* sim_gate.c */
+bool gate_build(struct nvl_sim *s); /* false: no memory */
+bool gate_holds(const struct nvl_sim *s, unsigned op, const int16_t *state);
+void gate_forget(const struct nvl_sim *s); /* before another character, or another view, chooses */
+void gate_pass(struct nvl_sim *s);         /* after the state has changed: fills op_open */
 /* sim_judge.c */
 struct code_env judge_env(const struct nvl_sim *s, const int16_t *state, const uint8_t *args);
 /* The law's word on a candidate: 0, or a code with the cell that told. */

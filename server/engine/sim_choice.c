@@ -15,12 +15,29 @@ struct binder {
     binding_fn fn;
     void *ctx;
     unsigned found;
+    bool gated;
 };
+/* What speaks of the actor alone is the same for every operator that asks it. */
+static bool actor_holds(struct binder *b, const struct pack_cond *c)
+{
+    uint8_t *known = &b->s->memo[c->same];
+    if (*known == 0)
+        *known = code_run(&b->env, c->code) != 0 ? 2 : 1;
+    return *known == 2;
+}
 static bool level_holds(struct binder *b, unsigned level)
 {
+    bool memo = b->gated && level == 0 && !(b->op->flags & OP_ACTORLESS);
     for (unsigned i = 0; i < b->op->conds_count; i++) {
         const struct pack_cond *c = &b->op->conds[i];
-        if (c->kind == 0 && c->level == level && code_run(&b->env, c->code) == 0)
+        if (memo && c->kind == 0 && c->level == 0) {
+            if (!b->s->cond_plain[c - b->s->w->pack->conds] && !actor_holds(b, c))
+                return false;
+            continue;
+        }
+        if (c->kind == 0 && c->level == level &&
+            !(b->gated && b->s->cond_plain[c - b->s->w->pack->conds]) &&
+            code_run(&b->env, c->code) == 0)
             return false;
     }
     return true;
@@ -49,11 +66,11 @@ static void bind(struct binder *b, unsigned level)
     }
 }
 void choice_bind(const struct nvl_sim *s, unsigned op, unsigned actor, const int16_t *view,
-                 binding_fn fn, void *ctx)
+                 bool gated, binding_fn fn, void *ctx)
 {
     uint8_t args[NVL_ARGS_MAX];
     memset(args, NVL_NONE, sizeof(args));
-    struct binder b = { .s = s, .op = &s->w->pack->ops[op], .fn = fn, .ctx = ctx };
+    struct binder b = { .s = s, .op = &s->w->pack->ops[op], .fn = fn, .ctx = ctx, .gated = gated };
     b.env = judge_env(s, view, args);
     if (actor != NVL_NONE) {
         b.env.args[0] = (uint8_t) actor;
@@ -169,8 +186,14 @@ static int novelty(const struct nvl_sim *s, unsigned actor, const struct candida
         if (k != actor && s->last_by_any[k].op == c->op && s->last_by_any[k].pass == s->pass + 1u &&
             s->last_by_any[k].target == target)
             v += 70;
-    bool moves = (s->w->pack->ops[c->op].engine_flags & OP_MOVES) != 0;
-    return clamp(moves ? v / 3 : v, 0, 180);
+    const struct pack_op *op = &s->w->pack->ops[c->op];
+    if (!(op->engine_flags & OP_MOVES))
+        return clamp(v, 0, 180);
+    for (unsigned i = 1; i < op->params_count; i++) /* nobody walks to and fro for nothing */
+        if (op->params[i].sort == NVL_SORT_PLACE && s->came_at[actor] != 0 &&
+            s->pass + 1u - s->came_at[actor] <= 4 && c->args[i] == s->came_from[actor])
+            v += 180;
+    return clamp(v / 2, 0, 180);
 }
 static int director(const struct nvl_sim *s, unsigned actor, const struct candidate *c)
 {
@@ -256,12 +279,14 @@ void choice_make(struct nvl_sim *s, unsigned actor)
     const struct nvl_pack *p = s->w->pack;
     struct proposing ctx = { .s = s, .actor = actor };
     s->choices[actor].count = 0;
+    gate_forget(s);
     measure(s, s->belief[actor]);
     ctx.goals_count = read_goals(s, actor, s->belief[actor], ctx.goals, 32);
     for (uint32_t op = 0; op < p->counts[SEC_OPER]; op++) {
-        if (p->ops[op].kind == NVL_OP_INCIDENT || p->ops[op].kind == NVL_OP_REACTION)
+        if (!s->op_open[op] || p->ops[op].kind == NVL_OP_INCIDENT ||
+            p->ops[op].kind == NVL_OP_REACTION)
             continue;
         ctx.op = (uint16_t) op;
-        choice_bind(s, op, actor, s->belief[actor], propose, &ctx);
+        choice_bind(s, op, actor, s->belief[actor], true, propose, &ctx);
     }
 }

@@ -67,7 +67,7 @@ static bool incident_ready(const struct nvl_sim *s, unsigned op)
 {
     const struct pack_op *p = &s->w->pack->ops[op];
     unsigned last = s->op_last[op];
-    if (p->kind != NVL_OP_INCIDENT || ((p->engine_flags & OP_ONCE) && last != 0))
+    if (!s->op_open[op] || p->kind != NVL_OP_INCIDENT || ((p->engine_flags & OP_ONCE) && last != 0))
         return false;
     if (last != 0 && s->pass + 1u - last <= p->cooldown * s->w->passes / 100)
         return false;
@@ -79,7 +79,7 @@ static int play_must(struct nvl_sim *s)
         struct incident in = { .s = s, .op = (uint16_t) op };
         if (!(s->w->pack->ops[op].engine_flags & OP_MUST) || !incident_ready(s, op))
             continue;
-        choice_bind(s, op, NVL_NONE, s->state, consider, &in);
+        choice_bind(s, op, NVL_NONE, s->state, true, consider, &in);
         int rc = in.any ? judge_incident(s, op, in.args) : NVL_OK;
         if (rc != NVL_OK)
             return rc;
@@ -105,7 +105,7 @@ int direct_incidents(struct nvl_sim *s)
         struct incident in = { .s = s, .op = (uint16_t) op };
         if ((s->w->pack->ops[op].engine_flags & OP_MUST) || !incident_ready(s, op))
             continue;
-        choice_bind(s, op, NVL_NONE, s->state, consider, &in);
+        choice_bind(s, op, NVL_NONE, s->state, true, consider, &in);
         if (in.any && in.weight > best)
             best = in.weight, chosen = in;
     }
@@ -198,14 +198,19 @@ static void expand(struct nvl_sim *s, const struct node *from, struct node *beam
                    unsigned depth)
 {
     struct looking l = { .s = s, .from = from, .beam = beam, .count = count, .depth = depth };
+    bool open[SIM_OPS];
+    for (unsigned op = 0; op < s->w->pack->counts[SEC_OPER]; op++)
+        open[op] = s->op_alive[op] && (s->w->pack->ops[op].engine_flags & OP_CLOSING) &&
+                   gate_holds(s, op, from->state);
     for (l.actor = 0; l.actor < s->w->request->cast_count; l.actor++) {
         if (!sim_awake(s, from->state, l.actor))
             continue;
+        gate_forget(s);
         for (unsigned op = 0; op < s->w->pack->counts[SEC_OPER]; op++) {
-            if (!(s->w->pack->ops[op].engine_flags & OP_CLOSING))
+            if (!open[op])
                 continue;
             l.op = (uint16_t) op;
-            choice_bind(s, op, l.actor, from->state, look_ahead, &l);
+            choice_bind(s, op, l.actor, from->state, true, look_ahead, &l);
         }
     }
 }

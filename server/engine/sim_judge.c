@@ -375,6 +375,8 @@ static int perform(struct nvl_sim *s, unsigned actor, const struct candidate *c,
     if (!apply(s, &e))
         return reject(s, actor, c, 0x21, NVL_NO_CELL);
     remember(s, actor, c);
+    if (op->engine_flags & OP_MOVES)
+        s->came_from[actor] = e.place, s->came_at[actor] = (uint16_t) (s->pass + 1);
     int rc = record_event(s, &e);
     s->minutes[actor] = (uint8_t) (s->minutes[actor] + op->minutes);
     return rc == NVL_OK ? react(s, &e) : rc;
@@ -437,5 +439,7 @@ int judge_incident(struct nvl_sim *s, unsigned op, const uint8_t args[NVL_ARGS_M
     if (!apply(s, &e))
         return NVL_OK;
     s->op_last[op] = (uint16_t) (s->pass + 1);
-    return record_event(s, &e);
+    int rc = record_event(s, &e);
+    gate_pass(s);
+    return rc;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <math.h>
 #include "server/tools/novel-verify.h"
 #include "tests/unit/narrator/stage.h"
 
@@ -40,7 +41,9 @@ struct played {
     unsigned ledger[32]
                    [2]; /* per thread: opened, of these closed at the end; five turns and more */
     unsigned open_question; /* stories that end by the ending that needs nothing */
-    long double fit;
+    double fit,
+        error;     /* sums over stories: correlation with the wanted tension, distance from it */
+    unsigned late; /* stories whose tension is highest in the last 35 % of their passes */
 };
 
 static void check_log(const struct nvl_request *q, const struct stage_run *run, struct played *p)
@@ -78,6 +81,27 @@ static void close_ledger(const struct stage_run *run, struct played *p)
         for (unsigned a = 0; a < 256; a++)
             p->ledger[t][0] += state[t][a] > 0, p->ledger[t][1] += state[t][a] == 2;
 }
+/* How the tension after each pass lies to the wanted one. */
+static void measure_tension(const struct stage_run *run, struct played *p)
+{
+    double x[64], y[64], mx = 0, my = 0, xx = 0, yy = 0, xy = 0, e = 0;
+    unsigned n = 0;
+    for (size_t i = 1; i < run->count; i++)
+        if (i + 1 == run->count || run->events[i + 1].pass != run->events[i].pass)
+            x[n] = run->events[i].tension, y[n] = run->events[i].tension_target, n += n < 63;
+    unsigned peak = 0;
+    for (unsigned i = 0; i < n; i++) {
+        mx += x[i] / n, my += y[i] / n;
+        peak = x[i] >= x[peak] ? i : peak;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        xx += (x[i] - mx) * (x[i] - mx), yy += (y[i] - my) * (y[i] - my);
+        xy += (x[i] - mx) * (y[i] - my), e += (x[i] - y[i]) * (x[i] - y[i]);
+    }
+    p->fit += xx > 0 && yy > 0 ? xy / sqrt(xx * yy) : 0;
+    p->error += sqrt(e / n) / 100;
+    p->late += (peak + 1) * 100 >= n * 65;
+}
 static void count_events(const struct stage_run *run, struct played *p)
 {
     int hesitate = nvl_pack_op_find(pack, "hesitate");
@@ -95,6 +119,7 @@ static void count_events(const struct stage_run *run, struct played *p)
         }
     }
     p->events += (unsigned) run->count;
+    measure_tension(run, p);
     if (nvl_world_turns(run->world) >= 5)
         close_ledger(run, p);
 }
@@ -111,7 +136,7 @@ static void play(const char *scenario, const char *frame, uint64_t seed, uint32_
                              .cast_count = cast_count };
     struct stage_run run;
     for (size_t i = 0; i < cast_count; i++)
-        cast[i] = *stage_profile((seed + i) % 5 + (i > 4 ? 3 : 0));
+        cast[i] = *stage_profile(i > 4 ? 5 + seed % 3 : (seed + i) % 5);
     assert_int_equal(stage_play(pack, &q, &run), NVL_OK);
     assert_string_equal(nvl_world_frame(run.world), frame);
     check_log(&q, &run, p);
@@ -169,6 +194,8 @@ static void test_frames(void **state)
                       "%u truths, %u endings\n",
                       frames[f].frame, p.stories, p.events, p.closed, p.opened,
                       100.0 * p.hesitations / (p.acts + 1), p.truths.used, p.endings.used);
+        print_message("  tension: r %.2f, rmse %.2f, %u of %u peak late\n", p.fit / n, p.error / n,
+                      p.late, n);
         if (getenv("FRAMES_SHOW") != NULL)
             show(&p);
         assert_int_equal(p.broken, 0);
