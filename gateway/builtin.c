@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "gateway/cached.h"
+#include "gateway/documents.h"
 #include "gateway/exchange.h"
 #include "gateway/respond.h"
 
@@ -62,8 +63,9 @@ static bool list_methods(struct exchange *x, struct buf *out)
         buf_puts(out, "POST, OPTIONS");
         return true;
     }
-    if (path_is(x, "/cache/metrics") || path_is(x, "/livez") || path_is(x, "/readyz") ||
-        (path.size == 1 && *path.data == '*')) {
+    struct http1_text own = own_path(x);
+    if (documents_has(own.data, own.size) || path_is(x, "/cache/metrics") || path_is(x, "/livez") ||
+        path_is(x, "/readyz") || (path.size == 1 && *path.data == '*')) {
         buf_puts(out, "GET, HEAD, OPTIONS");
         return true;
     }
@@ -117,6 +119,8 @@ bool builtin_serve(struct exchange *x)
     enum cached_route cached = cached_builtin(x, path.data, path.size);
     if (cached != CACHED_OTHER)
         return cached == CACHED_ENDED;
+    if (documents_serve(x, path.data, path.size))
+        return !x->failed;
     bool live = path_is(x, "/livez");
     if (!live && !path_is(x, "/readyz"))
         return false;

@@ -12,7 +12,7 @@
 #include "gateway/http2.h"
 #include "gateway/reflect.h"
 #include "gateway/rules_file.h"
-#include "novel_engine_descriptors.h"
+#include "novel_engine_documented.h"
 #include "rpc/base/alloc.h"
 #include "rpc/base/clock.h"
 #include "rpc/base/log.h"
@@ -81,8 +81,8 @@ static int read_table(const struct gateway *g, struct table **out_table, char er
     if (from == NULL || *from == '\0')
         from = g->settings.descriptor_set;
     const char *rules_path = g->settings.http_rules;
-    struct table_source source = { .set = novel_engine_descriptors,
-                                   .set_size = novel_engine_descriptors_size,
+    struct table_source source = { .set = novel_engine_documented,
+                                   .set_size = novel_engine_documented_size,
                                    .prefix = g->settings.prefix };
     struct buf set = { 0 }, rules = { 0 };
     nrpc_channel_options o;

@@ -57,11 +57,18 @@ void respond_head(struct exchange *x, const struct response *r, struct buf *out)
                r->cache_control == NULL ? "no-store" : r->cache_control);
     buf_puts(out, "X-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\nReferrer-Policy: "
                   "no-referrer\r\n");
-    buf_puts(out, r->html
-                      ? "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; "
-                        "img-src data:; "
-                        "frame-ancestors 'none'\r\n"
-                      : "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n");
+    if (r->page)
+        buf_puts(out, "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src "
+                      "'self'; connect-src "
+                      "'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors "
+                      "'none'\r\n");
+    else
+        buf_puts(out,
+                 r->html
+                     ? "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; "
+                       "img-src data:; "
+                       "frame-ancestors 'none'\r\n"
+                     : "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n");
     put_cors(x, out);
     throttle_put_headers(x, out);
     if (x->route != NULL &&

@@ -11,6 +11,7 @@ struct response {
     bool etag;                 /* hash the body; answer 304 when the client has it */
     const char *tag;           /* the ETag, when it is known already; NULL: none, or by hash */
     bool varies;               /* the coding depends on Accept-Encoding */
+    bool page;                 /* a page of ours: its own scripts and styles run */
     bool html;                 /* a document: its inline styles may apply */
 };
 /* The status line and all headers but the body's length and the empty line. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gateway/json_reader.h"
+#include "gateway/openapi.h"
 #include "gateway/rules_file.h"
 #include "rpc/base/alloc.h"
 
@@ -57,6 +58,18 @@ static int make_methods(struct table *t)
     return 0;
 }
 
+static int write_document(struct table *t, const struct table_source *from)
+{
+    struct notes notes;
+    int r = notes_read(&notes, from->set, from->set_size);
+    if (r < 0)
+        return r;
+    const struct openapi_source source = { t->router, &notes, from->prefix };
+    openapi_write(&source, &t->openapi);
+    notes_done(&notes);
+    return t->openapi.failed ? NRPC_E_NOMEM : 0;
+}
+
 int table_new(const struct table_source *from, struct table **out_table, char error[static 512])
 {
     struct table *t = alloc_zero(1, sizeof *t);
@@ -76,7 +89,7 @@ int table_new(const struct table_source *from, struct table **out_table, char er
         snprintf(error, 512, "the descriptor set holds no service");
         r = NRPC_E_INVAL;
     }
-    if (r == 0 && (r = make_methods(t)) < 0)
+    if (r == 0 && ((r = make_methods(t)) < 0 || (r = write_document(t, from)) < 0))
         snprintf(error, 512, "out of memory");
     if (r < 0) {
         table_unref(t);
@@ -97,6 +110,7 @@ void table_unref(struct table *t)
     if (t == NULL || atomic_fetch_sub_explicit(&t->references, 1, memory_order_acq_rel) > 1)
         return;
     alloc_free(t->methods);
+    buf_done(&t->openapi);
     router_free(t->router);
     desc_pool_free(t->pool);
     alloc_free(t);

@@ -12,6 +12,7 @@ struct table {
     struct desc_pool *pool;
     struct router *router;
     nrpc_method *methods; /* of the pool's methods, both sides raw bytes */
+    struct buf openapi;   /* the document of all routes */
 };
 
 struct table_source {

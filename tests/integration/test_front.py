@@ -255,6 +255,40 @@ class EntityTags(harness.Stack):
         self.assertEqual(self.rest("DELETE", "/characters/tagged", headers={"If-Match": tag}).status, 204)
 
 
+class Documents(harness.Stack):
+    def test_openapi(self):
+        answer = self.rest("GET", "/openapi.json")
+        self.assertEqual((answer.status, answer.headers["content-type"]), (200, "application/json"))
+        self.assertEqual(answer.json()["openapi"], "3.1.0")
+        self.assertEqual(self.rest("GET", "/api/openapi.json").body, answer.body)
+        same = self.rest("GET", "/openapi.json", headers={"If-None-Match": answer.headers["etag"]})
+        self.assertEqual(same.status, 304)
+        self.assertEqual(self.rest("POST", "/openapi.json", {}).status, 405)
+        for path, item in answer.json()["paths"].items():
+            allowed = self.rest("OPTIONS", path.replace("{", "").replace("}", "")).headers["allow"]
+            for method in item:
+                self.assertIn(method.upper(), allowed, path)
+
+    def test_page(self):
+        page = self.rest("GET", "/docs")
+        self.assertIn("script-src 'self'", page.headers["content-security-policy"])
+        for path, kind in (("/docs/app.js", "text/javascript"), ("/docs/style.css", "text/css")):
+            answer = self.rest("GET", path)
+            self.assertEqual((answer.status, answer.headers["content-type"].split(";")[0]), (200, kind))
+        self.assertNotIn("http://", page.body.decode())
+        self.assertNotIn("https://", page.body.decode())
+
+    @unittest.skipIf(shutil.which("chromium") is None, "no chromium")
+    def test_page_in_a_browser(self):
+        with tempfile.TemporaryDirectory() as profile:
+            done = subprocess.run(
+                ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}",
+                 "--virtual-time-budget=10000", "--dump-dom", f"http://127.0.0.1:{self.gateway.port}/docs"],
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=120)
+        self.assertIn("NovelEngine API v1", done.stdout)
+        self.assertIn("/characters/{character_id}", done.stdout)
+
+
 class RateLimits(harness.Stack):
     gateway_args = ("--rate-limit", "1", "--rate-burst", "4", "--trusted-proxy", "127.0.0.1")
 
