@@ -3,10 +3,12 @@
 
     clients/python/generate.sh                      makes the stubs, once
     clients/python/example.py [HOST:PORT]           127.0.0.1:50051 when absent
+    clients/python/example.py HOST:PORT --ca ca.pem [--cert me.pem --key me.key]      over TLS
 
 Lists the characters, runs a simulation and streams it, breaks the stream off in the middle and resumes it where it
 was, and shows what an error looks like.
 """
+import argparse
 import pathlib
 import sys
 import textwrap
@@ -93,9 +95,23 @@ def show_error(engine):
         sys.exit("one character was enough?")
 
 
+def open_channel(options):
+    if not options.ca:
+        return grpc.insecure_channel(options.address)
+    credentials = grpc.ssl_channel_credentials(
+        options.ca.read_bytes(), options.key and options.key.read_bytes(), options.cert and options.cert.read_bytes())
+    return grpc.secure_channel(options.address, credentials)
+
+
 def main():
-    address = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:50051"
-    with grpc.insecure_channel(address) as channel:
+    parser = argparse.ArgumentParser(description="Novel Engine from Python.")
+    parser.add_argument("address", nargs="?", default="127.0.0.1:50051", metavar="HOST:PORT")
+    parser.add_argument("--ca", type=pathlib.Path, metavar="FILE", help="speak TLS; who signs the server's certificate")
+    parser.add_argument("--cert", type=pathlib.Path, metavar="FILE", help="the certificate to show to the server")
+    parser.add_argument("--key", type=pathlib.Path, metavar="FILE", help="its private key")
+    options = parser.parse_args()
+    address = options.address
+    with open_channel(options) as channel:
         try:
             grpc.channel_ready_future(channel).result(timeout=10)
         except grpc.FutureTimeoutError:

@@ -478,6 +478,11 @@ const char *h2_conn_why(const struct h2_conn *c)
     return c->why;
 }
 
+const char *h2_conn_cipher(const struct h2_conn *c)
+{
+    return c->sock == NULL ? "" : sock_cipher(c->sock);
+}
+
 const char *h2_conn_peer_subject(const struct h2_conn *c)
 {
     return c->subject;

@@ -504,6 +504,13 @@ const char *tls_conn_subject(const struct tls_conn *t)
     return t->subject;
 }
 
+const char *tls_conn_cipher(const struct tls_conn *t)
+{
+    const SSL_CIPHER *cipher = t->is_done ? SSL_get_current_cipher(t->ssl) : NULL;
+    const char *name = cipher == NULL ? NULL : SSL_CIPHER_standard_name(cipher);
+    return name == NULL ? "" : name;
+}
+
 const char *tls_conn_why(const struct tls_conn *t)
 {
     return t->why[0] == '\0' ? NULL : t->why;

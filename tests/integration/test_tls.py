@@ -17,6 +17,7 @@ import unittest
 import grpc
 
 import harness
+from grpc_channelz.v1 import channelz_pb2 as cz, channelz_pb2_grpc as cz_stubs  # noqa: E402
 from novelengine.v1 import novel_engine_pb2 as pb  # noqa: E402
 from novelengine.v1 import novel_engine_pb2_grpc as stubs  # noqa: E402
 
@@ -70,7 +71,7 @@ class Tls(unittest.TestCase):
         cls.data = tempfile.TemporaryDirectory(prefix="novel-test-")
         cls.server = harness.start_server(
             cls.data.name, "--tls-cert", c["server.pem"], "--tls-key", c["server.key"], "--tls-client-ca", c["ca.pem"],
-            "--log-level", "debug")
+            "--channelz")
         cls.gateway = harness.start_gateway(
             f"localhost:{cls.server.port}", "--backend-ca", c["ca.pem"], "--backend-cert", c["gateway.pem"],
             "--backend-key", c["gateway.key"], "--tls-cert", c["front.pem"], "--tls-key", c["front.key"])
@@ -105,6 +106,15 @@ class Tls(unittest.TestCase):
             with self.channel(cert) as channel, self.assertRaises(grpc.RpcError) as caught:
                 stubs.NovelEngineStub(channel).GetHealth(pb.GetHealthRequest(), timeout=5)
             self.assertIn(caught.exception.code(), (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED))
+
+    def test_channelz_names_the_cipher(self):
+        with self.channel() as channel:
+            z = cz_stubs.ChannelzStub(channel)
+            server = z.GetServers(cz.GetServersRequest(), timeout=10).server[0]
+            sockets = z.GetServerSockets(cz.GetServerSocketsRequest(server_id=server.ref.server_id), timeout=10)
+            found = [z.GetSocket(cz.GetSocketRequest(socket_id=ref.socket_id), timeout=10).socket.security.tls.standard_name
+                     for ref in sockets.socket_ref]
+        self.assertTrue(any(name.startswith("TLS_AES_") or name.startswith("TLS_CHACHA20_") for name in found), found)
 
     def test_gateway_in_the_middle(self):
         for version, name in (("--http1.1", "1.1"), ("--http2", "2")):
@@ -151,6 +161,15 @@ class Tls(unittest.TestCase):
         code, _, err = novelctl("health", "--server", address, "--cert", self.certs["gateway.pem"])
         self.assertEqual(code, 2)
         self.assertIn("belong together", err)
+
+    def test_python_example(self):
+        c = self.certs
+        done = subprocess.run(["/usr/bin/python3", str(harness.ROOT / "clients/python/example.py"),
+                               f"localhost:{self.server.port}", "--ca", c["ca.pem"], "--cert", c["gateway.pem"], "--key",
+                               c["gateway.key"]], capture_output=True, text=True, timeout=120,
+                              env={**os.environ, "PYTHONPATH": str(harness.STUBS)})
+        self.assertEqual(done.returncode, 0, done.stderr[-2000:])
+        self.assertIn("each once", done.stdout)
 
     def test_checked_without_starting(self):
         c = self.certs
