@@ -13,7 +13,12 @@
 #include "rpc/io/loop_inner.h"
 #include "rpc/io/mailbox.h"
 
-enum { SPARES = 32, SPARE_BYTES_MAX = 32768, SLOW_TURN_NS = 10000000, HANDSHAKES_PER_TURN = 8 };
+enum {
+    SPARES = 32,
+    SPARE_BYTES_MAX = 32768,
+    SLOW_TURN_NS = 10000000,
+    SHAKING_NS_PER_TURN = 2000000
+};
 
 struct nrpc_loop {
     struct event_base *base;
@@ -30,7 +35,7 @@ struct nrpc_loop {
     void (*slot_done[LOOP_SLOTS])(void *value);
     struct buf spare[SPARES];
     size_t n_spare;
-    unsigned handshakes; /* of this turn */
+    uint64_t shaking_ns; /* that handshakes took in this turn */
     uint8_t read_buffer[LOOP_READ_BYTES];
 };
 
@@ -120,9 +125,14 @@ void loop_give_spare(nrpc_loop *l, struct buf *b)
     buf_done(b);
 }
 
-bool loop_take_handshake(nrpc_loop *l)
+bool loop_may_shake(const nrpc_loop *l)
 {
-    return l->handshakes++ < HANDSHAKES_PER_TURN;
+    return l->shaking_ns < SHAKING_NS_PER_TURN;
+}
+
+void loop_add_shaking(nrpc_loop *l, uint64_t spent_ns)
+{
+    l->shaking_ns += spent_ns;
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *arg)
@@ -263,11 +273,13 @@ static bool has_work(const nrpc_loop *l)
 static int run_turn(nrpc_loop *l, bool wait)
 {
     l->now_ns = l->turn_began_ns = 0;
-    l->handshakes = 0;
+    l->shaking_ns = 0;
     int r = arm_timer(l);
     if (r < 0)
         return r;
-    if (event_base_loop(l->base, wait && !has_work(l) ? EVLOOP_ONCE : EVLOOP_NONBLOCK) < 0)
+    /* One round of events.  NONBLOCK alone would go on for as long as anything is ready. */
+    int once = wait && !has_work(l) ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK;
+    if (event_base_loop(l->base, once) < 0)
         return NRPC_E_SYS;
     run_inbox(l);
     run_timers(l);

@@ -13,7 +13,8 @@ uint8_t *loop_read_buffer(nrpc_loop *l); /* LOOP_READ_BYTES, shared by all socke
  * busy loop does not allocate.  take leaves *b alone when there is no spare. */
 void loop_take_spare(nrpc_loop *l, struct buf *b);
 void loop_give_spare(nrpc_loop *l, struct buf *b); /* empties *b; frees it when there are enough */
-/* May one more TLS handshake step run in this turn?  Each costs up to a millisecond of CPU. */
-bool loop_take_handshake(nrpc_loop *l);
+/* TLS handshakes are CPU work of up to a millisecond a step: each turn has some time for them. */
+bool loop_may_shake(const nrpc_loop *l);
+void loop_add_shaking(nrpc_loop *l, uint64_t spent_ns);
 
 #endif

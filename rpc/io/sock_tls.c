@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "rpc/base/clock.h"
 #include "rpc/io/sock_inner.h"
 
 enum {
@@ -145,13 +146,17 @@ void sock_tls_on_readable(struct sock *s)
 {
     /* Hundreds of handshakes at a time must not hold up the connections that are through: the rest
      * is still readable in the next turn. */
-    if (s->state == SOCK_SHAKING && !loop_take_handshake(s->loop))
+    if (s->state == SOCK_SHAKING && !loop_may_shake(s->loop))
         return;
     tls_conn_set_readable(s->tls);
-    if (s->state == SOCK_SHAKING)
-        sock_tls_step(s);
-    else
+    if (s->state != SOCK_SHAKING) {
         sock_tls_read(s);
+        return;
+    }
+    nrpc_loop *loop = s->loop;
+    uint64_t began = clock_mono_ns();
+    sock_tls_step(s);
+    loop_add_shaking(loop, clock_mono_ns() - began);
 }
 
 /* ---- writing

@@ -3,6 +3,7 @@
 #include "tests/unit/rpc/tls_scene.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -395,6 +396,73 @@ static void test_reload(void **state)
     nrpc_tls_unref(trusting.client);
 }
 
+/* Many handshakes at once: a turn does some of them, and what else is ready does not wait for the
+ * rest. */
+static void test_crowd(void **state)
+{
+    (void) state;
+    enum { CROWD = 64 };
+    static struct end servers[CROWD], clients[CROWD];
+    int fds[CROWD], plain[2];
+    struct scene s, there;
+    nrpc_tls *server = server_context(), *client = context(false, (struct files){ .ca = "ca.pem" });
+    const struct sock_tls serve = { server, "h2", NULL, 0 };
+    const struct sock_tls ask = { client, "h2", "localhost", 0 };
+    scene_init(&s);
+    scene_init(&there);
+    for (int i = 0; i < CROWD; i++) {
+        int fd[2];
+        servers[i] = clients[i] = (struct end){ 0 };
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
+        assert_int_equal(sock_open(s.loop, fd[0], &events, &servers[i], &servers[i].sock), 0);
+        assert_int_equal(sock_open(there.loop, fd[1], &events, &clients[i], &clients[i].sock), 0);
+        assert_int_equal(sock_start_tls(servers[i].sock, &serve), 0);
+        assert_int_equal(sock_start_tls(clients[i].sock, &ask), 0);
+        fds[i] = fd[1];
+    }
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, plain), 0);
+    assert_int_equal(sock_open(s.loop, plain[0], &events, &s.a, &s.a.sock), 0);
+    turn(&there);
+    turn(&there);
+    assert_int_equal(send(plain[1], "now", 3, MSG_NOSIGNAL), 3);
+    int turns = 0, answered = 0;
+    for (int before = 0, k = 0; answered < CROWD; before = answered) {
+        assert_true(++k < 1000);
+        turn(&s);
+        answered = 0;
+        for (int i = 0; i < CROWD; i++) {
+            struct pollfd w = { fds[i], POLLIN, 0 };
+            answered += poll(&w, 1, 0) == 1;
+        }
+        turns += answered > before;
+        if (k >= 4) /* libevent asks for 32 events at first, then for more */
+            assert_int_equal(s.a.in.size, 3);
+    }
+    assert_int_equal(answered, CROWD);
+    assert_in_range(turns, 2, CROWD);
+    for (int k = 0, connected = 0; connected < 2 * CROWD; k++) {
+        assert_true(k < 1000);
+        turn(&there);
+        turn(&s);
+        connected = 0;
+        for (int i = 0; i < CROWD; i++)
+            connected += servers[i].connected + clients[i].connected;
+    }
+    for (int i = 0; i < CROWD; i++) {
+        sock_close(servers[i].sock);
+        sock_close(clients[i].sock);
+    }
+    close(plain[1]);
+    turn(&s);
+    turn(&there);
+    kept = 1; /* the plain one */
+    scene_done(&there);
+    kept = 0;
+    scene_done(&s);
+    nrpc_tls_unref(server);
+    nrpc_tls_unref(client);
+}
+
 static void test_no_memory(void **state)
 {
     (void) state;
@@ -431,9 +499,9 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_contexts),  cmocka_unit_test(test_handshakes),
-        cmocka_unit_test(test_bulk),      cmocka_unit_test(test_reload),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_contexts), cmocka_unit_test(test_handshakes),
+        cmocka_unit_test(test_bulk),     cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_crowd),    cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
