@@ -60,6 +60,7 @@ struct subchannel {
     bool retired, opening; /* opening: one more connection beside those that are ready */
     uint32_t calls;        /* that hold a reference: from their stream to their end */
     uint32_t n_conns;      /* that take new calls, or will */
+    uint64_t grow_ns;      /* no further connection before */
     struct list conns;
     struct call_budget budget;
     uint32_t backoff_ms; /* of the next failure */

@@ -10,6 +10,9 @@
 
 /* Connections beside the first are for a peak: they go when they had nothing to do for so long. */
 enum { SPARE_IDLE_MS = 60000 };
+/* A server that refuses them is not asked at every turn. */
+enum { GROW_AGAIN_MS = 1000 };
+#define NS_PER_MS 1000000ull
 
 static void on_backoff_over(struct timer *t)
 {
@@ -178,8 +181,10 @@ static void on_close(void *owner, int error)
         return;
     if (why == NULL)
         why = error == 0 ? "the server closed the connection" : strerrordesc_np(error);
-    if (!was_ready)
+    if (!was_ready) {
         sub->opening = false;
+        sub->grow_ns = loop_now_ns(sub->channel->loop) + GROW_AGAIN_MS * NS_PER_MS;
+    }
     if (sub->state == SUB_CONNECTING)
         fail(sub, why);
     else if (sub->state == SUB_READY && was_ready && !has_ready(sub))
@@ -254,7 +259,7 @@ void subchannel_connect(struct subchannel *sub)
 /* A failure is no harm here: the calls wait for a stream of the connections that there are. */
 void subchannel_grow(struct subchannel *sub)
 {
-    if (sub->state != SUB_READY || sub->opening ||
+    if (sub->state != SUB_READY || sub->opening || loop_now_ns(sub->channel->loop) < sub->grow_ns ||
         sub->n_conns >= sub->channel->options.max_connections)
         return;
     (void) open_conn(sub);

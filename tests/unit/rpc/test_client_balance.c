@@ -295,6 +295,29 @@ static void test_outlier(void **state)
     rig_nothing_left();
 }
 
+/* A server that finds our PINGs too many: the next connection sends half as many. */
+static void test_fewer_pings(void **state)
+{
+    (void) state;
+    static const struct raw_step silent = { RAW_SILENT, 0, NULL };
+    const struct raw_server_options o = { .steps = &silent, .n_steps = 1, .too_many_pings = true };
+    struct raw_server *s = raw_server_start(paths[0], &o);
+    const nrpc_channel_options co = { .target = paths[0], .keepalive_ms = 10000 };
+    rig_channel_up(&co);
+    assert_int_equal(rig_channel->conn_options.keepalive_ms, 10000);
+    rig_channel->conn_options.keepalive_ms = 30; /* less than anybody may ask for */
+    for (uint32_t ms = 30; ms <= 60; ms *= 2) {
+        uint64_t begin = clock_mono_ns();
+        assert_int_equal(rig_ask("x"), NRPC_UNAVAILABLE);
+        assert_true(clock_mono_ns() - begin >= (ms - 1) * UINT64_C(1000000));
+        assert_int_equal(rig_channel->conn_options.keepalive_ms, 2 * ms);
+    }
+    assert_int_equal(raw_server_pings(s), 2);
+    rig_channel_down();
+    raw_server_stop(s);
+    rig_nothing_left();
+}
+
 int main(void)
 {
     for (int i = 0; i < 3; i++)
@@ -302,9 +325,10 @@ int main(void)
     snprintf(target, sizeof target, "%s,%s,%s", paths[0], paths[1], paths[2]);
     alarm(60);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_in_turn), cmocka_unit_test(test_least_calls),
-        cmocka_unit_test(test_pool),    cmocka_unit_test(test_one_stream),
-        cmocka_unit_test(test_health),  cmocka_unit_test(test_outlier),
+        cmocka_unit_test(test_in_turn),     cmocka_unit_test(test_least_calls),
+        cmocka_unit_test(test_pool),        cmocka_unit_test(test_one_stream),
+        cmocka_unit_test(test_health),      cmocka_unit_test(test_outlier),
+        cmocka_unit_test(test_fewer_pings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
