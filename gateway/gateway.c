@@ -190,6 +190,28 @@ struct start_task {
     struct gateway_loop *gl;
 };
 
+/* A call that changes nothing may be made again, at another server.  With one server there is no
+ * other, and its absence is told at once. */
+static void configure_retries(const struct gateway_loop *gl)
+{
+    static const nrpc_retry_policy policy = { .max_attempts = 3,
+                                              .initial_backoff_ms = 20,
+                                              .max_backoff_ms = 500,
+                                              .backoff_multiplier = 2,
+                                              .codes = 1u << NRPC_UNAVAILABLE };
+    const struct table *t = gl->view->table;
+    nrpc_method_config *list = gl->gateway->settings.backend.count > 1
+                                   ? alloc_zero(t->pool->n_methods, sizeof *list)
+                                   : NULL;
+    size_t n = 0;
+    for (size_t i = 0; list != NULL && i < t->pool->n_methods; i++)
+        if (t->methods[i].idempotent)
+            list[n++] = (nrpc_method_config){ .name = t->methods[i].path, .retry = &policy };
+    if (n > 0 && nrpc_channel_configure(gl->channel, list, n) < 0)
+        log_event(LOG_LEVEL_WARN, "retries_off", LOG_S("reason", "out of memory"));
+    alloc_free(list);
+}
+
 nrpc_channel *gateway_loop_channel(struct gateway_loop *gl)
 {
     if (gl->channel != NULL || gl->draining)
@@ -201,6 +223,8 @@ nrpc_channel *gateway_loop_channel(struct gateway_loop *gl)
         log_event(LOG_LEVEL_ERROR, "channel_failed", LOG_S("target", o.target),
                   LOG_S("reason", nrpc_strerror(r)));
         gl->channel = NULL;
+    } else {
+        configure_retries(gl);
     }
     return gl->channel;
 }
