@@ -204,6 +204,19 @@ static int check_leaf(struct binder *b, const struct bind_entry *e)
     return 0;
 }
 
+/* Not a field: what the gateway itself is told. */
+static int bind_system(struct binder *b, const char *key, size_t key_size, const struct buf *text)
+{
+    if (key_size != 7 || memcmp(key, "$fields", 7) != 0)
+        return fail(b, key, key_size, "unknown parameter; there is $fields", NULL);
+    if (b->fields != NULL)
+        return fail(b, key, key_size, "is given twice", NULL);
+    b->fields =
+        arena_strndup(b->arena, text->size == 0 ? "" : (const char *) text->data, text->size);
+    b->fields_size = text->size;
+    return b->fields == NULL ? NRPC_E_NOMEM : 0;
+}
+
 static int bind_parameter(struct binder *b, const char *pair, size_t size, bool ignore_unknown)
 {
     const char *equals = memchr(pair, '=', size);
@@ -216,11 +229,23 @@ static int bind_parameter(struct binder *b, const char *pair, size_t size, bool 
                         : fail(b, pair, key_size, "the parameter's name is badly encoded", NULL);
     char *key = r < 0 ? NULL : arena_strndup(b->arena, (const char *) text.data, text.size);
     size_t decoded = text.size;
+    bool system = key != NULL && *key == '$';
     buf_reset(&text);
-    if (r == 0)
-        r = key == NULL ? NRPC_E_NOMEM : resolve(b, key, decoded, ignore_unknown, &e);
+    if (r == 0 && key == NULL)
+        r = NRPC_E_NOMEM;
+    if (r == 0 && !system && b->system_only)
+        r = ignore_unknown ? 1
+                           : fail(b, "query", 5, "this route takes everything from its body", NULL);
+    if (r == 0 && !system)
+        r = resolve(b, key, decoded, ignore_unknown, &e);
     if (r == 0 && equals != NULL && !query_decode(equals + 1, size - key_size - 1, &text))
-        r = text.failed ? NRPC_E_NOMEM : fail_entry(b, &e, "the value is badly encoded");
+        r = text.failed ? NRPC_E_NOMEM
+                        : fail(b, pair, key_size, "the value is badly encoded", NULL);
+    if (r == 0 && system) {
+        r = bind_system(b, key, decoded, &text);
+        buf_done(&text);
+        return r;
+    }
     if (r == 0)
         r = check_leaf(b, &e);
     if (r == 0)

@@ -27,7 +27,10 @@ struct binder {
     struct arena *arena; /* lent */
     const struct desc_message *input;
     const struct desc_pool *pool; /* of the types; may be NULL */
-    bool proto_names;             /* what was meant is told in proto names, not JSON names */
+    bool system_only;             /* only parameters of the gateway's own may stand in the query */
+    const char *fields;           /* the value of $fields; NULL: not given */
+    size_t fields_size;
+    bool proto_names; /* what was meant is told in proto names, not JSON names */
     struct bind_entry *entries;
     size_t n_entries, capacity;
     struct bind_error error;
@@ -37,7 +40,8 @@ void bind_start(struct binder *b, const struct desc_message *input, struct arena
 /* All variables of the match.  0, NRPC_E_PROTO with b->error, or NRPC_E_NOMEM, as everywhere here.
  */
 int bind_path(struct binder *b, const struct route_match *m);
-/* A query string (without '?').  Unknown parameters are refused with what was meant, or ignored. */
+/* A query string (without '?').  Unknown parameters are refused with what was meant, or ignored.
+ * Names that begin with $ are the gateway's own: $fields. */
 int bind_query(struct binder *b, const char *query, size_t size, bool ignore_unknown);
 /* One parameter that is decoded already, as a form has it; below: the field whose message the name
  * is of, or NULL.  Both texts are copied. */

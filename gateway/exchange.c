@@ -183,6 +183,7 @@ struct to_json *exchange_json(struct exchange *x)
 {
     struct to_json *json = &x->gl->json[exchange_is_legacy(x) ? JSON_LEGACY : JSON_STANDARD];
     json->pool = x->view->table->pool;
+    json->filter = x->filter;
     return json;
 }
 

@@ -95,6 +95,7 @@ struct exchange {
     bool has_region;
     size_t raw_region; /* of an HttpBody's data */
     struct binder binder;
+    struct filter *filter; /* the fields of the answer that are wanted; NULL: all */
     bool failed; /* problem is set: nothing is called any more */
     struct problem problem;
     nrpc_call *call;

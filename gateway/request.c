@@ -59,6 +59,25 @@ static void fail_json(struct exchange *x, int r)
 
 /* ---- before the body ------------------------------------------------------------------- */
 
+/* "$fields": of the message that the client sees. */
+static void read_filter(struct exchange *x)
+{
+    const struct route *r = x->route;
+    const struct desc_message *m =
+        r->response_body == NULL ? r->method->output : r->response_body->message;
+    char error[200];
+    int e = m == NULL || m->wkt != DESC_PLAIN
+                ? NRPC_E_INVAL
+                : filter_parse(x->binder.fields, x->binder.fields_size, m, &x->arena, &x->filter,
+                               error);
+    if (e == NRPC_E_NOMEM)
+        fail_memory(x);
+    else if (e < 0)
+        exchange_fail_field(x, "$fields",
+                            e == NRPC_E_PROTO ? error : "this answer has no fields to choose from",
+                            "");
+}
+
 void request_bind(struct exchange *x)
 {
     const struct route *r = x->route;
@@ -68,14 +87,13 @@ void request_bind(struct exchange *x)
     x->binder.pool = x->view->table->pool;
     x->binder.proto_names = exchange_is_legacy(x);
     int e = bind_path(&x->binder, &x->match);
-    if (e == 0 && r->body_all && query.size > 0) {
-        if (!ignore)
-            exchange_fail_field(x, "query", "this route takes everything from its body", "");
-    } else if (e == 0) {
+    x->binder.system_only = r->body_all;
+    if (e == 0)
         e = bind_query(&x->binder, query.data, query.size, ignore);
-    }
     if (e < 0)
         fail_bind(x, e);
+    else if (x->binder.fields != NULL)
+        read_filter(x);
 }
 
 static bool is_http_body(const struct desc_message *m)

@@ -319,13 +319,21 @@ int to_json_members(struct writer *w, const struct desc_message *m, const uint8_
         return NRPC_E_NOMEM;
     memset(memory, 0, bytes);
     int r = find_fields(w, m, data, size, (struct place *) (void *) memory);
+    const struct filter *filter = w->filter;
     for (size_t i = 0; i < m->n_fields && r >= 0; i++) {
+        if (filter != NULL) {
+            const struct filter *wanted = filter_find(filter, &m->fields[i]);
+            if (wanted == NULL)
+                continue;
+            w->filter = wanted->children;
+        }
         /* The scratch memory may move while a field's own message uses it. */
         struct place p;
         memcpy(&p, scratch->data + before + i * sizeof p, sizeof p);
         r = p.count == 0 ? put_absent(w, &m->fields[i], &first)
                          : put_present(w, &m->fields[i], data, &p, &first);
     }
+    w->filter = filter;
     scratch->size = before;
     w->depth--;
     return r < 0 ? r : 0;
@@ -367,7 +375,7 @@ static int conclude(struct to_json *t, int r, size_t before, struct buf *out)
 int to_json_message(struct to_json *t, const struct desc_message *m, const void *data, size_t size,
                     struct buf *out)
 {
-    struct writer w = { .t = t, .out = out };
+    struct writer w = { .t = t, .out = out, .filter = t->filter };
     size_t before = out->size;
     return conclude(t, to_json_content(&w, m, data, size), before, out);
 }
@@ -375,7 +383,7 @@ int to_json_message(struct to_json *t, const struct desc_message *m, const void 
 int to_json_field(struct to_json *t, const struct desc_field *f, const void *data, size_t size,
                   struct buf *out)
 {
-    struct writer w = { .t = t, .out = out };
+    struct writer w = { .t = t, .out = out, .filter = t->filter };
     size_t before = out->size;
     struct wire_reader r = wire_reader_of(data, size);
     const uint8_t *start = r.at, *at = start;

@@ -7,6 +7,7 @@
 #ifndef NOVEL_GATEWAY_TO_JSON_H
 #define NOVEL_GATEWAY_TO_JSON_H
 #include "gateway/descriptors.h"
+#include "gateway/filter.h"
 #include "rpc/base/buf.h"
 
 enum json_dialect { JSON_STANDARD, JSON_LEGACY };
@@ -14,8 +15,9 @@ enum json_dialect { JSON_STANDARD, JSON_LEGACY };
 struct to_json {
     const struct desc_pool *pool; /* for Any */
     enum json_dialect dialect;
-    struct buf scratch; /* reused between messages */
-    const char *error;  /* after a failure: what was wrong */
+    const struct filter *filter; /* the fields that are wanted; NULL: all */
+    struct buf scratch;          /* reused between messages */
+    const char *error;           /* after a failure: what was wrong */
     bool no_form; /* after a failure: the message is whole, but JSON has no form for a value */
 };
 void to_json_init(struct to_json *t, const struct desc_pool *pool, enum json_dialect dialect);

@@ -12,6 +12,7 @@ struct place {
 struct writer {
     struct to_json *t;
     struct buf *out;
+    const struct filter *filter; /* of the message being written; NULL: all of it */
     unsigned depth;
 };
 

@@ -177,6 +177,17 @@ class ForeignShelf:
             self.assertEqual(answer.status, 400)
             self.assertIn(word, answer.body.decode())
 
+    def test_partial_answers(self):
+        answer = self.call("PUT", "/v1/everything/k?$fields=f_int32,fMessage.inner.list", EVERYTHING)
+        self.assertEqual(answer.json(), {"fInt32": -2147483648, "fMessage": {"inner": {"list": ["a", "b"]}}})
+        answer = self.call("GET", "/v1/tail?count=2&$fields=number", headers={"Accept": "application/x-ndjson"})
+        self.assertEqual(answer.body, b'{"number":"1"}\n{"number":"2"}\n')
+        for query, word in (("$fields=fInt23", "fInt32"), ("$field=a", "there is $fields"), ("$fields=a&$fields=b", "twice"),
+                            ("fInt32=1&$fields=fInt32", "from its body")):
+            answer = self.call("PUT", f"/v1/everything/k?{query}", EVERYTHING)
+            self.assertEqual(answer.status, 400)
+            self.assertIn(word, answer.body.decode())
+
     def test_paths(self):
         for path, name in (("/v1/shelves/a%2Fb", "a/b"), ("/v1/shelves/1/books/2%2F3", "shelves/1/books/2%2F3"),
                            ("/v1/files/a/b%20c/d", "a/b c/d"), ("/v1/shelves/user:123", "user:123")):

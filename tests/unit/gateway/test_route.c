@@ -377,6 +377,79 @@ static void takes_rules_from_a_file(void **state)
     }
 }
 
+/* Everything with each list of wanted fields. */
+static void filters_answers(void **state)
+{
+    (void) state;
+    static const char name[] = "foreign.v1.Everything";
+    static const struct {
+        const char *fields, *out;
+    } cases[] = {
+        { "*",
+          "{\"fInt32\":1,\"fMessage\":{\"text\":\"a\",\"number\":2,\"inner\":{\"text\":\"b\"}},"
+          "\"rMessage\":[{\"text\":\"c\",\"number\":3},{\"number\":4}]}" },
+        { "f_int32", "{\"fInt32\":1}" },
+        { "fMessage.text,fInt32", "{\"fInt32\":1,\"fMessage\":{\"text\":\"a\"}}" },
+        { "f_message.inner.text", "{\"fMessage\":{\"inner\":{\"text\":\"b\"}}}" },
+        { "f_message.inner,f_message.inner.number,fMessage.number",
+          "{\"fMessage\":{\"number\":2,\"inner\":{\"text\":\"b\"}}}" },
+        { "f_message.number,f_message",
+          "{\"fMessage\":{\"text\":\"a\",\"number\":2,\"inner\":{\"text\":\"b\"}}}" },
+        { "r_message.number", "{\"rMessage\":[{\"number\":3},{\"number\":4}]}" },
+        { "f_bool", "{}" },
+        { "", "\"\" is no field of the answer" },
+        { "f_int32,", "\"\" is no field of the answer" },
+        { "f_int23", "\"f_int23\" is no field of the answer; did you mean \"fInt32\"?" },
+        { "f_message.txt", "\"f_message.txt\" is no field of the answer; did you mean \"text\"?" },
+        { "f_int32.x", "\"f_int32.x\" goes below a field that has none" },
+        { "m_message.text", "\"m_message.text\" goes below a field that has none" },
+        { "structure.a", "\"structure.a\" goes below a field that has none" },
+    };
+    const struct desc_message *m = desc_find_message(foreign, name, sizeof name - 1);
+    struct buf wire = { 0 };
+    struct arena a;
+    struct binder b;
+    static const char query[] =
+        "f_int32=1&f_message.text=a&f_message.number=2&f_message.inner.text=b";
+    arena_init(&a, 1024);
+    bind_start(&b, m, &a);
+    assert_int_equal(bind_query(&b, query, sizeof query - 1, false), 0);
+    assert_int_equal(bind_write_rest(&b, NULL, &wire), 0);
+    buf_put(&wire,
+            "\xaa\x01\x05\x0a\x01"
+            "c\x10\x03\xaa\x01\x02\x10\x04",
+            13);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct to_json t;
+        struct buf out = { 0 };
+        struct filter *f = NULL;
+        char error[200] = "";
+        struct guarded g = guarded_copy(cases[i].fields, strlen(cases[i].fields));
+        int r = filter_parse((const char *) g.data, strlen(cases[i].fields), m, &a, &f, error);
+        guarded_free(g);
+        to_json_init(&t, foreign, JSON_STANDARD);
+        t.filter = f;
+        if (r == 0)
+            assert_int_equal(to_json_message(&t, m, wire.data, wire.size, &out), 0);
+        else
+            buf_puts(&out, error);
+        assert_string_equal(buf_str(&out), cases[i].out);
+        to_json_done(&t);
+        buf_done(&out);
+    }
+    struct buf many = { 0 };
+    struct filter *f = NULL;
+    char error[200];
+    for (int i = 0; i <= FILTER_PATHS_MAX; i++)
+        buf_puts(&many, i == 0 ? "f_int32" : ",f_int32");
+    assert_int_equal(filter_parse((const char *) many.data, many.size, m, &a, &f, error),
+                     NRPC_E_PROTO);
+    assert_non_null(strstr(error, "too many"));
+    buf_done(&many);
+    buf_done(&wire);
+    arena_done(&a);
+}
+
 static void merges_route_options(void **state)
 {
     (void) state;
@@ -605,6 +678,7 @@ int main(void)
         cmocka_unit_test(refuses_rules_that_cannot_work),
         cmocka_unit_test(every_method_has_its_own_path),
         cmocka_unit_test(takes_rules_from_a_file),
+        cmocka_unit_test(filters_answers),
         cmocka_unit_test(merges_route_options),
         cmocka_unit_test(binds_queries),
         cmocka_unit_test(joins_path_and_body),
