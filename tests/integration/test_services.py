@@ -291,6 +291,24 @@ class Channelz(OneServer):
         self.assertEqual(codes, {grpc.StatusCode.NOT_FOUND})
 
 
+class ChannelzOverTls(unittest.TestCase):
+    def test_security(self):
+        with tempfile.TemporaryDirectory(prefix="novel-test-") as folder:
+            cert, key = f"{folder}/cert.pem", f"{folder}/key.pem"
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                            "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=localhost",
+                            "-addext", "subjectAltName=DNS:localhost"], check=True, capture_output=True)
+            server = start_server(f"{folder}/data", "--channelz", "--tls-cert", cert, "--tls-key", key)
+            credentials = grpc.ssl_channel_credentials(pathlib.Path(cert).read_bytes())
+            with grpc.secure_channel(f"localhost:{server.port}", credentials) as channel:
+                z = cz_stubs.ChannelzStub(channel)
+                server_id = z.GetServers(cz.GetServersRequest(), timeout=20).server[0].ref.server_id
+                (ref,) = z.GetServerSockets(cz.GetServerSocketsRequest(server_id=server_id), timeout=20).socket_ref
+                socket = z.GetSocket(cz.GetSocketRequest(socket_id=ref.socket_id), timeout=20).socket
+            self.assertRegex(socket.security.tls.standard_name, r"^TLS_[A-Z0-9_]+$")
+            server.stop()
+
+
 class NodeClient(OneServer):
     def test_grpc_js(self):
         if not shutil.which("npm"):

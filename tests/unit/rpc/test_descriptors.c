@@ -149,11 +149,12 @@ static void test_broken_sets(void **state)
     }
     /* Nested deeper than any compiler writes. */
     struct buf set = { 0 };
+    char name[] = "m";
     message_proto levels[100];
     message_proto *pointers[100];
     for (int i = 0; i < 100; i++) {
         levels[i] = (message_proto) GOOGLE__PROTOBUF__DESCRIPTOR_PROTO__INIT;
-        levels[i].name = (char[]){ "m" };
+        levels[i].name = name;
         levels[i].n_nested_type = i == 0 ? 0 : 1;
         levels[i].nested_type = i == 0 ? NULL : &pointers[i - 1];
         pointers[i] = &levels[i];

@@ -250,6 +250,7 @@ static void test_limits(void **state)
                                        &request.base, &answer, &st),
                      NRPC_OK);
     nrpc_msg_free(answer);
+    nrpc_status_clear(&st);
     nrpc_client_free(client);
     nrpc_server_stop(s, 1000);
     nrpc_server_wait(s);
