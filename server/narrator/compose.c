@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PARAGRAPH_WORDS = 58, GROUND_WORDS = 6, SCENE_UNITS = 3 };
+enum { PARAGRAPH_WORDS = 72, GROUND_WORDS = 6, SCENE_UNITS = 3 };
 struct composing {
     struct teller *t;
     uint32_t paragraph_words;
@@ -20,7 +20,7 @@ struct composing {
  * -----------------------------------------------------------------------------------------------
  */
 
-static bool keep_chunk(struct composing *c, const struct draft *d, bool fresh, int16_t actor)
+static bool keep_chunk(struct composing *c, struct draft *d, bool fresh, int16_t actor)
 {
     struct teller *t = c->t;
     if (t->chunks_count == t->chunks_capacity)
@@ -56,7 +56,7 @@ static bool begins_paragraph(const struct composing *c, bool speaks, int16_t act
         return true;
     if ((speaks || c->last_speaker >= 0) && actor != c->last_actor)
         return true;
-    return actor != c->last_actor && c->paragraph_words > 30;
+    return actor != c->last_actor && c->paragraph_words > 46;
 }
 static void paragraph_here(struct composing *c, bool fresh)
 {
@@ -71,7 +71,7 @@ static bool put_part(struct composing *c, struct env *env, enum prose_kind kind,
     fresh = fresh || c->paragraph_words > PARAGRAPH_WORDS || c->last_speaker >= 0;
     struct discourse before = c->t->discourse;
     paragraph_here(c, fresh);
-    if (expand_chunk(c->t, env, kind, key, &d))
+    if (expand_chunk(c->t, env, kind, key, &d) && usage_repeats(c->t, &d) == 0)
         return keep_chunk(c, &d, fresh, c->t->focaliser);
     c->t->discourse = before;
     return false;
@@ -298,6 +298,8 @@ static bool event_chunk(struct composing *c, const struct nvl_event *e, bool fre
         draft_begin(t, &d);
         told = expand_text(t, &env, &d, info.plain[outcome], strlen(info.plain[outcome]), 0);
     }
+    if (told && usage_repeats(t, &d) > 0 && strcmp(info.family, "ending") != 0)
+        told = false; /* better untold than told in the same words */
     if (told)
         style_lead(t, &d);
     if (told)

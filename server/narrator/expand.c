@@ -366,8 +366,7 @@ static bool expand_said(struct cursor *c, const char **p, const char *end)
         comma != NULL ? env_find(c->env, comma + 1, (size_t) (close - comma - 1)) : NULL;
     if (s == NULL || s->sort != NVL_SORT_CHAR || s->index >= c->t->people)
         return false;
-    const char *name =
-        s->index < c->t->cast ? nvl_world_profile(c->t->world, s->index)->voice : "stranger";
+    const char *name = c->t->voice[s->index];
     struct prose_voice voice;
     prose_voice_find(&c->t->index, name != NULL ? name : "", &voice);
     struct env inner = *c->env;
@@ -501,7 +500,8 @@ bool expand_chunk(struct teller *t, const struct env *env, enum prose_kind kind,
         if (!expand(&c, a[i].text, a[i].text + a[i].size) || d.size == 0)
             continue;
         made++;
-        cost += usage_cost(t, &d) + quote_cost(t, &d);
+        join_short(t, &d);
+        cost += usage_cost(t, &d) + quote_cost(t, &d) + (int32_t) usage_repeats(t, &d) * 2000;
         if (cost < best) {
             best = cost;
             *out = d;

@@ -2,7 +2,16 @@
 #include "server/narrator/teller.h"
 #include <string.h>
 
-enum { WORDS_PER_EVENT = 21, LOOK_BACK = 64 };
+enum {
+    WORDS_PER_EVENT = 21,
+    LOOK_BACK = 64,
+    GHOST_CAST = 4,    /* as many have a right to an eighth */
+    GHOST_SHARE = 150, /* permille; some above the eighth, since answers count too */
+    GHOST_ROUNDS = 8,
+    LEAST_NEED = -40,   /* what is worth less goes untold */
+    LONG_BUDGET = 1100, /* words; a long story also tells its quieter hours */
+    LEAST_LONG = -170,
+};
 
 bool plan_sees(const struct teller *t, const struct nvl_event *e, int16_t who)
 {
@@ -237,6 +246,32 @@ static void tell_openers(struct teller *t, const int16_t eyes[8])
             }
     }
 }
+/* Of a small cast nobody may have less than an eighth of what is told, where there is more to tell.
+ */
+static void tell_ghosts(struct teller *t, const int16_t eyes[8], uint32_t told[PEOPLE_MAX])
+{
+    for (unsigned round = 0; round < GHOST_ROUNDS; round++) {
+        uint32_t all = 0;
+        int16_t who = -1;
+        for (size_t i = 0; i < t->cast; i++)
+            all += told[i];
+        for (size_t i = 0; i < t->cast; i++)
+            if (told[i] * 1000 < all * GHOST_SHARE && (who < 0 || told[i] < told[who]))
+                who = (int16_t) i;
+        struct unit *best = NULL;
+        for (size_t i = 0; i < t->units_count && who >= 0; i++) {
+            struct unit *u = &t->units[i];
+            const struct nvl_event *e = &t->events[u->first];
+            if (!u->chosen && e->actor == (uint8_t) who && plan_sees(t, e, eyes[u->phase & 7]) &&
+                (best == NULL || u->score > best->score))
+                best = u;
+        }
+        if (best == NULL)
+            return;
+        best->chosen = true;
+        told[who]++;
+    }
+}
 /* Greedy by need; the first and the last tellable unit of the story are always told. */
 void plan_choose(struct teller *t, uint32_t budget)
 {
@@ -258,7 +293,7 @@ void plan_choose(struct teller *t, uint32_t budget)
             if (best == NULL || s > most)
                 best = u, most = s;
         }
-        if (best == NULL || most < -40)
+        if (best == NULL || most < (budget > LONG_BUDGET ? LEAST_LONG : LEAST_NEED))
             break;
         best->chosen = true;
         words += best->words;
@@ -266,6 +301,8 @@ void plan_choose(struct teller *t, uint32_t budget)
         if (t->events[best->first].actor < PEOPLE_MAX)
             told[t->events[best->first].actor]++;
     }
+    if (t->cast <= GHOST_CAST)
+        tell_ghosts(t, eyes, told);
     tell_openers(t, eyes);
 }
 bool plan_awake_last(const struct teller *t, unsigned who)

@@ -366,6 +366,7 @@ static int tell(struct teller *t, struct nvl_usage *usage, struct nvl_story *sto
     t->use_counts = arena_zero(&t->scratch, USES_MAX, 1);
     t->grams = arena_zero(&t->scratch, GRAMS_MAX, sizeof(*t->grams));
     vary_read(t);
+    voice_choose(t);
     if (t->uses == NULL || t->use_counts == NULL || t->grams == NULL || !compose_to_length(t))
         return NVL_E_NOMEM;
     if (!cut_story(t, story))

@@ -117,6 +117,7 @@ struct teller {
     uint64_t seed;
     size_t people, cast;
     enum morph_gender gender[PEOPLE_MAX];
+    const char *voice[PEOPLE_MAX];   /* of the pack's voices */
     const char *brief[PEOPLE_MAX];   /* "Alex"; "Tessera" of "Unit Tessera" */
     const char *epithet[PEOPLE_MAX]; /* "the engineer", NULL: none that is unique */
     int16_t focaliser;               /* of the scene being told */
@@ -174,6 +175,10 @@ bool style_log_event(struct teller *t, const struct env *env, const struct nvl_e
 bool style_muses(const struct teller *t, const struct nvl_event *e);
 void style_lead(struct teller *t, struct draft *d);
 int style_irony_fact(const struct teller *t, uint32_t count);
+/* voice.c — fills voice[]; after the index is built */
+void voice_choose(struct teller *t);
+/* join.c — short plain sentences in one breath */
+void join_short(const struct teller *t, struct draft *d);
 /* quote.c — what it costs that a quotation might be taken for another's; parts the act of one from
  * the words of another */
 int32_t quote_cost(const struct teller *t, const struct draft *d);
@@ -186,6 +191,7 @@ size_t vary_find(const struct teller *t, const char *text, size_t size, uint64_t
 /* usage.c — what has been said already */
 unsigned usage_count(const struct teller *t, uint64_t hash);
 void usage_commit(struct teller *t, const struct draft *d);
+unsigned usage_repeats(struct teller *t, const struct draft *d); /* sentences told before */
 int32_t usage_cost(const struct teller *t, const struct draft *d);
 void usage_gather(const struct teller *t, struct nvl_usage *usage);
 /* plan.c */

@@ -3,7 +3,7 @@
 #include "server/narrator/teller.h"
 #include <string.h>
 
-enum { MEAN_WORDS = 118 /* tenths */ };
+enum { MEAN_WORDS = 118 /* tenths */, SENTENCE_WORDS = 4 /* shorter ones may come again */ };
 
 static size_t slot_of(const uint64_t *table, size_t size, uint64_t hash)
 {
@@ -92,7 +92,7 @@ static int32_t length_cost(const struct teller *t, size_t words)
         return 0;
     uint32_t mean = t->words_told * 10 / (uint32_t) t->discourse.sentence;
     if (mean < MEAN_WORDS)
-        return words < 6 ? 30 : words > 19 ? -40 : words > 12 ? -15 : 0;
+        return words < 6 ? 55 : words > 19 ? -70 : words > 12 ? -30 : 0;
     return mean > MEAN_WORDS + 15 && words > 24 ? 25 : 0;
 }
 static int32_t opener_cost(const struct teller *t, const struct draft *d)
@@ -118,6 +118,34 @@ static int32_t opener_cost(const struct teller *t, const struct draft *d)
     return cost;
 }
 
+/* Hash of the sentence text[from..to), or 0 when it is too short to be remembered. */
+static uint64_t sentence_mark(const char *text, size_t from, size_t to)
+{
+    char word[32];
+    uint64_t hash = 77;
+    size_t words = 0;
+    while (morph_next_word(text, to, &from, word))
+        hash = hash * 31 + morph_hash(word, strlen(word)), words++;
+    return words < SENTENCE_WORDS ? 0 : hash | 1;
+}
+static unsigned sentences_known(struct teller *t, const struct draft *d, bool commit)
+{
+    unsigned known = 0;
+    for (size_t i = 0, from = 0; i < d->size; i++) {
+        if (!sentence_breaks(d->text, i) && i + 1 < d->size)
+            continue;
+        uint64_t mark = sentence_mark(d->text, from, i + 1);
+        known += mark != 0 && usage_count(t, mark) > 0;
+        if (mark != 0 && commit)
+            usage_add(t, mark);
+        from = i + 1;
+    }
+    return known;
+}
+unsigned usage_repeats(struct teller *t, const struct draft *d)
+{
+    return sentences_known(t, d, false);
+}
 int32_t usage_cost(const struct teller *t, const struct draft *d)
 {
     struct gram_walk w = { 0 };
@@ -142,6 +170,7 @@ void usage_commit(struct teller *t, const struct draft *d)
     size_t at = 0;
     for (size_t i = 0; i < d->uses_count; i++)
         usage_add(t, d->uses[i]);
+    sentences_known(t, d, true);
     while (morph_next_word(d->text, d->size, &at, word)) {
         uint64_t three, four = gram_push(&w, word, &three), mark = word_mark(word);
         if (four != 0)

@@ -176,6 +176,7 @@ static void open_fixture(struct fixture *f, uint64_t seed, const size_t who[3])
     for (size_t i = 0; i < t->people; i++) {
         t->gender[i] = morph_gender(person(t, (unsigned) i)->pronouns);
         t->brief[i] = person(t, (unsigned) i)->brief;
+        t->voice[i] = i < t->cast ? nvl_world_profile(t->world, i)->voice : "stranger";
     }
     refer_reset(t);
 }
@@ -481,6 +482,116 @@ static void who_stayed_is_gone(void **state)
     assert_true(stayed >= 2);
 }
 
+/* What the system before this one promised of any story: 200 to 6,000 characters, at least five
+ * sentences of ten to thirty words by a plain count of stops, no long word above a tenth, science
+ * fiction by default. */
+static bool keeps_floor(const char *text, char *why, size_t size)
+{
+    static const char *const banned[] = { "chaos", "emperor", "far future", "alliance network",
+                                          "40k" };
+    static const char *const genre[] = { "station", "ship",   "shuttle",  "dock",   "hull",
+                                         "hatch",   "signal", "engine",   "deck",   "crew",
+                                         "lock",    "star",   "bulkhead", "reactor" };
+    size_t n = strlen(text), stops = 0, long_words = 0, words = morph_words(text, n);
+    bool of_genre = false;
+    for (size_t i = 0; i < n; i++)
+        stops += strchr(".!?", text[i]) != NULL && strchr(".!?", text[i + 1]) == NULL;
+    for (size_t i = 0; i < sizeof(banned) / sizeof(banned[0]); i++)
+        if (strcasestr(text, banned[i]) != NULL)
+            return snprintf(why, size, "has \"%s\"", banned[i]) < 0;
+    for (size_t i = 0; i < sizeof(genre) / sizeof(genre[0]); i++)
+        of_genre |= strcasestr(text, genre[i]) != NULL;
+    if (!of_genre || (strstr(text, "space") == NULL && strstr(text, "vast expanse") == NULL))
+        return snprintf(why, size, "is no science fiction") < 0;
+    char seen[256][32], word[32];
+    size_t counts[256] = { 0 }, kinds = 0, at = 0;
+    while (morph_next_word(text, n, &at, word)) {
+        size_t k = 0;
+        while (k < kinds && strcmp(seen[k], word) != 0)
+            k++;
+        if (strlen(word) <= 5 || k == 256)
+            continue;
+        if (k == kinds)
+            memcpy(seen[kinds++], word, sizeof(word));
+        long_words = ++counts[k] > long_words ? counts[k] : long_words;
+    }
+    if (long_words * 10 > words)
+        return snprintf(why, size, "says one long word %zu times in %zu", long_words, words) < 0;
+    if (n < 200 || n > 6000 || stops < 5 || words < 8 * stops || words > 30 * stops)
+        return snprintf(why, size, "%zu characters, %zu words, %zu stops", n, words, stops) < 0;
+    return true;
+}
+static void any_seed_keeps_the_old_floor(void **state)
+{
+    (void) state;
+    unsigned below = 0, ten = 0;
+    for (unsigned seed = 1; seed <= 300; seed++) {
+        struct nvl_profile cast[6];
+        struct nvl_request q = { .turns = 1 + seed % 10,
+                                 .seed = seed * 7717u,
+                                 .setting = "",
+                                 .scenario = "",
+                                 .cast = cast,
+                                 .cast_count = 2 + seed % 4 };
+        for (size_t i = 0; i < q.cast_count; i++)
+            cast[i] = *stage_profile(i);
+        struct made m = { 0 };
+        char why[200] = "";
+        arena_init(&m.arena, 65536);
+        assert_int_equal(stage_play(pack, &q, &m.run), NVL_OK);
+        assert_int_equal(
+            nvl_tell(m.run.world, m.run.events, m.run.count, NULL, &m.arena, NULL, &m.story),
+            NVL_OK);
+        nvl_story_text(&m.story, &m.text);
+        if (!keeps_floor(buf_str(&m.text), why, sizeof(why))) {
+            print_error("seed %u, %u turns, %zu people: %s\n", seed, q.turns, q.cast_count, why);
+            below++;
+        }
+        size_t stops = 0;
+        for (size_t i = 0; i < m.text.size; i++)
+            stops += strchr(".!?", buf_str(&m.text)[i]) != NULL;
+        ten += morph_words(buf_str(&m.text), m.text.size) < 10 * stops;
+        done(&m);
+    }
+    print_message("mean sentence below ten words by plain count: %u of 300\n", ten);
+    assert_int_equal(below, 0);
+}
+/* Of a cast of up to four everybody has a share of what is told. */
+static void nobody_is_a_ghost(void **state)
+{
+    (void) state;
+    unsigned stories = 0, ghosts = 0, least = 1000;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct nvl_profile cast[4] = { *stage_profile(0), *stage_profile(1), *stage_profile(2),
+                                       *stage_profile(3) };
+        struct nvl_request q = { .turns = 3 + (uint32_t) seed % 8,
+                                 .seed = seed,
+                                 .setting = settings[seed % 7],
+                                 .scenario = scenarios[seed % 10],
+                                 .cast = cast,
+                                 .cast_count = 2 + seed % 3 };
+        struct made m = { 0 };
+        arena_init(&m.arena, 65536);
+        assert_int_equal(stage_play(pack, &q, &m.run), NVL_OK);
+        assert_int_equal(
+            nvl_tell(m.run.world, m.run.events, m.run.count, NULL, &m.arena, NULL, &m.story),
+            NVL_OK);
+        unsigned acts[8] = { 0 }, all = 0;
+        for (size_t i = 0; i < m.run.count; i++)
+            if (m.run.events[i].actor < q.cast_count && is_told(&m, m.run.events[i].sequence))
+                acts[m.run.events[i].actor]++, all++;
+        for (size_t i = 0; i < q.cast_count; i++) {
+            unsigned share = all > 0 ? acts[i] * 1000 / all : 0;
+            least = share < least ? share : least;
+            ghosts += share < 120;
+        }
+        stories++;
+        done(&m);
+    }
+    print_message("%u stories: least share %u of 1000, %u below 120\n", stories, least, ghosts);
+    assert_true(ghosts <= stories / 20);
+}
+
 static int setup(void **state)
 {
     (void) state;
@@ -502,6 +613,8 @@ int main(void)
         cmocka_unit_test(words_of_the_user),
         cmocka_unit_test(thanks_follow_help),
         cmocka_unit_test(who_stayed_is_gone),
+        cmocka_unit_test(nobody_is_a_ghost),
+        cmocka_unit_test(any_seed_keeps_the_old_floor),
         cmocka_unit_test(every_frame_is_english),
         cmocka_unit_test(every_part_is_english),
         cmocka_unit_test(every_operator_has_prose),
