@@ -205,6 +205,14 @@ static int answer_end(nrpc_call *c, bool now)
     if (r >= 0 && now)
         h2_queue_clear(&c->out);
     if (r < 0 && c->stream != NULL) {
+        /* The peer never hears of that end: it left in this very turn, or memory is short. */
+        nrpc_status_clear(&c->end);
+        if (r == NRPC_E_CLOSED)
+            nrpc_status_set(&c->end, NRPC_CANCELLED, "the client cancelled");
+        else
+            nrpc_status_set(&c->end, NRPC_RESOURCE_EXHAUSTED, "the answer could not be sent: %s",
+                            nrpc_strerror(r));
+        cancel_set(c->cancel);
         h2_stream_reset(c->stream, H2_INTERNAL_ERROR);
         detach(c);
     }

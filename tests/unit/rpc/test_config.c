@@ -123,7 +123,7 @@ static void server_rows(nrpc_server *s)
 {
     const nrpc_method_config list[] = {
         { .name = "/test.Echo/", .max_request_bytes = 1000, .max_response_bytes = 3000 },
-        { .name = "/test.Echo/Unary", .timeout_ms = 60 },
+        { .name = "/test.Echo/Unary", .timeout_ms = 300 },
         { .name = "/test.Echo/Collect", .max_request_bytes = 8 << 20 },
     };
     assert_int_equal(nrpc_server_configure(s, list, ARRAY_SIZE(list)), 0);
@@ -142,7 +142,7 @@ static void test_server_side(void **state)
     } cases[] = {
         { ECHO_UNARY, "sleep", 0, 0, NRPC_DEADLINE_EXCEEDED },
         { ECHO_UNARY, "sleep", 0, 60000, NRPC_DEADLINE_EXCEEDED },
-        { ECHO_UNARY, "x", 2000000, 0, NRPC_OK }, /* its row says nothing of sizes */
+        { ECHO_UNARY, "x", 2000, 0, NRPC_OK }, /* its row says nothing of sizes */
         { ECHO_STREAM, "x", 999, 0, NRPC_OK },
         { ECHO_STREAM, "x", 1000, 0, NRPC_RESOURCE_EXHAUSTED },
         { ECHO_CHAT, "x", 999, 0, NRPC_OK },
@@ -159,7 +159,7 @@ static void test_server_side(void **state)
         if (r.st.code != cases[i].want)
             fail_msg("case %zu: %s %s", i, nrpc_code_name(r.st.code), r.st.message);
         if (cases[i].want == NRPC_DEADLINE_EXCEEDED)
-            assert_in_range((clock_mono_ns() - began) / 1000000, 55, 20000);
+            assert_in_range((clock_mono_ns() - began) / 1000000, 290, 20000);
         rig_done(&r);
     }
     assert_int_equal(nrpc_server_configure(rig_server, NULL, 0), NRPC_E_STATE);
