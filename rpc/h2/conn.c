@@ -358,6 +358,8 @@ static void on_close(void *owner, int error)
     list_remove(&c->again.link);
     if (c->why == NULL)
         c->why = sock_why(c->sock);
+    if (c->options.h2.role == H2_SERVER && c->error == 0 && c->why != NULL && error == ETIMEDOUT)
+        note_abuse(c, H2_ABUSE_SLOW_HANDSHAKE); /* inside TLS, whose timer was first */
     c->sock = NULL;
     h2_session_abort(c->session);
     c->ev->on_close(c->owner, c->error != 0 ? c->error : error);
