@@ -57,7 +57,6 @@ int h2_conn_start_tls(struct h2_conn *c, const struct sock_tls *tls);
 const char *h2_conn_why(const struct h2_conn *c);
 const char *h2_conn_cipher(const struct h2_conn *c);       /* of TLS; "" without */
 const char *h2_conn_peer_subject(const struct h2_conn *c); /* of a verified certificate, or NULL */
-const char *h2_conn_cipher(const struct h2_conn *c);       /* of TLS, its standard name; "" without */
 struct h2_session *h2_conn_session(struct h2_conn *c);
 const char *h2_conn_peer(const struct h2_conn *c);
 nrpc_loop *h2_conn_loop(const struct h2_conn *c);

@@ -52,7 +52,6 @@ const char *sock_peer(const struct sock *s);        /* text, lives as long as th
 const char *sock_protocol(const struct sock *s);    /* by ALPN: "h2", "http/1.1"; "" without */
 const char *sock_cipher(const struct sock *s);       /* of TLS, by its standard name; "" without */
 const char *sock_peer_subject(const struct sock *s); /* RFC 2253, of the verified certificate; NULL without one */
-const char *sock_cipher(const struct sock *s);      /* its standard name; "" without TLS */
 const char *sock_why(const struct sock *s);         /* in on_close: what TLS failed for, one line; NULL if it did not */
 nrpc_loop *sock_loop(const struct sock *s);
 

@@ -253,11 +253,6 @@ const char *sock_peer_subject(const struct sock *s)
     return s->tls == NULL ? NULL : tls_conn_subject(s->tls);
 }
 
-const char *sock_cipher(const struct sock *s)
-{
-    return s->tls == NULL ? "" : tls_conn_cipher(s->tls);
-}
-
 const char *sock_why(const struct sock *s)
 {
     return s->tls == NULL ? NULL : tls_conn_why(s->tls);

@@ -499,13 +499,6 @@ const char *tls_conn_protocol(const struct tls_conn *t)
     return t->protocol;
 }
 
-const char *tls_conn_cipher(const struct tls_conn *t)
-{
-    const SSL_CIPHER *cipher = SSL_get_current_cipher(t->ssl);
-    const char *name = cipher == NULL ? NULL : SSL_CIPHER_standard_name(cipher);
-    return name == NULL ? "" : name;
-}
-
 const char *tls_conn_subject(const struct tls_conn *t)
 {
     return t->subject;
