@@ -130,6 +130,23 @@ class Pairing:
         self.assertIn("streamed", done.stdout)
 
 
+    def test_many_small_calls(self):
+        """Each side returns the windows of many small messages, which is not abuse either."""
+        if not self.streams:
+            self.skipTest("this peer streams in the cases only")
+        seconds = os.environ.get("INTEROP_STREAM_SECONDS", "3")
+        done = self.run_peer(False, f"small:{seconds}", float(seconds) + CASE_SECONDS)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("called", done.stdout)
+        peer = Program(*map(str, self.command), "server").ready()
+        try:
+            status, output = run_client(peer.port, "rpc_soak", "--soak_iterations=1500", "--soak_request_size=10",
+                                        "--soak_response_size=10")
+            self.assertEqual(status, 0, output[-2000:])
+        finally:
+            peer.kill()
+
+
 class Grpcio(Pairing, unittest.TestCase):
     command = [PYTHON, PEERS / "peer_grpcio.py"]
     left_out = ("client_compressed",)  # it does not show a server the flag of a message

@@ -1,6 +1,6 @@
 // C++ gRPC as the other side of the interop programs.
 //   peer_cpp server [--tls CERT KEY]               TestService on a free port; prints {"event":"ready",...}
-//   peer_cpp client ADDRESS CASE [--tls CA NAME]   one case, all, or stream:SECONDS; exits 1 when one fails
+//   peer_cpp client ADDRESS CASE [--tls CA NAME]   one case, all, stream:SECONDS or small:SECONDS; exits 1 when one fails
 #include "peer_cpp.h"
 
 #include <cstring>
@@ -36,5 +36,6 @@ int main(int argc, char** argv) {
   }
   auto channel = grpc::CreateCustomChannel(argv[2], credentials, arguments);
   if (strncmp(argv[3], "stream:", 7) == 0) return RunStreams(channel, std::stod(argv[3] + 7));
+  if (strncmp(argv[3], "small:", 6) == 0) return RunSmallCalls(channel, std::stod(argv[3] + 6));
   return RunClient(channel, argv[3]);
 }

@@ -51,4 +51,7 @@ int RunClient(const std::shared_ptr<grpc::Channel> &channel, const std::string &
 // Seconds of a fast stream in and a ping-pong beside it.
 int RunStreams(const std::shared_ptr<grpc::Channel> &channel, double seconds);
 
+// Small calls for so long, of either kind, one after the other on each of some threads.
+int RunSmallCalls(const std::shared_ptr<grpc::Channel>& channel, double seconds);
+
 #endif

@@ -382,3 +382,34 @@ int RunStreams(const std::shared_ptr<grpc::Channel>& channel, double seconds) {
   std::cout << "{\"event\":\"streamed\",\"read\":" << read << ",\"pongs\":" << pongs << "}" << std::endl;
   return whole && pinged.ok() && read > 100 && pongs > 100 ? 0 : 1;
 }
+
+int RunSmallCalls(const std::shared_ptr<grpc::Channel>& channel, double seconds) {
+  auto stub = BenchmarkService::NewStub(channel);
+  auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+  std::atomic<long> calls(0), pongs(0), failures(0);
+  auto unary = [&] {
+    SimpleRequest request;
+    SimpleResponse response;
+    request.set_response_size(10);
+    while (std::chrono::steady_clock::now() < end) {
+      ClientContext context;
+      stub->UnaryCall(&context, request, &response).ok() ? calls++ : failures++;
+    }
+  };
+  auto ping_pong = [&] {
+    SimpleRequest request;
+    SimpleResponse response;
+    ClientContext context;
+    request.set_response_size(100);
+    auto stream = stub->StreamingCall(&context);
+    while (std::chrono::steady_clock::now() < end && stream->Write(request) && stream->Read(&response)) pongs++;
+    stream->WritesDone();
+    if (!stream->Finish().ok()) failures++;
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; i++) threads.emplace_back(unary), threads.emplace_back(ping_pong);
+  for (auto& thread : threads) thread.join();
+  std::cout << "{\"event\":\"called\",\"calls\":" << calls << ",\"pongs\":" << pongs << ",\"failures\":" << failures
+            << "}" << std::endl;
+  return failures == 0 && calls > 1000 && pongs > 1000 ? 0 : 1;
+}

@@ -4,6 +4,7 @@
     peer_grpcio.py server [--tls CERT KEY]             TestService on a free port; prints {"event":"ready",...}
     peer_grpcio.py client ADDRESS CASE [--tls CA NAME] one case, or all; exits 1 when one fails
     peer_grpcio.py client ADDRESS stream:SECONDS       reads a long stream and writes one, side by side
+    peer_grpcio.py client ADDRESS small:SECONDS        many small calls
 
 grpcio shows neither the compressed flag of a message it got nor lets a client switch it for one message of a stream,
 so the cases that need that are left to the C++ peer.
@@ -313,8 +314,26 @@ class Client:
         print(json.dumps({"event": "streamed", **counts}))
 
 
+    def small(self, seconds):
+        """Small calls, one after the other, then a ping-pong."""
+        end = time.monotonic() + seconds
+        call, request = self.call("UnaryCall", "BenchmarkService"), protos.SimpleRequest(response_size=10)
+        calls = 0
+        while time.monotonic() < end - seconds / 2:
+            call(request, timeout=TIMEOUT)
+            calls += 1
+
+        def ping():
+            while time.monotonic() < end:
+                yield request
+
+        pongs = sum(1 for _ in self.call("StreamingCall", "BenchmarkService")(ping()))
+        assert calls > 500 and pongs > 500, (calls, pongs)
+        print(json.dumps({"event": "called", "calls": calls, "pongs": pongs}))
+
+
 CASES = [name for name in vars(Client) if not name.startswith("_") and name not in (
-    "call", "large", "fails", "status", "stream")]
+    "call", "large", "fails", "status", "stream", "small")]
 
 
 def main(arguments):
@@ -322,8 +341,9 @@ def main(arguments):
         serve(arguments[1:])
         return 0
     client = Client(arguments[1], arguments[3:])
-    if arguments[2].startswith("stream:"):
-        client.stream(float(arguments[2].partition(":")[2]))
+    kind, _, seconds = arguments[2].partition(":")
+    if seconds:
+        getattr(client, kind)(float(seconds))
         return 0
     failed = 0
     for name in CASES if arguments[2] == "all" else [arguments[2]]:

@@ -394,3 +394,30 @@ func stream(conn *grpc.ClientConn, seconds float64) error {
 	fmt.Printf("{\"event\":\"streamed\",\"read\":%d,\"pongs\":%d}\n", read, pongs)
 	return expect(read > 100 && pongs > 100, "too little was streamed")
 }
+
+// Small calls, one after the other, then a ping-pong.
+func small(conn *grpc.ClientConn, seconds float64) error {
+	c := pb.NewBenchmarkServiceClient(conn)
+	half := time.Duration(seconds * float64(time.Second) / 2)
+	calls, pongs := 0, 0
+	for end := time.Now().Add(half); time.Now().Before(end); calls++ {
+		if _, err := c.UnaryCall(patient(), &pb.SimpleRequest{ResponseSize: 10}); err != nil {
+			return err
+		}
+	}
+	call, err := c.StreamingCall(context.Background())
+	if err != nil {
+		return err
+	}
+	for end := time.Now().Add(half); time.Now().Before(end); pongs++ {
+		if err := call.Send(&pb.SimpleRequest{ResponseSize: 100}); err != nil {
+			return err
+		}
+		if _, err := call.Recv(); err != nil {
+			return err
+		}
+	}
+	call.CloseSend()
+	fmt.Printf("{\"event\":\"called\",\"calls\":%d,\"pongs\":%d}\n", calls, pongs)
+	return expect(calls > 500 && pongs > 500, "too few calls")
+}

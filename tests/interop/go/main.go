@@ -1,7 +1,7 @@
 // grpc-go as the other side of the interop programs.
 //
 //	interop_peer_go server [--tls CERT KEY]              TestService on a free port; prints {"event":"ready",...}
-//	interop_peer_go client ADDRESS CASE [--tls CA NAME]  one case, all, or stream:SECONDS; exits 1 when one fails
+//	interop_peer_go client ADDRESS CASE [--tls CA NAME]  one case, all, stream:SECONDS or small:SECONDS; exits 1 when one fails
 package main
 
 import (
@@ -45,6 +45,12 @@ func main() {
 			seconds, err := strconv.ParseFloat(args[2][len("stream:"):], 64)
 			fatal(err)
 			fatal(stream(conn, seconds))
+			return
+		}
+		if strings.HasPrefix(args[2], "small:") {
+			seconds, err := strconv.ParseFloat(args[2][len("small:"):], 64)
+			fatal(err)
+			fatal(small(conn, seconds))
 			return
 		}
 		if runCases(conn, args[2]) > 0 {
