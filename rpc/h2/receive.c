@@ -229,9 +229,11 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
     }
     struct h2_stream *st = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
     bool end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-    if (frame->hd.type == NGHTTP2_DATA && !end && frame->hd.length <= frame->data.padlen &&
-        !h2_shield_charge(&s->shield, H2_ABUSE_EMPTY_DATA, s->now_ns))
+    bool empty = frame->hd.type == NGHTTP2_DATA && frame->hd.length <= frame->data.padlen;
+    if (empty && !end && !h2_shield_charge(&s->shield, H2_ABUSE_EMPTY_DATA, s->now_ns))
         return NGHTTP2_ERR_CALLBACK_FAILURE;
+    if (frame->hd.type == NGHTTP2_DATA && !empty)
+        h2_shield_received(&s->shield);
     if (st == NULL)
         return 0;
     st->got_end |= end;

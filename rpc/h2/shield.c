@@ -134,6 +134,12 @@ bool h2_shield_window_update(struct h2_shield *s, uint64_t now_ns)
     return h2_shield_charge(s, H2_ABUSE_WINDOW_UPDATE, now_ns);
 }
 
+static void earn(struct h2_shield *s, uint64_t pairs)
+{
+    uint64_t updates = s->free_updates + 2 * pairs;
+    s->free_updates = (uint32_t) (updates > FREE_UPDATES_MAX ? FREE_UPDATES_MAX : updates);
+}
+
 /* 8 KiB of DATA explain two WINDOW_UPDATEs: one of the connection, one of the stream.  So does a
  * whole message, however short: gRPC's C core grants window for each that it reads.  A peer that
  * opens its window byte by byte never lets us send a whole one. */
@@ -143,8 +149,14 @@ void h2_shield_sent(struct h2_shield *s, uint64_t data_bytes, bool whole)
     s->unpaid_bytes += data_bytes;
     uint64_t earned = s->unpaid_bytes / H2_SHIELD_DATA_PER_UPDATE;
     s->unpaid_bytes %= H2_SHIELD_DATA_PER_UPDATE;
-    uint64_t updates = s->free_updates + 2 * (earned + whole);
-    s->free_updates = (uint32_t) (updates > FREE_UPDATES_MAX ? FREE_UPDATES_MAX : updates);
+    earn(s, earned + whole);
+}
+
+/* The C core writes the windows of what it read in front of its own next message.  Answers to
+ * messages that came in a row share a frame, and the windows go back one by one all the same. */
+void h2_shield_received(struct h2_shield *s)
+{
+    earn(s, 1);
 }
 
 void h2_abuse_note(enum h2_abuse kind)

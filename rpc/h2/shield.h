@@ -67,6 +67,7 @@ void h2_shield_answered(struct h2_shield *s); /* one more stream was */
 bool h2_shield_reset_sent(struct h2_shield *s, bool refused, uint64_t now_ns);
 /* HEADERS (0 bytes) or DATA went out.  whole: all that was due, so that no window held it back. */
 void h2_shield_sent(struct h2_shield *s, uint64_t data_bytes, bool whole);
+void h2_shield_received(struct h2_shield *s); /* DATA that is not empty came in */
 /* [any] One more connection or stream ended for this. */
 void h2_abuse_note(enum h2_abuse kind);
 const char *h2_abuse_name(enum h2_abuse kind);
