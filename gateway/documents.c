@@ -15,6 +15,7 @@ struct document {
 
 static const struct document documents[] = {
     { "/openapi.json", "application/json", NULL, NULL },
+    { "/postman/collection", "application/json", NULL, NULL }, /* where the old API had it */
     { "/docs", "text/html; charset=utf-8", docs_page, &docs_page_size },
     { "/docs/app.js", "text/javascript; charset=utf-8", docs_app, &docs_app_size },
     { "/docs/style.css", "text/css; charset=utf-8", docs_style, &docs_style_size },

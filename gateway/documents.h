@@ -1,5 +1,5 @@
-/* documents.h — what the gateway shows of itself: /openapi.json, and /docs, a page that reads it
- * and sends requests without anything from elsewhere.  All [loop]. */
+/* documents.h — what the gateway shows of itself: /openapi.json, /postman/collection, and /docs, a
+ * page that reads it and sends requests without anything from elsewhere.  All [loop]. */
 #ifndef NOVEL_GATEWAY_DOCUMENTS_H
 #define NOVEL_GATEWAY_DOCUMENTS_H
 #include "gateway/exchange.h"

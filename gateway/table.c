@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/collection.h"
 #include "gateway/json_reader.h"
 #include "gateway/openapi.h"
 #include "gateway/rules_file.h"
@@ -66,8 +67,9 @@ static int write_document(struct table *t, const struct table_source *from)
         return r;
     const struct openapi_source source = { t->router, &notes, from->prefix };
     openapi_write(&source, &t->openapi);
+    collection_write(t->router, &notes, &t->collection);
     notes_done(&notes);
-    return t->openapi.failed ? NRPC_E_NOMEM : 0;
+    return t->openapi.failed || t->collection.failed ? NRPC_E_NOMEM : 0;
 }
 
 int table_new(const struct table_source *from, struct table **out_table, char error[static 512])
@@ -111,6 +113,7 @@ void table_unref(struct table *t)
         return;
     alloc_free(t->methods);
     buf_done(&t->openapi);
+    buf_done(&t->collection);
     router_free(t->router);
     desc_pool_free(t->pool);
     alloc_free(t);

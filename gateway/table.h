@@ -11,8 +11,9 @@ struct table {
     atomic_uint references;
     struct desc_pool *pool;
     struct router *router;
-    nrpc_method *methods; /* of the pool's methods, both sides raw bytes */
-    struct buf openapi;   /* the document of all routes */
+    nrpc_method *methods;  /* of the pool's methods, both sides raw bytes */
+    struct buf openapi;    /* the document of all routes */
+    struct buf collection; /* the same for Postman */
 };
 
 struct table_source {

@@ -269,6 +269,16 @@ class Documents(harness.Stack):
             for method in item:
                 self.assertIn(method.upper(), allowed, path)
 
+    def test_collection(self):
+        answer = self.rest("GET", "/api/postman/collection")
+        self.assertEqual(answer.status, 200)
+        items = answer.json()["item"]
+        names = [item["name"] for item in items]
+        self.assertEqual(len(names), len(set(names)))
+        run = next(item for item in items if item["name"].startswith("RunSimulation (POST /simulations)"))
+        self.assertEqual(run["request"]["url"], "{{base_url}}/simulations")
+        self.assertIn("character_names", json.loads(run["request"]["body"]["raw"]))
+
     def test_page(self):
         page = self.rest("GET", "/docs")
         self.assertIn("script-src 'self'", page.headers["content-security-policy"])
