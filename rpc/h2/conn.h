@@ -55,6 +55,7 @@ int h2_conn_connect(nrpc_loop *l, const char *address, uint32_t timeout_ms,
 int h2_conn_start_tls(struct h2_conn *c, const struct sock_tls *tls);
 /* What the connection failed for, in words; in on_close, NULL when errno says it all. */
 const char *h2_conn_why(const struct h2_conn *c);
+const char *h2_conn_cipher(const struct h2_conn *c);       /* of TLS; "" without */
 const char *h2_conn_peer_subject(const struct h2_conn *c); /* of a verified certificate, or NULL */
 struct h2_session *h2_conn_session(struct h2_conn *c);
 const char *h2_conn_peer(const struct h2_conn *c);

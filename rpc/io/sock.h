@@ -50,6 +50,7 @@ void sock_close(struct sock *s);                    /* now: pending output is dr
 void sock_close_after_flush(struct sock *s);        /* once all output is out, then lingers for the peer's FIN <= 1 s */
 const char *sock_peer(const struct sock *s);        /* text, lives as long as the socket */
 const char *sock_protocol(const struct sock *s);    /* by ALPN: "h2", "http/1.1"; "" without */
+const char *sock_cipher(const struct sock *s);       /* of TLS, by its standard name; "" without */
 const char *sock_peer_subject(const struct sock *s); /* RFC 2253, of the verified certificate; NULL without one */
 const char *sock_why(const struct sock *s);         /* in on_close: what TLS failed for, one line; NULL if it did not */
 nrpc_loop *sock_loop(const struct sock *s);

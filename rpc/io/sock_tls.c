@@ -243,6 +243,11 @@ const char *sock_protocol(const struct sock *s)
     return s->tls == NULL ? "" : tls_conn_protocol(s->tls);
 }
 
+const char *sock_cipher(const struct sock *s)
+{
+    return s->tls == NULL ? "" : tls_conn_cipher(s->tls);
+}
+
 const char *sock_peer_subject(const struct sock *s)
 {
     return s->tls == NULL ? NULL : tls_conn_subject(s->tls);

@@ -34,6 +34,7 @@ void tls_conn_sent(struct tls_conn *t, size_t size);
 /* After the handshake. */
 const char *tls_conn_protocol(const struct tls_conn *t); /* "h2"; "" when none was negotiated */
 const char *tls_conn_subject(const struct tls_conn *t);  /* RFC 2253, of a verified certificate, or NULL */
+const char *tls_conn_cipher(const struct tls_conn *t);   /* "TLS_AES_128_GCM_SHA256"; "" before */
 const char *tls_conn_why(const struct tls_conn *t);      /* of TLS_FAILED: one line that says what to do, or NULL */
 void tls_conn_set_why(struct tls_conn *t, const char *why);
 int tls_conn_error(const struct tls_conn *t);            /* errno that recv ended with, or 0 */

@@ -127,6 +127,7 @@ void channelz_visit_socket(struct channelz_gather *g, struct server_loop *sl)
             const struct address local = { .sa.v6 = conn->local.v6 };
             address_format(&local, out->local);
         }
+        snprintf(out->cipher, sizeof out->cipher, "%s", h2_conn_cipher(conn->h2));
         out->counters = *h2_session_counters(session);
         out->keepalives = h2_conn_keepalives(conn->h2);
         h2_session_windows(session, &out->windows[0], &out->windows[1]);
