@@ -53,9 +53,10 @@ bool documents_serve(struct exchange *x, const char *path, size_t size)
                                 .cache_control = "no-cache",
                                 .etag = x->gl->sha != NULL,
                                 .page = d->data != NULL };
-    const struct buf *openapi = &x->view->table->openapi;
-    respond_bytes(x, &r, d->data != NULL ? d->data : openapi->data,
-                  d->data != NULL ? *d->size : openapi->size);
+    const struct table *t = x->view->table;
+    const struct buf *made = strcmp(d->path, "/openapi.json") == 0 ? &t->openapi : &t->collection;
+    const void *data = d->data != NULL ? d->data : made->data;
+    respond_bytes(x, &r, data, d->data != NULL ? *d->size : made->size);
     exchange_end(x);
     return true;
 }
