@@ -30,7 +30,7 @@ static int build(struct nvl_sim *s)
                                   : w->pack->fluents[w->refs[i].fluent].assume;
     }
     memset(s->bias_op, 0xFF, sizeof(s->bias_op));
-    return gate_build(s) ? NVL_OK : NVL_E_NOMEM;
+    return gate_build(s) && plan_build(s) ? NVL_OK : NVL_E_NOMEM;
 }
 static struct nvl_event plain_event(const struct nvl_sim *s, unsigned type)
 {

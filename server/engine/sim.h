@@ -10,6 +10,9 @@ enum {
     SIM_MEMORY = 6,       /* acts a character remembers for novelty */
     SIM_SEARCH_BEAM = 12, /* closing search: states kept per step */
     SIM_SEARCH_DEPTH = 4, /* acts looked ahead */
+    PLAN_WANTS = 24,      /* obstacles a character thinks of in one pass */
+    PLAN_END = 300,       /* an operator worth that much to a goal reaches it */
+    PLAN_SECOND = 200,    /* worth of what makes it possible; half of that one step earlier */
     SIM_OPS = 512,
     SIM_THREADS = 32,
 };
@@ -27,6 +30,11 @@ struct choices { /* of one character in one pass, best first */
 struct goal_view { /* a goal as one character holds it in one pass */
     uint8_t goal, weight;
     int8_t place;
+};
+struct plan_want { /* a fluent that stands in the way of a goal */
+    uint16_t fluent;
+    int16_t value;
+    uint8_t goal, step;
 };
 struct memory {
     uint16_t op;
@@ -50,12 +58,15 @@ struct nvl_sim {
     uint8_t thread_open[SIM_THREADS]
                        [SIM_CHARS + 1]; /* 0 not yet, 1 open, 2 closed; last: about nobody */
     uint8_t *cond_plain;                /* per condition of the pack: it speaks of nobody */
-    uint8_t *memo;                      /* per condition: 0 not tested, 1 false, 2 true */
-    bool op_alive[SIM_OPS];             /* of this frame at all */
-    bool op_open[SIM_OPS];              /* what it asks of the story as a whole holds now */
-    uint16_t op_last[SIM_OPS];          /* pass + 1 of an incident's last time */
-    uint16_t incidents, last_incident;  /* how many the director chose; pass + 1 of the last */
-    uint16_t bias_op[SIM_CHARS];        /* what the closing search wants of whom */
+    uint8_t *op_writes;                 /* per operator a bit per fluent that it sets */
+    struct plan_want wants[PLAN_WANTS]; /* of the character that chooses */
+    unsigned wants_count;
+    uint8_t *memo;                     /* per condition: 0 not tested, 1 false, 2 true */
+    bool op_alive[SIM_OPS];            /* of this frame at all */
+    bool op_open[SIM_OPS];             /* what it asks of the story as a whole holds now */
+    uint16_t op_last[SIM_OPS];         /* pass + 1 of an incident's last time */
+    uint16_t incidents, last_incident; /* how many the director chose; pass + 1 of the last */
+    uint16_t bias_op[SIM_CHARS];       /* what the closing search wants of whom */
     uint32_t sequence;
     uint8_t head[SHA256_SIZE];
     unsigned pass, turns_done;
@@ -82,6 +93,11 @@ bool gate_build(struct nvl_sim *s); /* false: no memory */
 bool gate_holds(const struct nvl_sim *s, unsigned op, const int16_t *state);
 void gate_forget(const struct nvl_sim *s); /* before another character, or another view, chooses */
 void gate_pass(struct nvl_sim *s);         /* after the state has changed: fills op_open */
+/* sim_plan.c */
+bool plan_build(struct nvl_sim *s); /* false: no memory */
+void plan_make(struct nvl_sim *s, unsigned actor, const int16_t *view,
+               const struct goal_view *goals, unsigned count); /* fills wants */
+int plan_worth(const struct nvl_sim *s, unsigned op, unsigned *out_goal, unsigned *out_step);
 /* sim_judge.c */
 struct code_env judge_env(const struct nvl_sim *s, const int16_t *state, const uint8_t *args);
 /* The law's word on a candidate: 0, or a code with the cell that told. */

@@ -165,6 +165,10 @@ static void score_goal(struct nvl_sim *s, const int16_t *view, const struct goal
             c->goal = goals[g].goal, c->plan_step = (uint8_t) clamp(step, 1, 20);
         }
     }
+    unsigned goal = 0, step = 0;
+    int means = count > 0 ? plan_worth(s, c->op, &goal, &step) : 0;
+    if (means > best)
+        best = means, c->goal = (uint8_t) goal, c->plan_step = (uint8_t) step;
     c->terms[0] = (int16_t) clamp(best > 0 ? best : worst, -200, 400);
 }
 static int novelty(const struct nvl_sim *s, unsigned actor, const struct candidate *c,
@@ -282,6 +286,7 @@ void choice_make(struct nvl_sim *s, unsigned actor)
     gate_forget(s);
     measure(s, s->belief[actor]);
     ctx.goals_count = read_goals(s, actor, s->belief[actor], ctx.goals, 32);
+    plan_make(s, actor, s->belief[actor], ctx.goals, ctx.goals_count);
     for (uint32_t op = 0; op < p->counts[SEC_OPER]; op++) {
         if (!s->op_open[op] || p->ops[op].kind == NVL_OP_INCIDENT ||
             p->ops[op].kind == NVL_OP_REACTION)

@@ -234,10 +234,11 @@ static void add_items(struct building *b)
         /* What is sent takes the place of what sends; what is held may be found. */
         struct ground_noun *n =
             strcmp(p->items[i].klass, "beacon") == 0 ? build_take_noun(b, WORD_SIGNAL, false)
-            : strcmp(p->items[i].klass, "tool") == 0 ? NULL
-                                                     : build_take_noun(b, WORD_ITEM, false);
+            : strcmp(p->items[i].klass, "tool") == 0 || strcmp(p->items[i].klass, "weapon") == 0
+                ? NULL
+                : build_take_noun(b, WORD_ITEM, false);
         bool prize = strcmp(p->items[i].role, "prize") == 0; /* what it is all about */
-        if (n == NULL && prize)
+        if (n == NULL && prize && strcmp(p->items[i].klass, "weapon") != 0)
             n = build_take_noun(b, 0, true);
         if (n != NULL)
             build_set_user_name(b, e, n);

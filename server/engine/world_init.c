@@ -130,6 +130,9 @@ static void state_things(struct building *b)
         words_to_cells(w, SEC_TAGS, w->entities[NVL_SORT_ITEM][n].name, n, 1);
         words_to_cells(w, SEC_TAGS, w->entities[NVL_SORT_ITEM][n].kind, n, 1);
     }
+    for (n = 0; n < w->counts[NVL_SORT_MOTIF]; n++)
+        set_cell(w, nvl_pack_fluent_find(p, "of_user"), n, 0,
+                 w->entities[NVL_SORT_MOTIF][n].from_user);
     n = (unsigned) w->request->cast_count;
     for (uint32_t i = 0; i < p->counts[SEC_PERS] && n < w->counts[NVL_SORT_CHAR]; i++)
         if (p->persons[i].frame == w->frame)
