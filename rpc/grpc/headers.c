@@ -165,10 +165,10 @@ static const struct {
 /* The two of gRFC A6 are for whoever counts attempts, so they stay in the metadata. */
 static bool is_protocol_field(nrpc_slice name)
 {
-    if (equals(name, "grpc-previous-rpc-attempts") || equals(name, "grpc-retry-pushback-ms"))
-        return false;
-    return name.size == 0 || name.data[0] == ':' || begins(name, "grpc-") ||
-           equals(name, "content-length");
+    if (begins(name, "grpc-"))
+        return !equals(name, "grpc-previous-rpc-attempts") &&
+               !equals(name, "grpc-retry-pushback-ms");
+    return name.size == 0 || name.data[0] == ':' || equals(name, "content-length");
 }
 
 /* Blanks around a value are not part of it (RFC 9110 section 5.5). */

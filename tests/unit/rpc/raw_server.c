@@ -125,20 +125,28 @@ static void headers(struct raw_conn *c, uint32_t id, bool head, bool end, const 
     buf_done(&b);
 }
 
-static void greet(struct raw_server *s, struct raw_conn *c)
-{
-    uint8_t setting[6] = { 0, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS };
-    put_u32(setting + 2, s->o.max_streams);
-    c->greeted = true;
-    frame(c, NGHTTP2_SETTINGS, 0, 0, setting, s->o.max_streams > 0 ? sizeof setting : 0);
-}
-
-/* ---- requests ---- */
 static void hang_up(struct raw_conn *c)
 {
     shutdown(c->fd, SHUT_RDWR);
 }
 
+static void greet(struct raw_server *s, struct raw_conn *c)
+{
+    uint8_t setting[6] = { 0, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS };
+    put_u32(setting + 2, s->o.max_streams);
+    enum raw_greeting how = c->number < s->o.n_greetings ? s->o.greeting : RAW_WELCOME;
+    c->greeted = true;
+    if (how != RAW_GOAWAY_FIRST && how != RAW_NOTHING_CLOSE)
+        frame(c, NGHTTP2_SETTINGS, 0, 0, setting, s->o.max_streams > 0 ? sizeof setting : 0);
+    if (how == RAW_GOAWAY_FIRST || how == RAW_SETTINGS_GOAWAY)
+        goaway(c, 0, 0, "");
+    if (how == RAW_SETTINGS_NOTICE)
+        goaway(c, INT32_MAX, 0, "");
+    else if (how != RAW_WELCOME)
+        hang_up(c);
+}
+
+/* ---- requests ---- */
 /* The first message, or an empty one when it is long. */
 static void message(struct raw_conn *c, const struct raw_stream *st)
 {

@@ -33,9 +33,20 @@ struct raw_request {
     bool reset;     /* the client reset it */
     uint64_t bytes; /* of its body */
 };
+/* How a connection begins. */
+enum raw_greeting {
+    RAW_WELCOME,         /* SETTINGS */
+    RAW_GOAWAY_FIRST,    /* GOAWAY without them, close */
+    RAW_SETTINGS_GOAWAY, /* and GOAWAY(0) at once, close */
+    RAW_SETTINGS_NOTICE, /* and GOAWAY(2^31-1) at once, which the streams outlive */
+    RAW_SETTINGS_CLOSE,  /* and close */
+    RAW_NOTHING_CLOSE    /* close */
+};
 struct raw_server_options {
     const struct raw_step *steps; /* of the i-th request; the last holds for all after it */
     int n_steps;
+    enum raw_greeting greeting; /* of the first n_greetings connections */
+    int n_greetings;
     uint32_t max_streams; /* announced; 0: not */
     uint32_t settings_ms; /* the SETTINGS come so late */
     bool no_settings;     /* or never */

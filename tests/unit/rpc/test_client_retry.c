@@ -502,6 +502,47 @@ static void test_elsewhere(void **state)
     rig_nothing_left();
 }
 
+/* However a server ends its first connections before they took a call: a patient call comes
+ * through, and a notice of going away takes no new calls but ends none. */
+static void test_bad_greetings(void **state)
+{
+    (void) state;
+    static const struct raw_step ok = ACT(RAW_OK);
+    for (enum raw_greeting g = RAW_GOAWAY_FIRST; g <= RAW_NOTHING_CLOSE; g++) {
+        for (int k = 0; k < 3; k++) {
+            /* A call that left is begun again but once. */
+            const struct raw_server_options so = { .steps = &ok,
+                                                   .n_steps = 1,
+                                                   .greeting = g,
+                                                   .n_greetings =
+                                                       g == RAW_SETTINGS_GOAWAY ? 1 : 5 };
+            struct raw_server *server = raw_server_start(paths[0], &so);
+            const nrpc_channel_options o = { .target = paths[0],
+                                             .balance = (nrpc_balance) k,
+                                             .backoff_min_ms = 2,
+                                             .backoff_max_ms = 10 };
+            rig_channel_up(&o);
+            struct ask asks[3];
+            for (int i = 0; i < 3; i++)
+                asks[i] =
+                    (struct ask){ .text = "hello",
+                                  .options = { .wait_for_ready = true, .timeout_ms = 10000 } };
+            rig_ask_all(asks, 3);
+            for (int i = 0; i < 3; i++) {
+                if (asks[i].st.code != NRPC_OK && g != RAW_SETTINGS_CLOSE)
+                    fail_msg("greeting %d, balance %d: %s", (int) g, k, asks[i].st.message);
+                /* A call may have left for a connection that was closed just then. */
+                if (asks[i].st.code != NRPC_OK)
+                    assert_int_equal(asks[i].st.code, NRPC_UNAVAILABLE);
+                rig_ask_done(&asks[i]);
+            }
+            rig_channel_down();
+            raw_server_stop(server);
+            rig_nothing_left();
+        }
+    }
+}
+
 int main(void)
 {
     for (int i = 0; i < 3; i++)
@@ -511,6 +552,7 @@ int main(void)
         cmocka_unit_test(test_scripts),        cmocka_unit_test(test_backoff_times),
         cmocka_unit_test(test_deadline_spans), cmocka_unit_test(test_throttle),
         cmocka_unit_test(test_nobody_there),   cmocka_unit_test(test_elsewhere),
+        cmocka_unit_test(test_bad_greetings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
