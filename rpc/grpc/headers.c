@@ -145,20 +145,25 @@ static int on_accept_encoding(struct request_head *h, nrpc_slice value)
     return 0;
 }
 
+#define FIELD(name, fn)                                                                            \
+    {                                                                                              \
+        name, sizeof name - 1, fn                                                                  \
+    }
 static const struct {
     const char *name;
+    size_t size;
     int (*on_field)(struct request_head *h, nrpc_slice value);
 } request_fields[] = {
-    { ":method", on_method },
-    { ":scheme", on_scheme },
-    { ":path", on_path },
-    { ":authority", on_authority },
-    { "host", on_authority },
-    { "content-type", on_content_type },
-    { "te", on_te },
-    { "grpc-timeout", on_timeout },
-    { "grpc-encoding", on_encoding },
-    { "grpc-accept-encoding", on_accept_encoding },
+    FIELD(":method", on_method),
+    FIELD(":scheme", on_scheme),
+    FIELD(":path", on_path),
+    FIELD(":authority", on_authority),
+    FIELD("host", on_authority),
+    FIELD("content-type", on_content_type),
+    FIELD("te", on_te),
+    FIELD("grpc-timeout", on_timeout),
+    FIELD("grpc-encoding", on_encoding),
+    FIELD("grpc-accept-encoding", on_accept_encoding),
 };
 
 /* Fields of the protocol that an application has no use for. */
@@ -190,7 +195,8 @@ int request_head_field(struct request_head *h, nrpc_slice name, nrpc_slice value
         return h->error;
     value = strip(value);
     for (size_t i = 0; i < sizeof request_fields / sizeof request_fields[0]; i++)
-        if (equals(name, request_fields[i].name))
+        if (name.size == request_fields[i].size &&
+            memcmp(name.data, request_fields[i].name, name.size) == 0)
             return h->error = request_fields[i].on_field(h, value);
     if (is_protocol_field(name))
         return 0;

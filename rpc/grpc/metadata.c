@@ -19,20 +19,23 @@ static bool is_bin(const char *key, size_t size)
 /* RFC 9110, section 5.1 is wider; gRPC allows only these in keys. */
 static bool key_is_valid(const char *key, size_t size)
 {
-    for (size_t i = 0; i < size; i++) {
-        char c = key[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.'))
-            return false;
-    }
+    static const bool allowed[256] = {
+        ['a' ... 'z'] = true, ['0' ... '9'] = true, ['_'] = true, ['-'] = true, ['.'] = true,
+    };
+    unsigned good = 1;
+    for (size_t i = 0; i < size; i++)
+        good &= allowed[(uint8_t) key[i]];
+    if (!good)
+        return false;
     return size > 0 && size <= KEY_MAX;
 }
 
 static bool value_is_text(nrpc_slice value)
 {
+    unsigned bad = 0; /* no early way out: so the compiler takes many bytes at once */
     for (size_t i = 0; i < value.size; i++)
-        if (value.data[i] < 0x20 || value.data[i] > 0x7e)
-            return false;
-    return true;
+        bad |= (uint8_t) (value.data[i] - 0x20) > 0x7e - 0x20;
+    return bad == 0;
 }
 
 bool metadata_key_allowed(const char *key)
