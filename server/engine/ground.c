@@ -121,6 +121,8 @@ static void stem_of(const char *lower, char out[TOKEN_BYTES])
     memcpy(out, lower, n + 1);
     if (n > 3 && strcmp(out + n - 2, "'s") == 0)
         out[n -= 2] = 0;
+    else if (n > 5 && (strcmp(lower + n - 4, "lves") == 0 || strcmp(lower + n - 5, "ieves") == 0))
+        memcpy(out + n - 3, "f", 2); /* wolves, thieves */
     else if (n > 4 && strcmp(lower + n - 3, "ies") == 0)
         memcpy(out + n - 3, "y", 2);
     else if (n > 4 && (strcmp(lower + n - 4, "ches") == 0 || strcmp(lower + n - 4, "shes") == 0 ||

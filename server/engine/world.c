@@ -118,6 +118,15 @@ static bool is_unknown_hand(const char *head)
             return true;
     return false;
 }
+bool build_is_gone(const char *text)
+{
+    static const char *const gone[] = { "late ",     "dead ",    "murdered ", "drowned ",
+                                        "poisoned ", "missing ", "vanished ", "killed " };
+    for (size_t i = 0; i < sizeof(gone) / sizeof(gone[0]); i++)
+        if (strncmp(text, gone[i], strlen(gone[i])) == 0)
+            return true;
+    return false;
+}
 struct ground_noun *build_take_noun(struct building *b, unsigned kind, bool scenario_only)
 {
     for (size_t i = 0; i < b->ground.count; i++) {

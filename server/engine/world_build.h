@@ -27,6 +27,7 @@ void build_set_name(struct nvl_entity *e, const char *text); /* "~quarters" is p
 void build_set_user_name(struct building *b, struct nvl_entity *e, struct ground_noun *n);
 /* The first noun of a class that nothing has taken yet, or NULL. */
 struct ground_noun *build_take_noun(struct building *b, unsigned kind, bool scenario_only);
+bool build_is_gone(const char *text); /* "late duke": whom the words themselves call gone */
 void world_people(struct building *b);
 /* A text of the frame with its [roles] called by name; it lives as long as the world. */
 const char *world_words(struct building *b, const char *text);

@@ -1,5 +1,6 @@
 /* world_init.c — the state a story begins in: cells, people, things, what is known, the truth. */
 #include "server/engine/world_build.h"
+#include <stdio.h>
 #include <string.h>
 
 static void set_cell(struct nvl_world *w, int fluent, unsigned a, unsigned c, int value)
@@ -201,6 +202,19 @@ static void state_truth(struct building *b)
         effect_apply(&env, w->initial, &w->pack->effects[t->effect_first + i], 0, NVL_NONE, touched,
                      8);
 }
+/* A frame whose cues come near those of the story's own lends incidents: "second_hunt". */
+static void state_second(struct building *b)
+{
+    struct nvl_world *w = b->w;
+    int32_t best = b->ground.frame_score[w->frame];
+    char name[64];
+    for (uint32_t f = 0; f < w->pack->counts[SEC_FRAM] && f < 32; f++) {
+        if (f == w->frame || best == 0 || b->ground.frame_score[f] * 100 < best * 60)
+            continue;
+        snprintf(name, sizeof(name), "second_%.50s", w->pack->frames[f].name);
+        set_cell(w, nvl_pack_fluent_find(w->pack, name), 0, 0, 1);
+    }
+}
 /* What the user's words say of the story as a whole stands over what the truth set. */
 static void state_hints(struct building *b)
 {
@@ -220,4 +234,5 @@ void world_init(struct building *b)
     state_roles(b);
     state_truth(b);
     state_hints(b);
+    state_second(b);
 }

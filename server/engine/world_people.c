@@ -89,6 +89,8 @@ static void add_person(struct building *b, uint32_t i)
     build_set_name(e, build_genre_name(b, p->klass, 100 + i));
     bool beast = strcmp(p->klass, "beast") == 0;
     struct ground_noun *n = build_take_noun(b, beast ? WORD_BEAST : WORD_PERSON, false);
+    if (n != NULL && build_is_gone(n->text) && strcmp(p->klass, "victim") != 0)
+        n = NULL; /* "the late duke" cannot come in */
     e->brief = e->name;
     if (beast && n == NULL) { /* what hunts may also be something made, or something dead */
         struct ground_noun *other = build_take_noun(b, WORD_PERSON, false);
