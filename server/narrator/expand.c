@@ -203,8 +203,8 @@ static int32_t rigid_cost(const struct teller *t, uint64_t id, const char *text,
     if (over <= 0)
         return 0;
     /* A line that is remembered belongs to one of eight groups, of which a story opens two. */
-    bool shut = over > SIGNATURE_WORDS && (mix64(t->seed ^ (id | 1)) >> 13 & 7) >= 2;
-    return (over > RIGID_WORDS ? RIGID_WORDS : over) * 8 + (shut ? 260 : 0);
+    bool shut = over > SIGNATURE_WORDS && (mix64(t->seed ^ (id | 1)) >> 13 & 7) >= 4;
+    return (over > RIGID_WORDS ? RIGID_WORDS : over) * 8 + (shut ? 400 : 0);
 }
 static size_t collect(const struct cursor *c, enum prose_kind kind, const char *key,
                       size_t key_size, const struct prose_facts *facts, struct alternative *out)
@@ -224,12 +224,12 @@ static size_t collect(const struct cursor *c, enum prose_kind kind, const char *
             unsigned n = used(c, id);
             if (r->once && n > 0)
                 continue;
-            int32_t cost = (int32_t) n * 200 - match * 200 -
-                           (kind == PROSE_SAY && prose_rule_tagged(r, TAG_PLACE) ? 120 : 0) +
+            int32_t cost = (int32_t) n * 340 - match * 340 -
+                           (kind == PROSE_SAY && prose_rule_tagged(r, TAG_PLACE) ? 200 : 0) +
                            (kind == PROSE_OPEN ? 0 : rigid_cost(c->t, id, text, size)) +
-                           (kind == PROSE_LINE && prose_rule_tagged(r, TAG_VOICE) ? 165 : 0) -
-                           (kind == PROSE_LINE && prose_rule_tagged(r, TAG_FRAME) ? 300 : 0) +
-                           luck(c->t, id, c->nonce * 977, 200);
+                           (kind == PROSE_LINE && prose_rule_tagged(r, TAG_VOICE) ? 290 : 0) -
+                           (kind == PROSE_LINE && prose_rule_tagged(r, TAG_FRAME) ? 480 : 0) +
+                           luck(c->t, id, c->nonce * 977, 340);
             out[count++] = (struct alternative){ text, size, id, cost };
         }
     }

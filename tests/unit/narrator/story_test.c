@@ -489,9 +489,9 @@ static bool keeps_floor(const char *text, char *why, size_t size)
 {
     static const char *const banned[] = { "chaos", "emperor", "far future", "alliance network",
                                           "40k" };
-    static const char *const genre[] = { "station", "ship",   "shuttle",  "dock",   "hull",
-                                         "hatch",   "signal", "engine",   "deck",   "crew",
-                                         "lock",    "star",   "bulkhead", "reactor" };
+    static const char *const genre[] = { "station",  "ship",    "shuttle", "dock", "hull", "hatch",
+                                         "signal",   "engine",  "deck",    "crew", "lock", "star",
+                                         "bulkhead", "reactor", "cabin",   "radio" };
     size_t n = strlen(text), stops = 0, long_words = 0, words = morph_words(text, n);
     bool of_genre = false;
     for (size_t i = 0; i < n; i++)
