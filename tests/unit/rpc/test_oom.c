@@ -24,7 +24,7 @@
 #include "tests/interop/services.h"
 #include "tests/unit/rpc/tls_certs.h"
 
-enum { CALL_MS = 20000, GONE_SECONDS = 20, BODY_MAX = 4 << 20, POINTS = 80, MANY = 12 };
+enum { CALL_MS = 20000, GONE_SECONDS = 20, BODY_MAX = 4 << 20, POINTS = 40, MANY = 12 };
 #define TEST_METHOD(NAME)                                                                          \
     (&grpc_testing_test_service_service.methods[GRPC_TESTING_TEST_SERVICE_METHOD_##NAME])
 #define BENCHMARK_METHOD(NAME)                                                                     \
@@ -105,7 +105,8 @@ static uint64_t fail_at(enum side side, enum mode mode, uint64_t n)
  */
 struct stage {
     struct peer peer;
-    bool good; /* no answer was wrong so far */
+    const nrpc_method *unary; /* NULL: the service's own */
+    bool good;                /* no answer was wrong so far */
 };
 
 static Grpc__Testing__Payload *payload_of(Grpc__Testing__Payload *p, size_t size)
@@ -143,8 +144,8 @@ static nrpc_code unary(struct stage *s, Grpc__Testing__SimpleRequest *q, size_t 
     Grpc__Testing__Payload payload;
     size_t extra;
     q->payload = payload_of(&payload, size);
-    struct exchange *x =
-        exchange_open(&s->peer, TEST_METHOD(UNARY_CALL), timeout_ms, metadata, encoding);
+    const nrpc_method *method = s->unary != NULL ? s->unary : TEST_METHOD(UNARY_CALL);
+    struct exchange *x = exchange_open(&s->peer, method, timeout_ms, metadata, encoding);
     if (x == NULL)
         return NRPC_RESOURCE_EXHAUSTED;
     if (sent(x, &q->base))
@@ -519,6 +520,43 @@ static nrpc_code drained(struct stage *s)
     return over(x, &extra);
 }
 
+/* ---- policies: the channel is told before its first call ----------------------------------------
+ */
+static nrpc_code with_policy(struct stage *s, const nrpc_method_config *config)
+{
+    Grpc__Testing__SimpleRequest q = GRPC__TESTING__SIMPLE_REQUEST__INIT;
+    Grpc__Testing__EchoStatus echo = GRPC__TESTING__ECHO_STATUS__INIT;
+    if (nrpc_channel_configure(s->peer.channel, config, 1) < 0)
+        return NRPC_RESOURCE_EXHAUSTED;
+    echo.code = NRPC_UNAVAILABLE;
+    echo.message = (char *) "again";
+    q.response_status = &echo;
+    return unary(s, &q, 1000, NULL, CALL_MS, NRPC_IDENTITY);
+}
+
+static nrpc_code retried(struct stage *s)
+{
+    static const nrpc_retry_policy retry = { .max_attempts = 3,
+                                             .initial_backoff_ms = 1,
+                                             .max_backoff_ms = 2,
+                                             .backoff_multiplier = 2,
+                                             .codes = 1u << NRPC_UNAVAILABLE };
+    return with_policy(s, &(nrpc_method_config){ .name = "", .retry = &retry });
+}
+
+/* Only idempotent methods are hedged; each refusal sends the next attempt. */
+static nrpc_code hedged(struct stage *s)
+{
+    static const nrpc_hedging_policy hedging = { .max_attempts = 3,
+                                                 .delay_ms = 1,
+                                                 .non_fatal_codes = 1u << NRPC_UNAVAILABLE };
+    static nrpc_method method;
+    method = *TEST_METHOD(UNARY_CALL);
+    method.idempotent = true;
+    s->unary = &method;
+    return with_policy(s, &(nrpc_method_config){ .name = "", .hedging = &hedging });
+}
+
 static nrpc_code nobody_there(struct stage *s)
 {
     return small_unary(s);
@@ -557,6 +595,8 @@ static const struct scenario {
     { "TLS unary", small_unary, NRPC_OK, .tls = true },
     { "TLS large unary", large_unary, NRPC_OK, .tls = true },
     { "TLS cancelled stream", cancelled_stream, NRPC_CANCELLED, .tls = true },
+    { "retries", retried, NRPC_UNAVAILABLE },
+    { "hedging", hedged, NRPC_UNAVAILABLE },
     { "drain", drained, NRPC_UNAVAILABLE, .restarts = true },
     { "connection refused", nobody_there, NRPC_UNAVAILABLE, .target = "127.0.0.1:1" },
 };
