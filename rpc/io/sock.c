@@ -270,6 +270,19 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
         on_readable(s);
 }
 
+/* The peer is gone, but what it said before may matter: a GOAWAY, or a whole answer. */
+static void hear_last_words(struct sock *s)
+{
+    enum { READS_MAX = 16 };
+    uint8_t *buffer = loop_read_buffer(s->loop);
+    for (int i = 0; i < READS_MAX && s->state == SOCK_OPEN && !s->paused && s->tls == NULL; i++) {
+        ssize_t n = recv(s->fd, buffer, LOOP_READ_BYTES, 0);
+        if (n <= 0)
+            return;
+        s->events->on_bytes(s->owner, buffer, (size_t) n);
+    }
+}
+
 size_t sock_send(struct sock *s, struct msghdr *msg)
 {
     ssize_t n;
@@ -279,10 +292,14 @@ size_t sock_send(struct sock *s, struct msghdr *msg)
     s->progress_ns =
         loop_now_ns(s->loop); /* on EAGAIN the wait begins: the kernel had room until now */
     if (n < 0) {
-        if (errno == EAGAIN || errno == EWOULDBLOCK)
+        int error = errno;
+        if (error == EAGAIN || error == EWOULDBLOCK) {
             s->blocked = true;
-        else
-            sock_close_with(s, errno);
+            return 0;
+        }
+        if (error == EPIPE || error == ECONNRESET)
+            hear_last_words(s);
+        sock_close_with(s, error);
         return 0;
     }
     return (size_t) n;

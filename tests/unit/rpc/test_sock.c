@@ -344,6 +344,38 @@ static void test_peer_gone_is_no_signal(void **state)
     pair_done(&p);
 }
 
+/* Sending fails because the peer left: what it said before it went is heard first. */
+static int leaving;
+
+static void leave(void *owner)
+{
+    (void) owner;
+    if (leaving < 0)
+        return;
+    assert_int_equal(write(leaving, "goodbye", 7), 7);
+    close(leaving);
+    leaving = -1;
+}
+
+static void test_last_words_are_heard(void **state)
+{
+    (void) state;
+    static const struct sock_events left = { .on_bytes = on_bytes,
+                                             .on_flush = leave, /* between reading and sending */
+                                             .on_close = on_close };
+    struct pair p;
+    int fd[2];
+    pair_init(&p);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
+    leaving = fd[1];
+    assert_int_equal(sock_open(p.loop, fd[0], &left, &p.a, &p.a.sock), 0);
+    assert_int_equal(sock_put(p.a.sock, "hello", 5), 0);
+    run_until(&p, a_closed);
+    assert_int_equal(p.a.error, EPIPE);
+    assert_string_equal(buf_str(&p.a.in), "goodbye");
+    pair_done(&p);
+}
+
 static void test_eof_without_handler_closes(void **state)
 {
     (void) state;
@@ -636,6 +668,7 @@ int main(void)
         cmocka_unit_test(test_close_after_flush),
         cmocka_unit_test(test_linger_ends_without_the_peer),
         cmocka_unit_test(test_peer_gone_is_no_signal),
+        cmocka_unit_test(test_last_words_are_heard),
         cmocka_unit_test(test_eof_without_handler_closes),
         cmocka_unit_test(test_lost_bytes_close_the_connection),
         cmocka_unit_test(test_open_without_memory),
