@@ -224,12 +224,13 @@ static size_t collect(const struct cursor *c, enum prose_kind kind, const char *
             unsigned n = used(c, id);
             if (r->once && n > 0)
                 continue;
-            int32_t cost = (int32_t) n * 340 - match * 340 -
-                           (kind == PROSE_SAY && prose_rule_tagged(r, TAG_PLACE) ? 200 : 0) +
-                           (kind == PROSE_OPEN ? 0 : rigid_cost(c->t, id, text, size)) +
-                           (kind == PROSE_LINE && prose_rule_tagged(r, TAG_VOICE) ? 290 : 0) -
-                           (kind == PROSE_LINE && prose_rule_tagged(r, TAG_FRAME) ? 480 : 0) +
-                           luck(c->t, id, c->nonce * 977, 340);
+            int32_t cost =
+                (int32_t) n * 340 - match * 340 -
+                (kind == PROSE_SAY && prose_rule_tagged(r, TAG_PLACE) ? 200 : 0) +
+                (kind == PROSE_OPEN || kind == PROSE_CLASS ? 0 : rigid_cost(c->t, id, text, size)) +
+                (kind == PROSE_LINE && prose_rule_tagged(r, TAG_VOICE) ? 290 : 0) -
+                (kind == PROSE_LINE && prose_rule_tagged(r, TAG_FRAME) ? 480 : 0) +
+                luck(c->t, id, c->nonce * 977, 340);
             out[count++] = (struct alternative){ text, size, id, cost };
         }
     }

@@ -23,6 +23,22 @@ static bool starts(const char *word, const char *const *list)
             return true;
     return false;
 }
+/* "with he", "at they": a subject where an object belongs. */
+static bool subject_misplaced(const char *text)
+{
+    static const char *const before[] = { " with ", " at ",   " to ",   " of ",     " about ",
+                                          " from ", " upon ", " into ", " beside ", " behind " };
+    static const char *const subjects[] = { "he", "she", "they", "I", "we" };
+    for (size_t b = 0; b < sizeof(before) / sizeof(before[0]); b++)
+        for (const char *p = strstr(text, before[b]); p != NULL; p = strstr(p + 1, before[b]))
+            for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++) {
+                const char *word = p + strlen(before[b]);
+                size_t n = strlen(subjects[i]);
+                if (strncmp(word, subjects[i], n) == 0 && strchr(" ,.;:!?", word[n]) != NULL)
+                    return true;
+            }
+    return false;
+}
 /* A word said twice, and a before a vowel. */
 static const char *lint_words(const char *text)
 {
@@ -76,6 +92,8 @@ bool lint_sentence(const char *text, char *why, size_t size)
     for (size_t i = 0; i < n; i++)
         quotes += text[i] == '"';
     (void) quotes; /* a quotation may run over several sentences: see lint_story */
+    if (subject_misplaced(text))
+        return say(why, size, "a subject where an object belongs", text);
     if (lint_words(text) != NULL)
         return say(why, size, lint_words(text), text);
     size_t first = text[0] == '"' ? 1 : 0;
