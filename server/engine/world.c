@@ -110,9 +110,11 @@ void build_set_user_name(struct building *b, struct nvl_entity *e, struct ground
 /* Words for somebody whom the story has yet to find. */
 static bool is_unknown_hand(const char *head)
 {
-    static const char *const hands[] = { "saboteur", "traitor", "thief",    "thieve",   "murderer",
-                                         "killer",   "spy",     "impostor", "imposter", "culprit",
-                                         "mole",     "forger",  "assassin" };
+    static const char *const hands[] = { "saboteur", "traitor",   "thief",     "thieve",
+                                         "murderer", "killer",    "spy",       "impostor",
+                                         "imposter", "culprit",   "mole",      "forger",
+                                         "assassin", "informer",  "informant", "blackmailer",
+                                         "poisoner", "kidnapper", "burglar",   "robber" };
     for (size_t i = 0; i < sizeof(hands) / sizeof(hands[0]); i++)
         if (strcmp(head, hands[i]) == 0)
             return true;

@@ -7,7 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <cmocka.h>
+#include <dirent.h>
 #include <math.h>
 #include "server/tools/novel-verify.h"
 #include "tests/unit/narrator/stage.h"
@@ -17,7 +20,7 @@ enum { SEEDS = 10 };
 #else
 enum { SEEDS = 80 };
 #endif
-enum { NAMES_MAX = 24, OPS_MAX = 256 };
+enum { NAMES_MAX = 24, OPS_MAX = 512 };
 
 static struct nvl_pack *pack;
 struct tally {
@@ -205,6 +208,73 @@ static void test_frames(void **state)
     }
 }
 
+/* docs/tale.md: a genre, an operator and a frame added as two more files beside the shipped ones.
+ */
+static void lay(const char *from, const char *folder, const char *name)
+{
+    char cwd[512], target[1400], path[1400];
+    assert_non_null(getcwd(cwd, sizeof(cwd)));
+    snprintf(target, sizeof(target), "%s/%s", cwd, from);
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    assert_int_equal(symlink(target, path), 0);
+}
+/* Links the shipped files of one folder, and the added one, into a new folder. */
+static void lay_folder(const char *root, const char *part, const char *added)
+{
+    char folder[300], from[700];
+    snprintf(folder, sizeof(folder), "%s/%s", root, part);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    snprintf(from, sizeof(from), "server/content/%s", part);
+    DIR *d = opendir(from);
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d)) != NULL;)
+        if (e->d_name[0] != '.') {
+            snprintf(from, sizeof(from), "server/content/%s/%s", part, e->d_name);
+            lay(from, folder, e->d_name);
+        }
+    closedir(d);
+    lay(added, folder, "zz_added.tale");
+}
+static void clear_folder(const char *root, const char *part)
+{
+    char folder[300], path[700];
+    snprintf(folder, sizeof(folder), "%s/%s", root, part);
+    DIR *d = opendir(folder);
+    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
+        snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
+        if (e->d_name[0] != '.')
+            unlink(path);
+    }
+    if (d != NULL)
+        closedir(d);
+    rmdir(folder);
+}
+static void test_added_from_data(void **state)
+{
+    char root[] = "/tmp/added-XXXXXX";
+    struct nvl_pack *shipped = pack;
+    static struct played p;
+    (void) state;
+    assert_non_null(mkdtemp(root));
+    lay_folder(root, "world", "tests/unit/engine/added.tale");
+    lay_folder(root, "prose", "tests/unit/engine/added_prose.tale");
+    pack = stage_pack(root);
+    clear_folder(root, "world");
+    clear_folder(root, "prose");
+    rmdir(root);
+    assert_non_null(pack);
+    memset(&p, 0, sizeof(p));
+    for (uint64_t seed = 1; seed <= 20; seed++)
+        play("a vigil in the wasteland", "vigil", seed, 6, 3, &p);
+    assert_int_equal(p.broken, 0);
+    assert_true(p.endings.used >= 1 && p.truths.used == 2);
+    int pipe = nvl_pack_op_find(pack, "light_pipe"), sit = nvl_pack_op_find(pack, "sit_through");
+    assert_true(pipe >= 0 && pipe < OPS_MAX && p.ops[pipe] > 0);
+    assert_true(sit >= 0 && sit < OPS_MAX && p.ops[sit] > 0);
+    nvl_pack_free(pack);
+    pack = shipped;
+}
+
 static int setup(void **state)
 {
     (void) state;
@@ -219,6 +289,7 @@ static int teardown(void **state)
 }
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_frames) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_frames),
+                                        cmocka_unit_test(test_added_from_data) };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
