@@ -13,6 +13,8 @@ static bool may_follow(const char *text)
                                          "No one ",   "Nothing ", "That ",      "Somebody ",
                                          "Someone ",  "The ",     "Everybody ", "Everyone ",
                                          "Something " };
+    if (strncmp(text, "It would ", 9) == 0 || strncmp(text, "There had ", 10) == 0)
+        return false; /* says why, or looks back: that wants its full stop */
     for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
         if (strncmp(text, heads[i], strlen(heads[i])) == 0)
             return true;
