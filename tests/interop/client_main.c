@@ -151,95 +151,103 @@ static bool unused_switch;
     }
 #define SOAK "soak cases: "
 
+static struct settings settings = {
+    .server_host = "localhost",
+    .test_case = "large_unary",
+    .additional_metadata = "",
+    .soak_iterations = 10,
+    .soak_latency_ms = 1000,
+    .soak_request_size = LARGE_REQUEST,
+    .soak_response_size = LARGE_RESPONSE,
+    .iteration_interval = 1,
+};
+static const struct flag flags[] = {
+    { "server_host",
+      FLAG_TEXT,
+      { .text = &settings.server_host },
+      "host or address of the server" },
+    { "server_port", FLAG_NUMBER, { .number = &settings.server_port }, "its port" },
+    { "server_host_override",
+      FLAG_TEXT,
+      { .text = &settings.server_host_override },
+      "name for :authority and for the certificate" },
+    { "test_case", FLAG_TEXT, { .text = &settings.test_case }, "one case, or all" },
+    { "use_tls", FLAG_SWITCH, { .on = &settings.use_tls }, "TLS rather than plaintext" },
+    { "use_test_ca",
+      FLAG_SWITCH,
+      { .on = &settings.use_test_ca },
+      "trust the public test CA, not the system's; --ca_file names its file" },
+    { "ca_file", FLAG_TEXT, { .text = &settings.ca_file }, "certificates to trust, PEM" },
+    { "tls_cert_file", FLAG_TEXT, { .text = &settings.certificate }, "our own certificate, PEM" },
+    { "tls_key_file", FLAG_TEXT, { .text = &settings.key }, "its key, PEM" },
+    { "additional_metadata",
+      FLAG_TEXT,
+      { .text = &settings.additional_metadata },
+      "sent with every call: key:value;key:value" },
+    { "soak_iterations",
+      FLAG_NUMBER,
+      { .number = &settings.soak_iterations },
+      SOAK "how many calls" },
+    { "soak_max_failures",
+      FLAG_NUMBER,
+      { .number = &settings.soak_max_failures },
+      SOAK "how many may fail" },
+    { "soak_per_iteration_max_acceptable_latency_ms",
+      FLAG_NUMBER,
+      { .number = &settings.soak_latency_ms },
+      SOAK "a call that took longer has failed" },
+    { "soak_overall_timeout_seconds",
+      FLAG_NUMBER,
+      { .number = &settings.soak_overall_seconds },
+      SOAK "time for all; 0: what the iterations may take" },
+    { "soak_min_time_ms_between_rpcs",
+      FLAG_NUMBER,
+      { .number = &settings.soak_min_time_ms },
+      SOAK "from one call's start to the next's" },
+    { "soak_request_size",
+      FLAG_NUMBER,
+      { .number = &settings.soak_request_size },
+      SOAK "bytes of a request" },
+    { "soak_response_size",
+      FLAG_NUMBER,
+      { .number = &settings.soak_response_size },
+      SOAK "bytes of a response" },
+    { "iteration_interval",
+      FLAG_NUMBER,
+      { .number = &settings.iteration_interval },
+      "long_lived_channel: seconds between calls" },
+    UNUSED_TEXT("default_service_account"),
+    UNUSED_TEXT("oauth_scope"),
+    UNUSED_TEXT("service_account_key_file"),
+    UNUSED_TEXT("custom_credentials_type"),
+    { "do_not_abort_on_transient_failures",
+      FLAG_SWITCH,
+      { .on = &unused_switch },
+      "all cases are run in any case; not used" },
+    { "list", FLAG_SWITCH, { .on = &settings.list }, "the names of the cases" },
+    { "help", FLAG_SWITCH, { .on = &settings.help }, "this list" },
+    { 0 },
+};
+
 int main(int argc, char **argv)
 {
-    struct settings o = {
-        .server_host = "localhost",
-        .test_case = "large_unary",
-        .additional_metadata = "",
-        .soak_iterations = 10,
-        .soak_latency_ms = 1000,
-        .soak_request_size = LARGE_REQUEST,
-        .soak_response_size = LARGE_RESPONSE,
-        .iteration_interval = 1,
-    };
-    const struct flag flags[] = {
-        { "server_host", FLAG_TEXT, { .text = &o.server_host }, "host or address of the server" },
-        { "server_port", FLAG_NUMBER, { .number = &o.server_port }, "its port" },
-        { "server_host_override",
-          FLAG_TEXT,
-          { .text = &o.server_host_override },
-          "name for :authority and for the certificate" },
-        { "test_case", FLAG_TEXT, { .text = &o.test_case }, "one case, or all" },
-        { "use_tls", FLAG_SWITCH, { .on = &o.use_tls }, "TLS rather than plaintext" },
-        { "use_test_ca",
-          FLAG_SWITCH,
-          { .on = &o.use_test_ca },
-          "trust the public test CA, not the system's; --ca_file names its file" },
-        { "ca_file", FLAG_TEXT, { .text = &o.ca_file }, "certificates to trust, PEM" },
-        { "tls_cert_file", FLAG_TEXT, { .text = &o.certificate }, "our own certificate, PEM" },
-        { "tls_key_file", FLAG_TEXT, { .text = &o.key }, "its key, PEM" },
-        { "additional_metadata",
-          FLAG_TEXT,
-          { .text = &o.additional_metadata },
-          "sent with every call: key:value;key:value" },
-        { "soak_iterations", FLAG_NUMBER, { .number = &o.soak_iterations }, SOAK "how many calls" },
-        { "soak_max_failures",
-          FLAG_NUMBER,
-          { .number = &o.soak_max_failures },
-          SOAK "how many may fail" },
-        { "soak_per_iteration_max_acceptable_latency_ms",
-          FLAG_NUMBER,
-          { .number = &o.soak_latency_ms },
-          SOAK "a call that took longer has failed" },
-        { "soak_overall_timeout_seconds",
-          FLAG_NUMBER,
-          { .number = &o.soak_overall_seconds },
-          SOAK "time for all; 0: what the iterations may take" },
-        { "soak_min_time_ms_between_rpcs",
-          FLAG_NUMBER,
-          { .number = &o.soak_min_time_ms },
-          SOAK "from one call's start to the next's" },
-        { "soak_request_size",
-          FLAG_NUMBER,
-          { .number = &o.soak_request_size },
-          SOAK "bytes of a request" },
-        { "soak_response_size",
-          FLAG_NUMBER,
-          { .number = &o.soak_response_size },
-          SOAK "bytes of a response" },
-        { "iteration_interval",
-          FLAG_NUMBER,
-          { .number = &o.iteration_interval },
-          "long_lived_channel: seconds between calls" },
-        UNUSED_TEXT("default_service_account"),
-        UNUSED_TEXT("oauth_scope"),
-        UNUSED_TEXT("service_account_key_file"),
-        UNUSED_TEXT("custom_credentials_type"),
-        { "do_not_abort_on_transient_failures",
-          FLAG_SWITCH,
-          { .on = &unused_switch },
-          "all cases are run in any case; not used" },
-        { "list", FLAG_SWITCH, { .on = &o.list }, "the names of the cases" },
-        { "help", FLAG_SWITCH, { .on = &o.help }, "this list" },
-        { 0 },
-    };
     if (!flags_parse(flags, PROGRAM, argc, argv))
         return EXIT_USAGE;
-    if (o.help) {
+    if (settings.help) {
         flags_print(flags, PROGRAM);
         return 0;
     }
-    for (const struct interop_case *c = interop_cases; o.list && c->name != NULL; c++)
+    for (const struct interop_case *c = interop_cases; settings.list && c->name != NULL; c++)
         printf("%s%s%s\n", c->name,
                c->why == NULL ? "" : "  skipped: ", c->why == NULL ? "" : c->why);
-    if (o.list)
+    if (settings.list)
         return 0;
-    if (o.server_port <= 0 || o.server_port > 65535 || strlen(o.server_host) > 255 ||
-        o.soak_request_size > 4 << 20 || o.soak_response_size > 4 << 20) {
+    if (settings.server_port <= 0 || settings.server_port > 65535 ||
+        strlen(settings.server_host) > 255 || settings.soak_request_size > 4 << 20 ||
+        settings.soak_response_size > 4 << 20) {
         fprintf(stderr, PROGRAM ": --server_port is 1 to 65535, soak sizes 4 MiB at most\n");
         return EXIT_USAGE;
     }
     signal(SIGPIPE, SIG_IGN);
-    return run(&o);
+    return run(&settings);
 }
