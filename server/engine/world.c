@@ -26,6 +26,7 @@ struct nvl_entity *build_add(struct building *b, enum nvl_sort sort, const char 
         b->nomem = true;
     if (b->nomem || w->counts[sort] >= 64) {
         b->nomem = true;
+        b->nowhere = (struct nvl_entity){ .id = "", .name = "", .brief = "", .kind = "" };
         return &b->nowhere;
     }
     struct nvl_entity *e = &w->entities[sort][w->counts[sort]++];
