@@ -21,7 +21,9 @@ const (
 	trailing = "x-grpc-test-echo-trailing-bin"
 )
 
-type server struct{ pb.UnimplementedTestServiceServer }
+type server struct {
+	pb.UnimplementedTestServiceServer
+}
 
 func zeros(size int32) *pb.Payload { return &pb.Payload{Body: make([]byte, size)} }
 
