@@ -152,12 +152,29 @@ static bool after_said(const struct draft *d)
     return n > 1 && n + 1 < d->size && d->text[n - 1] == ' ' && d->text[n - 2] == '"';
 }
 
+/* "about {A}": behind such a word stands an object, whatever form the writer asked for. */
+static bool after_preposition(const struct draft *d)
+{
+    static const char *const words[] = {
+        "with", "to",      "at",   "of",   "about",  "from",    "behind", "beside",  "upon",
+        "into", "against", "near", "past", "across", "between", "toward", "towards", "under"
+    };
+    size_t end = d->size > 0 && d->text[d->size - 1] == ' ' ? d->size - 1 : 0, from = end;
+    while (from > 0 && d->text[from - 1] >= 'a' && d->text[from - 1] <= 'z')
+        from--;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (strlen(words[i]) == end - from && memcmp(d->text + from, words[i], end - from) == 0)
+            return true;
+    return false;
+}
 static void put_person(struct teller *t, struct draft *d, unsigned x, enum morph_case form,
                        const char *how)
 {
     struct person_state *p = &d->discourse.people[x];
     const struct nvl_entity *e = person(t, x);
     bool is_cast = x < t->cast, stranger = false, by_role = false;
+    if (form == MORPH_SUBJECT && after_preposition(d))
+        form = MORPH_OBJECT;
     if (d->names_only && form != MORPH_POSSESSIVE && form != MORPH_REFLEXIVE)
         how = "name";
     bool close = strcmp(how, "pron") ==
