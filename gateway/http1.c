@@ -75,7 +75,31 @@ static bool is_target(const char *s, size_t size)
     return size > 0;
 }
 
-/* origin-form, absolute-form of http(s), or "*". */
+/* uri-host [ ":" port ] of RFC 9110 section 7.2: a name or a bracketed literal, then digits at
+ * most. No user information (section 4.2.4). */
+static bool is_authority(const char *s, size_t size)
+{
+    size_t i = 0, host;
+    if (size > 0 && *s == '[') {
+        for (i = 1; i < size && (is_token_char((uint8_t) s[i]) || s[i] == ':'); i++)
+            ;
+        if (i < 2 || i == size || s[i] != ']')
+            return false;
+        host = ++i;
+    } else {
+        while (i < size && is_token_char((uint8_t) s[i]))
+            i++;
+        host = i;
+    }
+    if (host == 0 || (i < size && s[i++] != ':'))
+        return false;
+    while (i < size && s[i] >= '0' && s[i] <= '9')
+        i++;
+    return i == size;
+}
+
+/* origin-form, absolute-form of http(s), or "*", which is for OPTIONS alone (RFC 9112 section
+ * 3.2.4). */
 static enum http1_result split_target(struct http1 *h)
 {
     const char *head = (const char *) h->head.data, *t = head + h->target,
@@ -86,9 +110,10 @@ static enum http1_result split_target(struct http1 *h)
         const char *authority = path;
         while (path < end && *path != '/' && *path != '?')
             path++;
-        if (path == authority)
-            return bad(h, 400, "the target has no host");
-    } else if (*t != '/' && !(h->target_size == 1 && *t == '*')) {
+        if (!is_authority(authority, (size_t) (path - authority)))
+            return bad(h, 400, "the target has no host, or a malformed one");
+    } else if (*t != '/' && !(h->target_size == 1 && *t == '*' && h->method_size == 7 &&
+                              memcmp(head, "OPTIONS", 7) == 0)) {
         return bad(h, 400, "the request target must be a path");
     }
     const char *query = memchr(path, '?', (size_t) (end - path));
@@ -159,11 +184,10 @@ static enum http1_result read_host(struct http1 *h, const char *value, size_t si
 {
     if (h->has_host)
         return bad(h, 400, "Host stands twice");
-    for (size_t i = 0; i < size; i++)
-        if (!is_token_char((uint8_t) value[i]) && strchr(":[]", value[i]) == NULL)
-            return bad(h, 400, "Host is malformed");
     if (size == 0)
         return bad(h, 400, "Host is empty");
+    if (!is_authority(value, size))
+        return bad(h, 400, "Host is malformed");
     h->has_host = true;
     return HTTP1_MORE;
 }

@@ -90,6 +90,8 @@ static void reads_requests(void **state)
         { "POST / HTTP/1.1\r\n" H "Content-Length: 0\r\nExpect: 100-Continue\r\n\r\n",
           "POST / ? 1.1 keep expect\n.\n" },
         { "GET / HTTP/1.1\r\n" H "X: \t a b\x80 \t\r\n\r\n", "GET / ? 1.1 keep\n.\n" },
+        { "GET HTTPS://[2001:db8::1]:/p HTTP/1.1\r\n" H "\r\n", "GET /p ? 1.1 keep\n.\n" },
+        { "GET / HTTP/1.1\r\nHost: a_b.example:8000\r\n\r\n", "GET / ? 1.1 keep\n.\n" },
         { "M-X!#$%&'*+.^_`|~ / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n",
           "M-X!#$%&'*+.^_`|~ / ? 1.1 keep\n.\n" },
     };
@@ -174,6 +176,16 @@ static void refuses_what_is_ambiguous(void **state)
         RAW(GET("Host: a/b\r\n"), 400),
         RAW(GET("Host: a,b\r\n"), 400),
         RAW(GET("Host: a@b\r\n"), 400),
+        RAW(GET("Host: a:b\r\n"), 400),
+        RAW(GET("Host: a:1:2\r\n"), 400),
+        RAW(GET("Host: :80\r\n"), 400),
+        RAW(GET("Host: [::1\r\n"), 400),
+        RAW(GET("Host: []\r\n"), 400),
+        RAW(GET("Host: [::1]x\r\n"), 400),
+        RAW("GET http://user@h/ HTTP/1.1\r\n" H "\r\n", 400),
+        RAW("GET http://h:x/ HTTP/1.1\r\n" H "\r\n", 400),
+        /* "*" is for OPTIONS */
+        RAW("GET * HTTP/1.1\r\n" H "\r\n", 400),
         RAW("GET / HTTP/1.0\r\n" H H "\r\n", 400),
         /* request line */
         RAW("GET  / HTTP/1.1\r\n" H "\r\n", 400),
