@@ -282,6 +282,9 @@ static void add_noun(struct ground *g, const struct token *t, size_t first, size
                  keep || part ? t[i].text : t[i].lower);
         n->proper &= keep || part;
     }
+    size_t size = strlen(n->text);
+    if (size > 2 && strcmp(n->text + size - 2, "'s") == 0)
+        n->text[size - 2] = 0; /* whose it is, and that came later: "the museum's oldest map" */
     snprintf(n->head, sizeof(n->head), "%s", t[head].stem);
     n->kind = t[head].kind;
     n->plural = strcmp(t[head].stem, t[head].lower) != 0 && !ends_with(t[head].lower, "'s");

@@ -91,6 +91,8 @@ static void add_person(struct building *b, uint32_t i)
     struct ground_noun *n = build_take_noun(b, beast ? WORD_BEAST : WORD_PERSON, false);
     if (n != NULL && build_is_gone(n->text) && strcmp(p->klass, "victim") != 0)
         n = NULL; /* "the late duke" cannot come in */
+    if (n != NULL && n->plural && !e->proper && !beast && strcmp(p->klass, "stray") != 0)
+        n = NULL; /* "the passengers" are nobody in particular */
     e->brief = e->name;
     if (beast && n == NULL) { /* what hunts may also be something made, or something dead */
         struct ground_noun *other = build_take_noun(b, WORD_PERSON, false);
