@@ -7,7 +7,8 @@ enum {
     MOTIVE_BETRAY = 300,
     TRUST_BETRAY = 60,
     PERSONA_LEAST = -120,
-    PERSONA_PRESSURE = 150
+    PERSONA_PRESSURE = 150,
+    JUDGE_OVERDRAWN = 1,
 };
 
 struct code_env judge_env(const struct nvl_sim *s, const int16_t *state, const uint8_t *args)
@@ -358,6 +359,7 @@ static int reject(struct nvl_sim *s, unsigned actor, const struct candidate *c, 
     record_causes(s, &e);
     return record_event(s, &e);
 }
+/* JUDGE_OVERDRAWN: its outcome would take a resource out of its range; nothing has happened. */
 static int perform(struct nvl_sim *s, unsigned actor, const struct candidate *c, unsigned index,
                    unsigned code, unsigned repair)
 {
@@ -373,13 +375,25 @@ static int perform(struct nvl_sim *s, unsigned actor, const struct candidate *c,
     add_alternatives(s, &e, actor, index);
     decide_outcome(s, &e, bound);
     if (!apply(s, &e))
-        return reject(s, actor, c, 0x21, NVL_NO_CELL);
+        return JUDGE_OVERDRAWN;
     remember(s, actor, c);
     if (op->engine_flags & OP_MOVES)
         s->came_from[actor] = e.place, s->came_at[actor] = (uint16_t) (s->pass + 1);
     int rc = record_event(s, &e);
     s->minutes[actor] = (uint8_t) (s->minutes[actor] + op->minutes);
     return rc == NVL_OK ? react(s, &e) : rc;
+}
+/* What is left to somebody who can do nothing else. */
+static int hesitate(struct nvl_sim *s, unsigned actor, unsigned code, unsigned repair)
+{
+    uint16_t cell;
+    struct candidate c = { .op = (uint16_t) nvl_pack_op_find(s->w->pack, "hesitate"),
+                           .goal = NVL_NONE };
+    memset(c.args, NVL_NONE, sizeof(c.args));
+    c.args[0] = (uint8_t) actor;
+    int rc = judge_law(s, actor, &c, &cell) == 0 ? perform(s, actor, &c, SIM_KEPT, code, repair)
+                                                 : NVL_OK;
+    return rc == JUDGE_OVERDRAWN ? NVL_OK : rc;
 }
 /* The first lawful candidate, nearest to what was wanted: same operator, same family, anything,
  * hesitation. */
@@ -398,27 +412,33 @@ static int repair(struct nvl_sim *s, unsigned actor, unsigned code)
                             ? kin && !same && ops[c->op].cost < ops[all->best[0].op].cost
                         : rung == NVL_SIBLING ? kin && !same
                                               : true;
-            if (fits && judge_law(s, actor, c, &cell) == 0)
-                return perform(s, actor, c, i, code, rung);
+            int rc = fits && judge_law(s, actor, c, &cell) == 0
+                         ? perform(s, actor, c, i, code, rung)
+                         : JUDGE_OVERDRAWN;
+            if (rc != JUDGE_OVERDRAWN)
+                return rc;
         }
-    struct candidate c = { .op = (uint16_t) nvl_pack_op_find(s->w->pack, "hesitate"),
-                           .goal = NVL_NONE };
-    memset(c.args, NVL_NONE, sizeof(c.args));
-    c.args[0] = (uint8_t) actor;
-    return judge_law(s, actor, &c, &cell) == 0 ? perform(s, actor, &c, SIM_KEPT, code, NVL_HESITATE)
-                                               : NVL_OK;
+    return hesitate(s, actor, code, NVL_HESITATE);
 }
 int judge_act(struct nvl_sim *s, unsigned actor)
 {
-    const struct choices *all = &s->choices[actor];
+    struct choices *all = &s->choices[actor];
     uint16_t cell;
     if (all->count == 0 || !sim_awake(s, s->state, actor))
         return NVL_OK;
-    unsigned code = judge_law(s, actor, &all->best[0], &cell);
-    if (code == 0)
-        return perform(s, actor, &all->best[0], 0, 0, NVL_NO_REPAIR);
-    int rc = reject(s, actor, &all->best[0], code, cell);
-    return rc == NVL_OK ? repair(s, actor, code) : rc;
+    while (all->count > 0) {
+        unsigned code = judge_law(s, actor, &all->best[0], &cell);
+        if (code != 0) {
+            int rc = reject(s, actor, &all->best[0], code, cell);
+            return rc == NVL_OK ? repair(s, actor, code) : rc;
+        }
+        int rc = perform(s, actor, &all->best[0], 0, 0, NVL_NO_REPAIR);
+        if (rc != JUDGE_OVERDRAWN)
+            return rc;
+        all->count--; /* there is not enough left for that: as if it had not been thought of */
+        memmove(all->best, all->best + 1, all->count * sizeof(all->best[0]));
+    }
+    return hesitate(s, actor, 0, NVL_NO_REPAIR);
 }
 int judge_incident(struct nvl_sim *s, unsigned op, const uint8_t args[NVL_ARGS_MAX])
 {
