@@ -4,7 +4,7 @@
 #include <string.h>
 #include "server/narrator/teller.h"
 
-enum { SHORT_WORDS = 7, BEFORE_WORDS = 15, JOINED = 6 /* ", and " */, MEAN_TENTHS = 132 };
+enum { SHORT_WORDS = 9, BEFORE_WORDS = 20, JOINED = 6 /* ", and " */, MEAN_TENTHS = 138 };
 
 /* A sentence that may follow "and" with a small letter. */
 static bool may_follow(const char *text)
@@ -60,7 +60,7 @@ void join_short(const struct teller *t, struct draft *d)
                      morph_words(d->text + from, stop - from) <= BEFORE_WORDS &&
                      morph_words(d->text + next, end - next) <= SHORT_WORDS &&
                      memmem(d->text + from, stop - from, ", and ", 6) == NULL &&
-                     mix64(t->seed ^ morph_hash(d->text + next, end - next)) % 100 < 82;
+                     mix64(t->seed ^ morph_hash(d->text + next, end - next)) % 100 < 90;
         if (joins) {
             join_at(d, stop);
             from = end + JOINED;
