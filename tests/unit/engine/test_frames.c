@@ -159,6 +159,9 @@ static const struct {
     { "disaster", "the dam above the town is failing and the river is rising" },
     { "hunt", "something stalks the trappers in the snowbound valley" },
     { "murder", "the old countess has been poisoned at dinner" },
+    { "heist", "they must steal the jewel from the casino vault" },
+    { "contagion", "a plague spreads through the harbour town and the cure is missing" },
+    { "stranded", "stranded on the ice after the crash" },
     { "sabotage", "a saboteur among the crew has cut the reactor's coolant line" },
 };
 static void show(const struct played *p)
