@@ -51,8 +51,12 @@ static char *join_backends(const struct option_list *list)
 
 void gateway_channel_options(const struct gateway *g, nrpc_channel_options *o)
 {
+    /* People wait behind a gateway: a server that is back is noticed within about a second, however
+     * long it was away.  One connection attempt a second and loop costs it nothing. */
+    enum { BACKOFF_MAX_MS = 1000 };
     nrpc_channel_defaults(o);
     o->target = g->target;
+    o->backoff_max_ms = BACKOFF_MAX_MS;
     o->balance = g->settings.balance != NULL && strcmp(g->settings.balance, "least-calls") == 0
                      ? NRPC_LEAST_CALLS
                  : g->settings.balance != NULL && strcmp(g->settings.balance, "first") == 0

@@ -327,6 +327,32 @@ class BackendDown(Stack):
             if server.process.poll() is None:
                 server.process.kill()
 
+    def test_a_long_outage_makes_the_recovery_no_longer(self):
+        import pathlib
+        import time
+        from harness import start_gateway, start_server
+        data = pathlib.Path(self.folder.name) / "third"
+        server = start_server(data)
+        gateway = start_gateway(server.address)
+        try:
+            server.kill()
+            end = time.monotonic() + 7  # with doubling alone the next attempts are now 6.4 s apart
+            while time.monotonic() < end:
+                answer = rest(gateway.port, "GET", "/simulations")
+                self.assert_problem(answer, 503)
+                self.assertLessEqual(int(answer.headers["retry-after"]), 2)
+                time.sleep(0.2)
+            server = start_server(data, listen=server.address)
+            begin = time.monotonic()
+            while rest(gateway.port, "GET", "/simulations").status != 200:
+                self.assertLess(time.monotonic() - begin, 3, "the gateway did not recover")
+                time.sleep(0.05)
+            server.stop()
+        finally:
+            gateway.stop()
+            if server.process.poll() is None:
+                server.process.kill()
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
