@@ -46,6 +46,7 @@ struct stream {
     bool any;     /* a message was written */
     bool resumed; /* Last-Event-ID came */
     uint64_t resume_id;
+    uint64_t end_id;         /* behind the last event's id; 0: none was shown */
     uint32_t owed;           /* credits to give back once the client reads again */
     uint64_t written_ns;     /* when anything was last written */
     struct buf held;         /* of a resumed watch, before anything new came */
@@ -96,7 +97,7 @@ struct exchange {
     size_t raw_region; /* of an HttpBody's data */
     struct binder binder;
     struct filter *filter; /* the fields of the answer that are wanted; NULL: all */
-    bool failed; /* problem is set: nothing is called any more */
+    bool failed;           /* problem is set: nothing is called any more */
     struct problem problem;
     nrpc_call *call;
     nrpc_msg *message; /* of a unary answer */

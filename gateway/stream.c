@@ -299,6 +299,7 @@ static int put_message(struct exchange *x, nrpc_slice message, struct buf *out)
             buf_puts(out, "id: ");
             buf_put_u64(out, id);
             buf_putc(out, '\n');
+            s->end_id = id + 1;
         }
         put_event_name(x, message, out);
         buf_puts(out, "data: ");
@@ -326,12 +327,13 @@ static void fail_message(struct exchange *x, int r)
 }
 
 /* Of a resumed watch, what the client has seen already waits: if nothing new follows, the answer is
- * 204. */
+ * 204.  Several messages may share the id that it names, and it may have been cut off from the rest
+ * of them: those are shown again.  Who saw the end names an id behind them. */
 static bool hold(struct exchange *x, nrpc_slice message)
 {
     struct stream *s = &x->stream;
     uint64_t id;
-    if (s->open || !s->resumed || !find_number(message, s->id, &id) || id > s->resume_id)
+    if (s->open || !s->resumed || !find_number(message, s->id, &id) || id >= s->resume_id)
         return false;
     return put_message(x, message, &s->held) == 0 && s->held.size <= STREAM_HELD_MAX;
 }
@@ -467,8 +469,17 @@ static void end_well(struct exchange *x)
     }
     if (x->stream.form == STREAM_GRPC_WEB)
         put_rpc_trailers(x, false);
-    if (x->stream.form == STREAM_SSE)
-        put_text(x, "event: end\ndata: {\"code\":\"OK\"}\n\n");
+    if (x->stream.form == STREAM_SSE) {
+        struct buf *out = &x->gl->scratch;
+        buf_reset(out);
+        if (x->stream.end_id > 0) { /* a connect from here finds nothing more: 204 */
+            buf_puts(out, "id: ");
+            buf_put_u64(out, x->stream.end_id);
+            buf_putc(out, '\n');
+        }
+        buf_puts(out, "event: end\ndata: {\"code\":\"OK\"}\n\n");
+        put_chunk(x, out->data, out->size);
+    }
     if (x->stream.form == STREAM_ARRAY)
         put_text(x, x->stream.any ? "]\n" : "[]\n");
     put_last_chunk(x);

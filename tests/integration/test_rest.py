@@ -206,6 +206,15 @@ class Streams(Stack):
                          list(range(middle + 1, numbers[-1] + 1)))
         self.assertEqual([e["event"] for e in resumed[-2:]], ["result", "end"])
 
+        # Cut off between the last event and the result: the story is not lost.
+        response = self.open("GET", watch, headers={"Accept": "text/event-stream", "Last-Event-ID": str(numbers[-1])})
+        self.assertEqual(response.status, 200)
+        rest = [e for e in sse_events(response) if "event" in e]
+        self.assertEqual([e["event"] for e in rest], kinds[len(numbers):] + ["end"])
+        # Who saw the end does not connect again.
+        response = self.open("GET", watch, headers={"Accept": "text/event-stream", "Last-Event-ID": events[-1]["id"]})
+        self.assertEqual(response.status, 204)
+
     def test_ndjson_and_array(self):
         response = self.open("POST", "/simulations:stream", json.dumps(RUN), {"Accept": "application/x-ndjson"})
         lines = [json.loads(line) for line in response]

@@ -591,7 +591,7 @@ static void stream_forms(void **state)
           "Accept: text/event-stream\r\nLast-Event-ID: 7\r\n",
           NULL,
           200,
-          { "id: 8\n", "id: 9\n", "event: end" } },
+          { "id: 8\n", "id: 9\n", "id: 10\nevent: end\n" } },
         { "GET",
           "/v1/tail?count=9",
           "Accept: text/event-stream\r\nLast-Event-ID: 9\r\n",
