@@ -5,6 +5,7 @@
 #include "server/engine/pack.h"
 #include "rpc/base/map.h"
 
+enum { TALE_FLUENTS_MAX = 400, TALE_HINTED_MAX = 256 /* a hint names a fluent in one byte */ };
 enum token_kind { TOKEN_END, TOKEN_WORD, TOKEN_NUMBER, TOKEN_STRING, TOKEN_PUNCT };
 struct tale_line {
     const char *text; /* not NUL-ended */
@@ -54,7 +55,7 @@ struct tale {
     struct map strings; /* text -> offset + 1 */
     struct tale_names fluents, ops, goals, frames, places, facts, truths, genres, threads, clues,
         endings;
-    struct pack_fluent fluent_list[256];
+    struct pack_fluent fluent_list[TALE_FLUENTS_MAX];
     struct tale_define defines[64];
     size_t defines_count;
     struct {

@@ -80,8 +80,8 @@ bool tale_fluent(struct tale *t, const struct tale_statement *s)
     struct lex at = lex;
     if (!lex_word(&lex, name, sizeof(name), "a fluent's name"))
         return false;
-    if (t->fluents.count == 256)
-        return tale_fail(t, &at, "more than 256 fluents");
+    if (t->fluents.count == TALE_FLUENTS_MAX)
+        return tale_fail(t, &at, "more than %d fluents", TALE_FLUENTS_MAX);
     if (lex_take(&lex, "(")) {
         for (int i = 0; i < 2 && (i == 0 ? !lex_is(&lex, ")") : lex_take(&lex, ",")); i++) {
             if (!lex_choice(&lex, pack_sort_names + 1, NVL_SORTS - 1, &sort, "sort"))

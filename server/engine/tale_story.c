@@ -458,6 +458,8 @@ static bool tale_words(struct tale *t, const struct tale_statement *s)
             return false;
         if (t->fluent_list[f].sorts[0] != 0 || t->fluent_list[f].value_sort != 0)
             return tale_fail(t, &at, "a hint is for a number that is nobody's");
+        if (f >= TALE_HINTED_MAX)
+            return tale_fail(t, &at, "a hint is for one of the first %d fluents", TALE_HINTED_MAX);
     } else if (strcmp(s->keyword, "lexicon") == 0) {
         sec = SEC_WORD;
         for (int k = 1; k < (int) (sizeof(kinds) / sizeof(kinds[0])); k++)
