@@ -34,6 +34,25 @@ static enum exchange_rpc protocol_of(const struct exchange *x)
     return RPC_NONE;
 }
 
+/* gRPC itself, other codecs and Connect's streams frame their messages: to read them as JSON would
+ * complain about the first byte. */
+static void refuse_framed(struct exchange *x)
+{
+    static const char *const framed[] = { "application/grpc", "application/connect+" };
+    struct http1_text type = exchange_header(x, "content-type");
+    for (size_t i = 0; i < sizeof framed / sizeof *framed; i++)
+        if (type.size >= strlen(framed[i]) &&
+            strncasecmp(type.data, framed[i], strlen(framed[i])) == 0)
+            exchange_fail(x, 415, NRPC_INVALID_ARGUMENT, "UNSUPPORTED_MEDIA_TYPE",
+                          "send application/json, application/proto or application/grpc-web+proto");
+}
+
+/* Absent is allowed: plain clients send protobuf, too. */
+static bool is_connect_version(struct http1_text version)
+{
+    return version.data == NULL || (version.size == 1 && *version.data == '1');
+}
+
 bool rpcweb_is_grpc(const struct exchange *x)
 {
     return x->rpc == RPC_GRPC_WEB || x->rpc == RPC_GRPC_WEB_TEXT;
@@ -48,8 +67,15 @@ bool rpcweb_wanted(struct exchange *x)
         memcmp(x->match.path, m->path, size) != 0)
         return false;
     x->rpc = protocol_of(x);
-    if (x->rpc == RPC_NONE)
+    if (x->rpc == RPC_NONE) {
+        refuse_framed(x);
         return false;
+    }
+    if (!rpcweb_is_grpc(x) && !is_connect_version(exchange_header(x, "connect-protocol-version"))) {
+        exchange_fail(x, 400, NRPC_INVALID_ARGUMENT, "MALFORMED_REQUEST",
+                      "Connect-Protocol-Version must be 1");
+        return false;
+    }
     if (m->client_streaming || (m->server_streaming && !rpcweb_is_grpc(x)))
         exchange_fail(
             x, 501, NRPC_UNIMPLEMENTED, "UNIMPLEMENTED",

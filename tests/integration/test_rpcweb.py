@@ -117,6 +117,15 @@ class Connect(harness.Stack):
         streaming = self.post("WatchSimulation", b"", "application/proto")
         self.assertEqual((streaming.status, streaming.json()["code"]), (501, "unimplemented"))
 
+    def test_other_versions_and_framings(self):
+        for kind in ("application/json", "application/proto"):
+            answer = self.post("GetHealth", "", kind, **{"Connect-Protocol-Version": "2"})
+            self.assertEqual((answer.status, answer.json()["code"]), (400, "invalid_argument"), kind)
+        for kind in ("application/grpc", "application/grpc+proto", "application/grpc-web+json",
+                     "application/connect+json", "application/connect+proto"):
+            answer = self.post("GetHealth", frame(b""), kind)
+            self.assert_problem(answer, 415, "application/grpc-web+proto")
+
     def test_deadline(self):
         body = pb.SimulationRequest(character_names=harness.CAST, turns={"value": 50}).SerializeToString()
         answer = self.post("RunSimulation", body, "application/proto", **{"Connect-Timeout-Ms": "1"})
