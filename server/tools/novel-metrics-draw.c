@@ -216,12 +216,13 @@ static void draw_plot(const struct samples *s, size_t i, size_t at, struct map *
 void page_plots(const struct page *p, struct buf *out)
 {
     const struct samples *s = p->samples;
+    buf_puts(out, "<div class=\"two-of\">\n");
     for (unsigned r = 0; r < p->requests_count; r++) {
         size_t stories, different = plots_signatures(s, r, &stories), at = 0;
         struct map seen = { 0 };
         if (stories == 0)
             continue;
-        buf_puts(out, "<figure class=\"row\"><figcaption><b>");
+        buf_puts(out, "<figure><figcaption><b>");
         page_text(out, p->requests[r], strlen(p->requests[r]));
         buf_printf(out, "</b> <i>%zu different of %zu</i></figcaption>", different, stories);
         buf_printf(out, "<svg viewBox=\"0 0 %d %zu\" style=\"max-width:%dpx\">", A_ROW * CELL,
@@ -232,6 +233,7 @@ void page_plots(const struct page *p, struct buf *out)
         buf_puts(out, "</svg></figure>\n");
         map_done(&seen);
     }
+    buf_puts(out, "</div>\n");
 }
 
 /* ---- sameness -------------------------------------------------------------------------------- */

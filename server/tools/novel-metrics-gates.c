@@ -67,7 +67,8 @@ static const struct bounds log_bounds[] = {
     { LOG_REWRITTEN, NO_LOW, 0.10, NULL },
 };
 static const char PART_SET[] = "all texts as a set",
-                  PART_MIXED[] = "a text of every seed, requests mixed", PART_PLOTS[] = "plots";
+                  PART_MIXED[] = "a text of every seed, requests mixed", PART_PLOTS[] = "plots",
+                  PART_RUNS[] = "runs compared";
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
 static bool within(double value, double low, double high)
@@ -254,6 +255,19 @@ static void judge_logs(const struct samples *s, struct gate_table *t)
         add_row(t, row);
     }
 }
+static void judge_voices(const struct samples *s, struct gate_table *t)
+{
+    struct gate_row row = { .part = "log and telling",
+                            .measure = "speakers told apart (three)",
+                            .low = 0.65,
+                            .high = NO_HIGH };
+    row.value = voice_separability(s, &row.samples);
+    if (row.samples == 0)
+        return;
+    row.outside = row.samples - (size_t) lround(row.value * (double) row.samples);
+    row.state = state_of(row.samples >= SET_LEAST, within(row.value, row.low, row.high));
+    add_row(t, row);
+}
 int gates_judge(const struct samples *s, struct gate_table *out)
 {
     memset(out, 0, sizeof(*out));
@@ -261,7 +275,20 @@ int gates_judge(const struct samples *s, struct gate_table *out)
     if (judge_set(s, out) != 0 || judge_plots(s, out) != 0)
         return -1;
     judge_logs(s, out);
+    judge_voices(s, out);
     return 0;
+}
+
+void gates_add(struct gate_table *t, const char *measure, double value, double low, size_t samples)
+{
+    struct gate_row row = { .part = PART_RUNS,
+                            .measure = measure,
+                            .value = value,
+                            .low = low,
+                            .high = NO_HIGH,
+                            .samples = samples,
+                            .state = state_of(true, within(value, low, NO_HIGH)) };
+    add_row(t, row);
 }
 
 /* ---- printing -------------------------------------------------------------------------------- */
@@ -287,7 +314,7 @@ size_t gates_judged(const struct gate_table *t)
 bool gate_counts(const struct gate_row *row)
 {
     return row->samples > 1 && row->part != PART_SET && row->part != PART_MIXED &&
-           row->part != PART_PLOTS;
+           row->part != PART_PLOTS && row->part != PART_RUNS;
 }
 static const char *state_name(enum gate_state state)
 {

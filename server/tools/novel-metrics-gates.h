@@ -27,6 +27,8 @@ struct gate_table {
 int gates_judge(const struct samples *s, struct gate_table *out);
 bool gate_counts(const struct gate_row *row); /* whether `outside` says something */
 size_t gates_judged(const struct gate_table *t);
+/* Adds a row that the samples do not show; bounds as in struct gate_row. */
+void gates_add(struct gate_table *t, const char *measure, double value, double low, size_t samples);
 void gate_bounds_text(const struct gate_row *row, char out[static 32]); /* ">= 0.865" */
 void gates_text(const struct gate_table *t, struct buf *out);
 /* One object: texts with all measures, the set's, the gates. */

@@ -20,6 +20,10 @@ void log_graph_measure(const struct log_graph *g, double m[static LOG_COUNT]);
 int log_sentences_measure(const struct metrics_played *played, struct arena *arena,
                           double m[static LOG_COUNT]);
 
+/* Who says what: novel-metrics-speech.c.  Adds to out. */
+void log_speech_measure(const struct metrics_played *played, unsigned cast,
+                        struct voice out[static NVL_CAST_MAX]);
+
 static inline bool log_is_act(const struct nvl_event *e)
 {
     return e->type == NVL_ACTION || e->type == NVL_SPEECH || e->type == NVL_THOUGHT;

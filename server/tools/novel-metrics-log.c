@@ -233,6 +233,7 @@ int metrics_log(const struct metrics_played *p, struct text_table *operators, st
     play.m[LOG_VIOLATIONS] = (double) p->violations;
     play.m[LOG_QUESTION] = play.ending[0] != 0;
     log_graph_measure(&g, play.m);
+    log_speech_measure(p, play.cast, play.voices);
     tension_follow(p, &play);
     tension_measure(&play);
     acts_measure(p, &g, &play);

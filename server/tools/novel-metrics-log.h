@@ -4,6 +4,7 @@
 #define NOVEL_METRICS_LOG_H
 #include "server/narrator/narrator.h"
 #include "server/tools/novel-metrics-text.h"
+#include "server/tools/novel-metrics-voice.h"
 
 enum metrics_log {
     LOG_VIOLATIONS, /* found by the checker, which also recomputes every tension value */
@@ -42,6 +43,7 @@ struct metrics_play {    /* strings and arrays live in the arena */
     uint32_t turns_played;
     uint32_t *operators; /* what happened, in order: numbers of the operator table */
     size_t operators_count;
+    struct voice voices[NVL_CAST_MAX]; /* of the cast */
 };
 
 struct metrics_played { /* one log and its telling */

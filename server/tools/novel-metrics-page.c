@@ -20,7 +20,9 @@ static const char head[] =
     "padding:.7rem .9rem}\n"
     "figcaption{font-size:.95rem;margin-bottom:.3rem}figcaption i{font-size:.8rem}\n"
     ".grid-of{display:grid;grid-template-columns:repeat(auto-fill,minmax(290px,1fr));gap:.9rem}\n"
-    ".row{margin:.6rem 0}.grid{stroke:var(--edge)}.band{fill:var(--a);opacity:.16}\n"
+    ".two-of{display:grid;grid-template-columns:repeat(auto-fit,minmax(430px,1fr));gap:.9rem}"
+    "ol.often{font-size:.95rem}ol.often i{font:.8rem system-ui,sans-serif}\n"
+    ".grid{stroke:var(--edge)}.band{fill:var(--a);opacity:.16}\n"
     ".target{fill:none;stroke:var(--b);stroke-width:1.6;stroke-dasharray:4 3}\n"
     ".actual{fill:none;stroke:var(--a);stroke-width:2.2}.map rect{fill:var(--a)}\n"
     ".key b{display:inline-block;width:1.6rem;height:0;border-top:3px solid var(--a);"
@@ -167,6 +169,11 @@ int page_write(const struct page *p, struct buf *out)
             "five-word runs of the story in the row stand in the story of the column too. Blocks "
             "along the diagonal are stories of one request.");
     if (page_sameness(p, out) != 0)
+        return -1;
+    section(out, "Told again and again",
+            "The sentences of five words or more that stand in most stories. Each is a line that a "
+            "writer could give more alternatives.");
+    if (page_repeats(p, out) != 0)
         return -1;
     section(out, "What they do",
             "Every operator, and the share of stories in which it happens. Flat "

@@ -19,5 +19,6 @@ void page_tension(const struct page *p, struct buf *out);
 void page_operators(const struct page *p, struct buf *out);
 void page_plots(const struct page *p, struct buf *out);
 int page_sameness(const struct page *p, struct buf *out);
+int page_repeats(const struct page *p, struct buf *out);
 
 #endif

@@ -35,4 +35,13 @@ void player_done(struct player *p);
 int player_story(struct player *p, const struct play_request *request, size_t index, uint64_t seed,
                  struct samples *samples, struct nvl_error *err);
 
+struct player_swapped { /* sums */
+    size_t runs, acts, same;
+};
+/* Plays a request as it is and with the traits of its first two characters swapped, and adds how
+ * many acts of the two there are and how many stay as they were.  NVL_OK or an nvl_rc (sum
+ * untouched). */
+int player_swap(struct player *p, const struct play_request *request, uint64_t seed,
+                struct player_swapped *sum, struct nvl_error *err);
+
 #endif

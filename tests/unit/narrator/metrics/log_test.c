@@ -201,6 +201,85 @@ static void test_request(void **state)
     arena_done(&arena);
 }
 
+static void test_voice_features(void **state)
+{
+    static const struct {
+        const char *text;
+        uint32_t total;
+    } rows[] = {
+        { "", 0 },
+        { "Lantern", 1 },                 /* one short sentence */
+        { "We can't go.", 3 },            /* we, a contraction, short */
+        { "We can\xe2\x80\x99t go.", 3 }, /* the same */
+        { "Is it you?", 5 },              /* is it you, a question, short */
+        { "Wait, 12 men! Run", 5 },       /* comma, numeral, exclamation, two short ones */
+    };
+    (void) state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct voice v = { 0 };
+        voice_count(&v, rows[i].text, strlen(rows[i].text));
+        assert_int_equal(v.total, rows[i].total);
+    }
+}
+/* Three who speak each in a way of their own are told apart; three who speak alike are not. */
+static void test_voices(void **state)
+{
+    static const char *const own[] = { "Would you? Could you?", "I can't, I won't.",
+                                       "The. A. An." };
+    (void) state;
+    for (int alike = 0; alike < 2; alike++) {
+        struct sample list[4] = { 0 };
+        struct samples s = { .list = list, .count = 4 };
+        size_t judged = 0;
+        for (size_t i = 0; i < 4; i++) {
+            list[i].has_play = true;
+            list[i].play.cast = 3;
+            for (size_t c = 0; c < 3; c++) {
+                const char *text = own[alike ? 0 : c];
+                voice_count(&list[i].play.voices[c], text, strlen(text));
+            }
+        }
+        double share = voice_separability(&s, &judged);
+        assert_int_equal(judged, 12);
+        assert_float_equal(share, alike ? 1.0 / 3 : 1, 1e-12);
+        s.count = 1;
+        assert_true(isnan(voice_separability(&s, &judged)));
+    }
+}
+static void test_speech(void **state)
+{
+    struct player *p = *state;
+    struct stage s;
+    struct metrics_play m;
+    size_t spoke = 0;
+    play(&s, p, 1, 3);
+    measure(&s, 0, &m);
+    for (unsigned c = 0; c < m.cast; c++)
+        spoke += m.voices[c].total > 0;
+    assert_true(spoke >= 2);
+    drop(&s);
+}
+static void test_swap(void **state)
+{
+    struct player *p = *state;
+    struct play_request r;
+    struct player_swapped sum = { 0 };
+    struct nvl_error err;
+    play_request_at(1, &r);
+    memcpy(r.cast[1].traits, r.cast[0].traits, sizeof(r.cast[0].traits)); /* nothing to swap */
+    assert_int_equal(player_swap(p, &r, 3, &sum, &err), NVL_OK);
+    assert_int_equal(sum.runs, 1);
+    assert_true(sum.acts > 0);
+    assert_int_equal(sum.same, sum.acts);
+    play_request_at(1, &r);
+    assert_int_equal(player_swap(p, &r, 3, &sum, &err), NVL_OK);
+    assert_int_equal(sum.runs, 2);
+    assert_true(sum.same < sum.acts);
+    r.turns = 0;
+    assert_int_equal(player_swap(p, &r, 3, &sum, &err), NVL_E_INVALID);
+    assert_int_equal(sum.runs, 2);
+}
+
 int main(void)
 {
     struct player player;
@@ -212,6 +291,10 @@ int main(void)
         cmocka_unit_test_prestate(test_file, &player),
         cmocka_unit_test_prestate(test_gates, &player),
         cmocka_unit_test(test_request),
+        cmocka_unit_test(test_voice_features),
+        cmocka_unit_test(test_voices),
+        cmocka_unit_test_prestate(test_speech, &player),
+        cmocka_unit_test_prestate(test_swap, &player),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     player_done(&player);
