@@ -142,21 +142,24 @@ static bool same_opener(const struct text_doc *d, size_t a, size_t b)
     return (x->count > 1) == (y->count > 1) && d->words[x->first].id == d->words[y->first].id &&
            (x->count < 2 || d->words[x->first + 1].id == d->words[y->first + 1].id);
 }
-static void openers(const struct text_doc *d, double *m)
+static int openers(const struct text_doc *d, const struct text_table *table, double *m)
 {
-    size_t repeats = 0, top = 0, count = d->sentences_count;
+    size_t repeats = 0, count = d->sentences_count;
+    uint32_t top = 0, *firsts = alloc_zero(text_table_count(table), sizeof(*firsts));
+    if (firsts == NULL)
+        return -1;
     for (size_t i = 0; i < count; i++) {
         bool again = false;
-        size_t same = 0;
         for (size_t k = i > 5 ? i - 5 : 0; k < i; k++)
             again |= same_opener(d, i, k);
         repeats += again;
-        for (size_t k = 0; k < count; k++)
-            same += d->words[d->sentences[k].first].id == d->words[d->sentences[i].first].id;
+        uint32_t same = ++firsts[d->words[d->sentences[i].first].id];
         top = same > top ? same : top;
     }
     m[ONE_OPENER] = (double) repeats / (double) (count > 1 ? count - 1 : 1);
     m[ONE_TOP_WORD] = (double) top / (double) count;
+    alloc_free(firsts);
+    return 0;
 }
 static size_t quotes_between(const char *from, const char *to)
 {
@@ -204,26 +207,37 @@ static bool is_content(const char *word)
 {
     return prefix(word, 3) < strlen(word) && !stands_in(common, word);
 }
-static bool shares_content(const struct text_doc *d, const struct text_table *t, size_t i)
+struct stems { /* beginnings of content words, and the sentence (+ 1) that each stood in last */
+    struct text_table *table;
+    uint32_t *last;
+};
+/* Whether sentence i and the one before share a content word; notes those of i. */
+static bool shares_content(struct stems *stems, const struct text_doc *d,
+                           const struct text_table *t, size_t i)
 {
-    const struct text_sentence *a = &d->sentences[i - 1], *b = &d->sentences[i];
-    for (uint32_t k = b->first; k < b->first + b->count; k++) {
-        const char *word = text_table_word(t, d->words[k].id);
-        size_t stem = prefix(word, 6);
-        if (!is_content(word))
-            continue;
-        for (uint32_t j = a->first; j < a->first + a->count; j++) {
-            const char *other = text_table_word(t, d->words[j].id);
-            if (prefix(other, 6) == stem && memcmp(other, word, stem) == 0 && is_content(other))
-                return true;
+    const struct text_sentence *s = &d->sentences[i];
+    bool shares = false;
+    for (int round = 0; round < 2; round++) /* first look, then note */
+        for (uint32_t k = s->first; k < s->first + s->count; k++) {
+            const char *word = text_table_word(t, d->words[k].id);
+            if (!is_content(word))
+                continue;
+            uint32_t stem = text_table_id(stems->table, word, prefix(word, 6));
+            if (stem >= d->words_count)
+                return false; /* no memory for the stem: as if it were none */
+            if (round == 0)
+                shares |= stems->last[stem] == i && i > 0;
+            else
+                stems->last[stem] = (uint32_t) i + 1;
         }
-    }
-    return false;
+    return shares;
 }
-static void references(const struct text_doc *d, const struct text_table *t, double *m)
+static int references(const struct text_doc *d, const struct text_table *t, double *m)
 {
+    struct stems stems = { text_table_new(), alloc_zero(d->words_count, sizeof(uint32_t)) };
     size_t pron = 0, name = 0, lex = 0, link = 0, ly = 0, count = d->sentences_count;
-    for (size_t i = 0; i < count; i++) {
+    bool ok = stems.table != NULL && stems.last != NULL;
+    for (size_t i = 0; ok && i < count; i++) {
         const struct text_sentence *s = &d->sentences[i];
         bool refers = false;
         for (uint32_t k = s->first; k < s->first + s->count; k++) {
@@ -235,7 +249,7 @@ static void references(const struct text_doc *d, const struct text_table *t, dou
             name += k > s->first && is_name(&d->words[k]);
             ly += n >= 2 && memcmp(word + n - 2, "ly", 2) == 0;
         }
-        bool shares = i > 0 && shares_content(d, t, i);
+        bool shares = shares_content(&stems, d, t, i);
         lex += shares;
         link += i > 0 && (shares || refers);
     }
@@ -246,6 +260,9 @@ static void references(const struct text_doc *d, const struct text_table *t, dou
     m[ONE_ADJ_LEX] = (double) lex / pairs;
     m[ONE_ADJ_LINK] = (double) link / pairs;
     m[ONE_LY] = (double) ly / words;
+    text_table_free(stems.table);
+    alloc_free(stems.last);
+    return ok ? 0 : -1;
 }
 
 int metrics_one(const struct text_doc *d, const struct text_table *table,
@@ -254,13 +271,12 @@ int metrics_one(const struct text_doc *d, const struct text_table *table,
     double m[ONE_COUNT] = { 0 };
     if (d->sentences_count == 0)
         return 1;
-    if (variety(d, table, m) != 0 || compression(d, m) != 0)
+    if (variety(d, table, m) != 0 || compression(d, m) != 0 || openers(d, table, m) != 0 ||
+        references(d, table, m) != 0)
         return -1;
     m[ONE_WORDS] = (double) d->words_count;
     lengths(d, m);
-    openers(d, m);
     dialogue(d, m);
-    references(d, table, m);
     memcpy(out, m, sizeof(m));
     return 0;
 }

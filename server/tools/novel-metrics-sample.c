@@ -49,7 +49,7 @@ static struct sample *add(struct samples *s, const char *name)
 }
 static int take_text(struct samples *s, struct sample *x, const void *text, size_t size)
 {
-    const char *copy = arena_copy(&s->arena, text, size > 0 ? size : 1);
+    const char *copy = size > 0 ? arena_copy(&s->arena, text, size) : "";
     if (copy == NULL || text_read(copy, size, s->window, s->words, &s->arena, &x->doc) != 0)
         return -1;
     x->doc.name = x->name;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "server/tools/novel-metrics-gates.h"
 
 #define FOLDER "tests/unit/narrator/metrics/"
@@ -72,8 +73,48 @@ static void test_golden(void **state)
     assert_int_equal(lines, TEXTS * ONE_COUNT + SET_FROZEN_COUNT);
 }
 
+/* A text without a sentence has no measures, and does not disturb those of others. */
+static void test_empty(void **state)
+{
+    static struct gate_table small;
+    struct samples s;
+    (void) state;
+    assert_int_equal(samples_init(&s, 0), 0);
+    assert_non_null(samples_add_text(&s, "empty", NULL, 0));
+    assert_non_null(samples_add_text(&s, "dots", "...", 3));
+    assert_non_null(samples_add_text(&s, "short", "One two.", 8));
+    assert_false(s.list[0].has_text || s.list[1].has_text);
+    assert_true(s.list[2].has_text);
+    assert_int_equal(gates_judge(&s, &small), 0);
+    assert_false(small.has_set);
+    assert_int_equal(small.rows[0].samples, 1);
+    samples_done(&s);
+}
+/* Bytes that are no log, and a log cut short, are refused. */
+static void test_refused(void **state)
+{
+    static const char bytes[] = "NVLOG1\r\nHEAD\xff\xff\xff\xff";
+    char path[] = "/tmp/novel-metrics-XXXXXX.nvlog";
+    struct samples s;
+    (void) state;
+    for (size_t size = 0; size <= sizeof(bytes) - 1; size += 4) {
+        char name[sizeof(path)];
+        memcpy(name, path, sizeof(path));
+        int fd = mkstemps(name, 6);
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, bytes, size), (ssize_t) size);
+        close(fd);
+        assert_int_equal(samples_init(&s, 0), 0);
+        assert_int_equal(samples_add_path(&s, name), -1);
+        assert_int_equal(s.count, 0);
+        samples_done(&s);
+        unlink(name);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_golden) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_golden), cmocka_unit_test(test_empty),
+                                        cmocka_unit_test(test_refused) };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
