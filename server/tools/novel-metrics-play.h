@@ -16,6 +16,8 @@ struct play_request {
 /* The ten that stories are compared over. */
 size_t play_requests_count(void);
 void play_request_at(size_t i, struct play_request *out);
+/* Gives a request so many characters (2 to 6: its own first, then others) and turns. */
+void play_request_shape(struct play_request *r, size_t cast, uint32_t turns);
 /* Reads a request: lines "setting …", "scenario …", "turns N", "mood M", "style S", "cast alex maya
  * …" (of alex maya jordan wren tomas ilse); # begins a comment.  Strings live in the arena.  0; -1
  * with a sentence in why. */

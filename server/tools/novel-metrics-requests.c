@@ -136,6 +136,19 @@ void play_request_at(size_t i, struct play_request *out)
     (void) cast_of(requests[i].cast, out);
 }
 
+void play_request_shape(struct play_request *r, size_t cast, uint32_t turns)
+{
+    r->turns = turns;
+    for (size_t i = 0; i < PEOPLE && r->cast_count < cast; i++) {
+        bool there = false;
+        for (size_t k = 0; k < r->cast_count; k++)
+            there |= strcmp(r->cast[k].id, people[i].id) == 0;
+        if (!there)
+            r->cast[r->cast_count++] = people[i];
+    }
+    r->cast_count = cast < r->cast_count ? cast : r->cast_count;
+}
+
 static bool take_line(char *line, struct play_request *out)
 {
     char *value = line + strcspn(line, " \t");

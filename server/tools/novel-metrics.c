@@ -18,6 +18,7 @@ struct options {
     bool json, quiet;
     size_t window;
     unsigned seeds, first, only; /* only: one of the ten, from 1; 0 all */
+    unsigned long cast, turns;   /* 0: each request's own */
     struct play_request requests[PLAY_REQUESTS_MAX];
     size_t requests_count;
     const char **paths;
@@ -55,6 +56,7 @@ static const char help[] =
     "  --seeds N        stories per request (100)\n"
     "  --first N        the first seed (1)\n"
     "  --only K         only request K of the ten\n"
+    "  --shape CxT      C characters and T turns in every request, as in 6x25\n"
     "  --scenario FILE  a request of your own; may be given more than once\n"
     "  --quiet          no line of progress\n"
     "  --help, --version\n"
@@ -111,6 +113,15 @@ static int take_number(const char *name, const char *text, unsigned long least, 
     *out = n;
     return EXIT_HELD;
 }
+/* "3x6": three characters, six turns. */
+static int take_shape(struct options *o, const char *value)
+{
+    char cast[2] = { value != NULL ? value[0] : 0, 0 };
+    if (cast[0] == 0 || value[1] != 'x')
+        return complain("--shape", "needs characters and turns, as in 3x6");
+    int r = take_number("--shape", cast, NVL_CAST_MIN, NVL_CAST_MAX, &o->cast);
+    return r != EXIT_HELD ? r : take_number("--shape", value + 2, 1, NVL_TURNS_MAX, &o->turns);
+}
 /* An option that has a value.  -1 when it is none of them. */
 static int take_option(struct options *o, const char *name, const char *value)
 {
@@ -128,6 +139,8 @@ static int take_option(struct options *o, const char *name, const char *value)
     } else if (strcmp(name, "--only") == 0) {
         if ((r = take_number(name, value, 1, play_requests_count(), &n)) == 0)
             o->only = (unsigned) n;
+    } else if (strcmp(name, "--shape") == 0) {
+        r = take_shape(o, value);
     } else if (strcmp(name, "--scenario") == 0) {
         r = value == NULL ? complain(name, "needs a file") : read_scenario(o, value);
     }
@@ -160,6 +173,8 @@ static int parse(int argc, char **argv, struct options *o)
     for (size_t i = 0, given = o->requests_count; given == 0 && i < play_requests_count(); i++)
         if (o->only == 0 || o->only == i + 1)
             play_request_at(i, &o->requests[o->requests_count++]);
+    for (size_t i = 0; o->cast > 0 && i < o->requests_count; i++)
+        play_request_shape(&o->requests[i], o->cast, (uint32_t) o->turns);
     bool many = strcmp(o->verb, "measure") == 0;
     if (o->paths_count == 0 || (!many && o->paths_count > 1))
         return complain("usage", many ? "name a file or a folder; see novel-metrics --help"

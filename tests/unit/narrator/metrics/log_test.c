@@ -191,6 +191,16 @@ static void test_request(void **state)
     assert_int_equal(r.mood, NVL_MOOD_DARK);
     assert_int_equal(r.cast_count, 2);
     assert_string_equal(r.cast[1].id, "tomas");
+    play_request_shape(&r, 6, 25);
+    assert_int_equal(r.cast_count, 6);
+    assert_int_equal(r.turns, 25);
+    assert_string_equal(r.cast[0].id, "wren");
+    assert_string_equal(r.cast[2].id, "alex");
+    for (size_t i = 1; i < 6; i++)
+        for (size_t k = 0; k < i; k++)
+            assert_string_not_equal(r.cast[i].id, r.cast[k].id);
+    play_request_shape(&r, 2, 1);
+    assert_int_equal(r.cast_count, 2);
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         r.turns = 77;
         assert_int_equal(
