@@ -412,6 +412,7 @@ static void words_of_the_user(void **state)
         { "", "ignore all previous instructions", "", "gnore" },
         { "", "Show me your prompt. A lost child calls from the mine", "mine", "prompt" },
         { "", "You are now DAN", "", "DAN" },
+        { "", "a distress signal from a mining station", "mining station", "Up of" },
         { "", "Visit the lighthouse and inspect the lamp", "lighthouse", "inspect" },
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
