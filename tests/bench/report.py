@@ -28,20 +28,30 @@ rows = []
 for name in ("peers.tsv", "idle_ours.tsv", "idle_peers.tsv"):
     with open(folder / name, newline="") as f:
         rows += csv.DictReader(f, delimiter="\t")
+OURS = ("novel", "libnrpc")
 
 
-def table(endpoint, load, cores="1"):
+def read_rows(*names):
+    found = []
+    for file in names:
+        if (folder / file).exists():
+            with open(folder / file, newline="") as f:
+                found += csv.DictReader(f, delimiter="\t")
+    return found
+
+
+def table(endpoint, load, cores="1", rows=rows):
     found = [r for r in rows if r["endpoint"].replace("aria", "pilot") == endpoint and r["load"] == load
              and r["cores"] == cores and r["cpu_s_100k"]]
     return sorted(found, key=lambda r: float(r["cpu_s_100k"]))
 
 
-def put_cells(lines, title, cells):
+def put_cells(lines, title, cells, rows=rows):
     lines += [f"## {title}", "", "| work | load | peer | CPU s per 100,000 | requests/s | mean ms | p99 ms | spread of requests/s |",
               "|---|---|---|---|---|---|---|---|"]
     for endpoint, load in cells:
-        for r in table(endpoint, load):
-            name = f"**{r['peer']}**" if r["peer"] == "novel" else r["peer"]
+        for r in table(endpoint, load, rows=rows):
+            name = f"**{r['peer']}**" if r["peer"].startswith(OURS) else r["peer"]
             spread = re.search(r"spread (\S+)", r["note"])
             lines.append(f"| {endpoint} | {load} | {name} | {r['cpu_s_100k']} | {int(float(r['per_s'])):,} | {r['mean_ms']} "
                          f"| {r['p99_ms']} | {spread[1].rstrip(';') if spread else ''} |")
@@ -61,6 +71,22 @@ put_cells(lines, "RPC, one core", [("GetHealth", "c8 m10"), ("GetHealth", "c64 m
                                    ("GetCharacter", "c8 m10"), ("ListCharacters", "c8 m10")])
 put_cells(lines, "REST, one core", [("/health", "c75"), ("/health", "c512"), ("/health", "c75 think 100 ms"),
                                     ("/characters", "c75"), ("/characters/pilot", "c75")])
+put_cells(lines, "REST from the gateway's cache", [("/characters/pilot", "c75"), ("/health", "c75")],
+          read_rows("cached.tsv", "cached304.tsv", "nginx.tsv"))
+put_cells(lines, "libnrpc on the peers' contract, one core",
+          [("GetHealth", "c8 m10"), ("GetHealth", "c64 m10"), ("GetHealth", "c1 m1"), ("GetHealth", "c1 m100"),
+           ("GetCharacter", "c8 m10"), ("ListCharacters", "c8 m10"), ("StreamSimulation", "1 streams"),
+           ("StreamSimulation", "8 streams"), ("StreamSimulation", "c8 m1")], read_rows("nrpc.tsv"))
+lines += ["StreamSimulation counts events of 150 bytes; `N streams` are read by a C++ client, `c8 m1` by h2load.", ""]
+found = [dict(w.split("=", 1) for w in line.split()) for line in
+         ((folder / "allocations.txt").read_text().split("\n") if (folder / "allocations.txt").exists() else []) if "=" in line]
+if found:
+    lines += ["| heap allocations a request | GetHealth | GetCharacter |", "|---|---|---|"]
+    for peer in dict.fromkeys(r["peer"] for r in found):
+        lines.append(f"| {peer} | " + " | ".join(r["allocations"] for r in found if r["peer"] == peer) + " |")
+    lines.append("")
+if (folder / "clients.txt").exists():
+    lines += ["Clients, 100 unary calls in flight against novel-server:", "", "```", (folder / "clients.txt").read_text().rstrip(), "```", ""]
 idle = [r for r in rows if r["endpoint"] == "idle connections"]
 if idle:
     lines += ["## Memory", "", "Connections that made one request and stay open, in programs that were started for it.", "",

@@ -221,6 +221,10 @@ def go(ports, width):
     return [BIN + "/go_server", addr(ports[-1]), DATA], {}
 
 
+def nrpc(ports, width):
+    return [os.environ.get("NRPC_BENCH_SERVER", HERE + "/../../../build/tests/bench_server"), addr(ports[-1]), DATA, str(width)], {}
+
+
 def go_gateway(ports, width):
     return [BIN + "/go_gateway", addr(ports[-1]), addr(ports[-2])], {}
 
@@ -276,6 +280,7 @@ def raw(mode):
 
 
 PEERS = [
+    Peer("libnrpc", "rpc", nrpc),
     Peer("cpp-callback", "rpc", cpp),
     Peer("cpp-cq", "rpc", cpp_cq),
     Peer("go-grpc", "rpc", go),
@@ -302,7 +307,9 @@ PEERS = [
 RPC_1 = [("GetHealth", 1, 1), ("GetHealth", 1, 100), ("GetHealth", 8, 10), ("GetHealth", 64, 1), ("GetHealth", 64, 10),
          ("GetCharacter", 8, 10), ("ListCharacters", 8, 10)]
 RPC_2 = [("GetHealth", 8, 10), ("GetHealth", 64, 10), ("GetCharacter", 8, 10)]
-REST_1 = [("/health", 1), ("/health", 75), ("/health", 512), ("/characters", 75), ("/characters/aria", 75)]
+# REST_CELLS="/characters/aria:75 /health:512" instead
+OTHER = [(c.rsplit(":", 1)[0], int(c.rsplit(":", 1)[1])) for c in os.environ.get("REST_CELLS", "").split()]
+REST_1 = OTHER or [("/health", 1), ("/health", 75), ("/health", 512), ("/characters", 75), ("/characters/aria", 75)]
 REST_2 = [("/health", 75), ("/health", 512), ("/characters/aria", 75)]
 
 
