@@ -266,6 +266,18 @@ static int compile_rule(struct compiler *c, const Google__Api__HttpRule *rule)
     return e < 0 ? e : insert(c, r, &t);
 }
 
+/* What a server says to operators and caches is not for those outside; a declared rule can open it
+ * all the same. */
+static bool is_internal(const struct desc_method *m)
+{
+    static const char *const packages[] = { "/grpc.reflection.", "/grpc.channelz.",
+                                            "/nrpc.cache." };
+    for (size_t i = 0; i < sizeof packages / sizeof *packages; i++)
+        if (strncmp(m->path, packages[i], strlen(packages[i])) == 0)
+            return true;
+    return false;
+}
+
 /* POST /package.Service/Method, unless a rule of the method says the same. */
 static int compile_implicit(struct compiler *c)
 {
@@ -323,7 +335,9 @@ int router_new(const struct desc_pool *pool, const char *prefix, struct router *
     for (size_t i = 0; i < pool->n_methods && e == 0; i++)
         e = compile_method(&(struct compiler){ r, &pool->methods[i], error });
     for (size_t i = 0; i < pool->n_methods && e == 0; i++)
-        e = compile_implicit(&(struct compiler){ r, &pool->methods[i], error });
+        e = is_internal(&pool->methods[i])
+                ? 0
+                : compile_implicit(&(struct compiler){ r, &pool->methods[i], error });
     if (e < 0) {
         router_free(r);
         return e;

@@ -148,16 +148,16 @@ class Http2Drain(unittest.TestCase):
         with tempfile.TemporaryDirectory(prefix="novel-test-") as folder:
             server = harness.start_server(pathlib.Path(folder) / "data")
             gateway = harness.start_gateway(server.address)
-            got = []
-            thread = threading.Thread(target=lambda: got.append(curl(
-                "--http2-prior-knowledge", "-N", "-X", "POST", "-H", "accept: application/x-ndjson", "-d",
-                json.dumps({"character_names": harness.CAST, "turns": 20}),
-                f"http://127.0.0.1:{gateway.port}/simulations:stream")))
-            thread.start()
-            time.sleep(0.05)
+            process = subprocess.Popen(
+                [CURL, "-sSN", "--http2-prior-knowledge", "-X", "POST", "-H", "accept: application/x-ndjson", "-d",
+                 json.dumps({"character_names": harness.CAST, "turns": 20}),
+                 f"http://127.0.0.1:{gateway.port}/simulations:stream"], stdout=subprocess.PIPE)
+            self.assertTrue(process.stdout.readline(), "the stream has begun")
             gateway.stop()
-            thread.join(60)
-            self.assertEqual(len(got), 1)
+            rest = process.stdout.read()
+            process.stdout.close()
+            self.assertEqual(process.wait(60), 0)
+            self.assertIn("result", json.loads(rest.splitlines()[-1]))
             server.stop()
 
 
@@ -297,6 +297,21 @@ class Documents(harness.Stack):
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=120)
         self.assertIn("NovelEngine API v1", done.stdout)
         self.assertIn("/characters/{character_id}", done.stdout)
+
+
+class Inside(unittest.TestCase):
+    def test_what_is_for_operators_stays_inside(self):
+        """By reflection the gateway sees all services of a server; it offers those that are for callers."""
+        with tempfile.TemporaryDirectory(prefix="novel-test-") as folder:
+            server = harness.start_server(pathlib.Path(folder) / "data", "--channelz")
+            gateway = harness.start_gateway(server.address, "--descriptors", "reflection")
+            for path, status in (("/grpc.health.v1.Health/Check", 200), ("/grpc.channelz.v1.Channelz/GetServers", 404),
+                                 ("/nrpc.cache.v1.Invalidation/Subscribe", 404),
+                                 ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", 404)):
+                self.assertEqual(harness.rest(gateway.port, "POST", path, {}).status, status, path)
+            self.assertEqual(harness.rest(gateway.port, "GET", "/characters").status, 200)
+            gateway.stop()
+            server.stop()
 
 
 class RateLimits(harness.Stack):
