@@ -78,6 +78,7 @@ put_cells(lines, "libnrpc on the peers' contract, one core",
            ("GetCharacter", "c8 m10"), ("ListCharacters", "c8 m10"), ("StreamSimulation", "1 streams"),
            ("StreamSimulation", "8 streams"), ("StreamSimulation", "c8 m1")], read_rows("nrpc.tsv"))
 lines += ["StreamSimulation counts events of 150 bytes; `N streams` are read by a C++ client, `c8 m1` by h2load.", ""]
+put_cells(lines, "Up to 512 calls at once", [("GetHealth", f"c8 m{m}") for m in (1, 8, 32, 64)], read_rows("many.tsv"))
 found = [dict(w.split("=", 1) for w in line.split()) for line in
          ((folder / "allocations.txt").read_text().split("\n") if (folder / "allocations.txt").exists() else []) if "=" in line]
 if found:
@@ -110,6 +111,9 @@ if w:
     ticks = int(w.get("server_cpu_ticks", 0)) / int(w.get("ticks_per_s", 100))
     lines.append(f"| events of a stored simulation, 8 watchers over one connection | {float(w['per_s']):,.0f} per second, "
                  f"{ticks / int(w['items']) * 1e5:.3f} CPU s of the server per 100,000 |")
+if (folder / "watchers.txt").exists():
+    lines += ["", "A thousand watchers that do not read, beside a fast caller:", "", "```",
+              (folder / "watchers.txt").read_text().rstrip(), "```"]
 lines.append("")
 out.write_text("\n".join(lines))
 print("\n".join(lines))

@@ -304,7 +304,9 @@ PEERS = [
 ]
 
 # --- the cells: (endpoint, connections, streams) pinned and unpinned ---
-RPC_1 = [("GetHealth", 1, 1), ("GetHealth", 1, 100), ("GetHealth", 8, 10), ("GetHealth", 64, 1), ("GetHealth", 64, 10),
+# RPC_CELLS="GetHealth:8:64" instead
+CALLS = [(c.split(":")[0], int(c.split(":")[1]), int(c.split(":")[2])) for c in os.environ.get("RPC_CELLS", "").split()]
+RPC_1 = CALLS or [("GetHealth", 1, 1), ("GetHealth", 1, 100), ("GetHealth", 8, 10), ("GetHealth", 64, 1), ("GetHealth", 64, 10),
          ("GetCharacter", 8, 10), ("ListCharacters", 8, 10)]
 RPC_2 = [("GetHealth", 8, 10), ("GetHealth", 64, 10), ("GetCharacter", 8, 10)]
 # REST_CELLS="/characters/aria:75 /health:512" instead
