@@ -224,7 +224,7 @@ static void open_op_codes(struct opening *o, struct pack_op *op)
         o->bad |= c->kind == 1 && op->kind != NVL_OP_REACTION && op->kind != NVL_OP_INCIDENT &&
                   op->effect_count[3] == PACK_NO_OUTCOME; /* it may be tried in vain */
     }
-    for (unsigned i = 0; i < op->threads_count; i++)
+    for (unsigned i = 0; i < op->threads_count && !o->bad; i++)
         o->bad |= op->threads[i].thread >= o->pack->counts[SEC_THRD] ||
                   (op->threads[i].param != NVL_NONE && op->threads[i].param >= op->params_count);
 }
@@ -346,15 +346,17 @@ static uint32_t code_size(const uint8_t *code, uint32_t at)
 }
 /* Conditions that ask the same thing, by their code.  Only what operators use was checked, and only
  * that is looked at. */
-static void find_same(struct opening *o)
+static bool find_same(struct opening *o)
 {
     enum { SAME_MAX = 4096 };
     struct nvl_pack *p = o->pack;
     uint32_t n = p->counts[SEC_COND], *hash = arena_zero(&p->arena, n + 1, sizeof(*hash));
     for (uint32_t i = 0; i < n; i++)
         p->conds[i].same = i;
-    if (hash == NULL || o->bad || n > SAME_MAX)
-        return; /* nothing is shared, and all is well */
+    if (hash == NULL)
+        return false;
+    if (o->bad || n > SAME_MAX)
+        return true; /* nothing is shared, and all is well */
     for (uint32_t op = 0; op < p->counts[SEC_OPER]; op++)
         for (uint32_t k = 0; k < p->ops[op].conds_count; k++) {
             uint32_t i = (uint32_t) (p->ops[op].conds - p->conds) + k, h = 2166136261u;
@@ -372,6 +374,7 @@ static void find_same(struct opening *o)
                 p->conds[i].same = k;
                 break;
             }
+    return true;
 }
 static void open_language(struct opening *o)
 {
@@ -581,7 +584,9 @@ int nvl_pack_open(const void *image, size_t size, struct nvl_error *err, struct 
     if ((rc = open_tables(p)) != NVL_OK)
         goto fail;
     open_records(&o);
-    find_same(&o);
+    rc = NVL_E_NOMEM;
+    if (!find_same(&o))
+        goto fail;
     p->name = str_at(&o, o.data[SEC_META]);
     rc = NVL_E_PACK;
     if (o.bad || !open_known(&o, err))
