@@ -48,11 +48,13 @@ static void set_resume(struct exchange *x, const Nrpc__RouteOptions__Stream *o)
 {
     struct http1_text last = exchange_header(x, "last-event-id");
     const struct desc_field *f = field_of(x->route->method->input, o->resume_field);
-    bool negative;
+    bool negative, digits = true;
     uint64_t id;
     if (last.data == NULL || last.size == 0 || f == NULL)
         return;
-    if (!scalar_parse_int(last.data, last.size, &negative, &id) || negative) {
+    for (size_t i = 0; i < last.size; i++)
+        digits = digits && last.data[i] >= '0' && last.data[i] <= '9';
+    if (!digits || !scalar_parse_int(last.data, last.size, &negative, &id) || negative) {
         exchange_fail_field(x, "Last-Event-ID", "must be the id of an event", "");
         return;
     }

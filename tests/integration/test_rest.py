@@ -275,12 +275,23 @@ class BadInput(Stack):
                 if body[:1] == b"{" and len(body) > 20:
                     self.assertRegex(answer.json()["detail"], r"(?i)line|column|offset|byte|field|key")
 
+    def test_old_reads_ignore_what_they_do_not_know(self):
+        """Monitors append things like _=1 so that nothing is cached."""
+        for path in ("/health", "/", "/characters", "/characters/pilot", "/meta/policy", "/meta/system-status"):
+            self.assertEqual(self.rest("GET", path + "?_=1&nocache=x").status, 200, path)
+
+    def test_last_event_id_is_digits(self):
+        for bad in ("1e1", "+1", "1.0", "x", "-1", "0x1"):
+            answer = self.rest("GET", "/simulations/sim_none/events",
+                               headers={"Accept": "text/event-stream", "Last-Event-ID": bad})
+            self.assertEqual(answer.status, 422, bad)
+
     def test_unknown_field_is_refused_elsewhere(self):
         answer = self.rest("POST", "/simulations:submit", {**RUN, "turnz": 3})
         self.assert_problem(answer, 422)
         self.assertIn("turnz", json.dumps(answer.json()))
         self.assertIn("turns", json.dumps(answer.json()))
-        self.assertIn(self.rest("GET", "/characters?page_sise=3").status, (400, 422))
+        self.assertIn(self.rest("GET", "/simulations?page_sise=3").status, (400, 422))
 
     def test_body_over_the_limit(self):
         answer = self.rest("POST", "/simulations", b'{"setting":"' + b"x" * (4 << 20) + b'"}')
