@@ -152,12 +152,16 @@ static bool after_said(const struct draft *d)
     return n > 1 && n + 1 < d->size && d->text[n - 1] == ' ' && d->text[n - 2] == '"';
 }
 
-/* "about {A}": behind such a word stands an object, whatever form the writer asked for. */
-static bool after_preposition(const struct draft *d)
+/* "about {A}", "it took {A} an hour": behind such a word stands an object, whatever form the
+ * writer asked for. */
+static bool after_governor(const struct draft *d)
 {
     static const char *const words[] = {
-        "with", "to",      "at",   "of",   "about",  "from",    "behind", "beside",  "upon",
-        "into", "against", "near", "past", "across", "between", "toward", "towards", "under"
+        "with",   "to",    "at",    "of",      "about",   "from",    "behind", "beside",
+        "upon",   "into",  "near",  "past",    "across",  "between", "toward", "towards",
+        "under",  "on",    "for",   "by",      "against", "took",    "asked",  "told",
+        "gave",   "saw",   "seen",  "let",     "brought", "pressed", "caught", "blamed",
+        "struck", "watch", "blame", "praised", "thanked", "tried",   "heard",  "following",
     };
     size_t end = d->size > 0 && d->text[d->size - 1] == ' ' ? d->size - 1 : 0, from = end;
     while (from > 0 && d->text[from - 1] >= 'a' && d->text[from - 1] <= 'z')
@@ -173,7 +177,7 @@ static void put_person(struct teller *t, struct draft *d, unsigned x, enum morph
     struct person_state *p = &d->discourse.people[x];
     const struct nvl_entity *e = person(t, x);
     bool is_cast = x < t->cast, stranger = false, by_role = false;
-    if (form == MORPH_SUBJECT && after_preposition(d))
+    if (form == MORPH_SUBJECT && after_governor(d))
         form = MORPH_OBJECT;
     if (d->names_only && form != MORPH_POSSESSIVE && form != MORPH_REFLEXIVE)
         how = "name";
