@@ -1,11 +1,14 @@
 """The public gRPC interop cases: our client and server against each other, and each against peers of other makes,
 plain and with TLS.  INTEROP_STREAM_SECONDS: how long the honest streams run (5; 60 for the whole proof)."""
+import base64
 import os
 import pathlib
+import queue
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 import grpc
@@ -18,6 +21,12 @@ CPP, GO = BUILD / "tests" / "interop_peer_cpp", BUILD / "tests" / "interop_peer_
 SHORT = ["--soak_iterations=3", "--iteration_interval=0", "--soak_per_iteration_max_acceptable_latency_ms=20000"]
 CASE_SECONDS = 120
 NAME = "foo.test.google.fr"
+sys.path.insert(0, str(PEERS))
+from interop_protos import protos  # noqa: E402 (where it is, is known only here)
+
+
+def load_report():
+    return protos.factory.GetPrototype(protos.pool.FindMessageTypeByName("xds.data.orca.v3.OrcaLoadReport"))
 
 
 class Certificates:
@@ -75,7 +84,7 @@ def trust(tls):
 
 class Pairing:
     """One other make, in both roles.  command: how its program is started; left_out: cases of ours that its server
-    cannot play."""
+    cannot play, beside those with load reports."""
 
     left_out = ()
     streams = False
@@ -84,7 +93,7 @@ class Pairing:
         secure = ["--tls", certificates.certificate, certificates.key] if tls else []
         peer = Program(*map(str, self.command), "server", *secure).ready()
         try:
-            for case in case_names(*self.left_out):
+            for case in case_names("orca", *self.left_out):
                 with self.subTest(case=case):
                     status, output = run_client(peer.port, case, *trust(tls))
                     self.assertEqual(status, 0, output)
@@ -274,11 +283,76 @@ class Ours(unittest.TestCase):
             for version in ("v1", "v1alpha"):
                 ask = channel.stream_stream(f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo")
                 answer, = ask(iter([b"\x3a\x00"]), timeout=60)  # list_services
-                for name in (b"grpc.testing.TestService", b"grpc.testing.BenchmarkService", b"grpc.health.v1.Health"):
+                for name in (b"grpc.testing.TestService", b"grpc.testing.BenchmarkService", b"grpc.health.v1.Health",
+                             b"xds.service.orca.v3.OpenRcaService"):
                     self.assertIn(name, answer)
                 answer, = ask(iter([b"\x22\x18grpc.testing.TestService"]), timeout=60)  # file_containing_symbol
                 self.assertIn(b"grpc/testing/test.proto", answer)
         server.stop()
+
+    def test_load_report_of_a_call(self):
+        """In the trailers, as curl shows them: grpcio keeps this one to itself."""
+        report = {"cpu_utilization": .25, "utilization": {"c": .125}, "request_cost": {"a": 1, "b": 2}}
+        request = protos.SimpleRequest(orca_per_query_report={**report, "memory_utilization": .5}).SerializeToString()
+        server = start_server()
+        shown = subprocess.run(["curl", "-sS", "--http2-prior-knowledge", "-D", "-", "-o", os.devnull, "-m", "60",
+                                "-H", "content-type: application/grpc", "-H", "te: trailers", "--data-binary", "@-",
+                                f"http://{server.address}/grpc.testing.TestService/UnaryCall"],
+                               input=b"\0" + len(request).to_bytes(4, "big") + request, capture_output=True, check=True)
+        server.stop()
+        value, = (line.split(b": ")[1] for line in shown.stdout.splitlines()
+                  if line.startswith(b"endpoint-load-metrics-bin"))
+        got = load_report().FromString(base64.b64decode(value + b"=" * (-len(value) % 4)))
+        self.assertEqual(got, load_report()(mem_utilization=.5, **report))
+
+    def test_load_reports_out_of_band(self):
+        """Out of band, as grpcio reads them: what was set, within bounds, until the stream or the server ends."""
+        report = protos.TestOrcaReport(cpu_utilization=.25, memory_utilization=.5, request_cost={"a": 1, "b": 2},
+                                       utilization={"c": .125})
+        large = protos.TestOrcaReport(utilization={str(i): 1 for i in range(65)})
+        server = start_server()
+        with grpc.insecure_channel(server.address) as channel:
+            unary = channel.unary_unary("/grpc.testing.TestService/UnaryCall", protos.SimpleRequest.SerializeToString)
+            duplex = channel.stream_stream("/grpc.testing.TestService/FullDuplexCall",
+                                           protos.StreamingOutputCallRequest.SerializeToString)
+            metrics = channel.unary_stream("/xds.service.orca.v3.OpenRcaService/StreamCoreMetrics",
+                                           response_deserializer=load_report().FromString)
+
+            one = protos.StreamingOutputCallRequest(response_parameters=[{"size": 1}], orca_oob_report=report)
+            first, second = queue.Queue(), queue.Queue()
+            reports = metrics(b"", timeout=60)  # no interval
+            self.assertEqual(next(reports), load_report()())
+            first.put(one)
+            holder = duplex(iter(first.get, None), timeout=60)
+            next(holder)
+            while (got := next(reports)) == load_report()():
+                pass
+            self.assertEqual(got, load_report()(cpu_utilization=.25, mem_utilization=.5, utilization={"c": .125}))
+            one.orca_oob_report.cpu_utilization = 1
+            second.put(one)
+            waiter = duplex(iter(second.get, None), timeout=60)
+            self.assertEqual(next(reports).cpu_utilization, .25)  # the other call still holds it
+            first.put(None)
+            self.assertEqual(list(holder), [])
+            next(waiter)
+            while next(reports).cpu_utilization != 1:
+                pass
+            second.put(None)
+            self.assertEqual(list(waiter), [])
+            while next(reports) != load_report()():
+                pass
+
+            for refuse in (lambda: unary(protos.SimpleRequest(orca_per_query_report=large), timeout=60),
+                           lambda: list(duplex(iter([protos.StreamingOutputCallRequest(orca_oob_report=large)]),
+                                               timeout=60))):
+                with self.assertRaises(grpc.RpcError) as caught:
+                    refuse()
+                self.assertEqual(caught.exception.code(), grpc.StatusCode.INVALID_ARGUMENT)
+            stopping = threading.Thread(target=server.stop)
+            stopping.start()
+            list(reports)  # it ends with the drain, and well
+            self.assertEqual(reports.code(), grpc.StatusCode.OK)
+            stopping.join()
 
     def test_flags(self):
         server = start_server()
@@ -286,7 +360,7 @@ class Ours(unittest.TestCase):
             port = str(server.port)
             for words, status in ((["--server_port", port, "--use_tls", "false"], 0), (["-server_port=" + port], 0),
                                   (["--server_port=" + port, "--nouse_tls", "--use_test_ca=true"], 0),
-                                  (["--server_port=" + port, "--test_case=orca_oob"], 77),
+                                  (["--server_port=" + port, "--test_case=jwt_token_creds"], 77),
                                   (["--server_port=" + port, "--test_case=none"], 2), (["--server_port=x"], 2),
                                   (["--server_port=" + port, "--no_such_flag"], 2), (["--server_port"], 2),
                                   (["--server_port=" + port, "--additional_metadata=x"], 2),

@@ -251,7 +251,6 @@ static bool case_unimplemented_service(struct run *r)
 }
 
 #define CLOUD "it needs credentials of Google's cloud"
-#define ORCA  "it needs xds.data.orca.v3, which Debian's grpc-proto does not carry"
 const struct interop_case interop_cases[] = {
     { .name = "empty_unary", .run = case_empty_unary },
     { .name = "large_unary", .run = case_large_unary },
@@ -278,8 +277,8 @@ const struct interop_case interop_cases[] = {
     { .name = "rpc_soak", .run = case_rpc_soak },
     { .name = "channel_soak", .run = case_channel_soak },
     { .name = "long_lived_channel", .run = case_long_lived_channel },
-    { .name = "orca_per_rpc", .why = ORCA },
-    { .name = "orca_oob", .why = ORCA },
+    { .name = "orca_per_rpc", .run = case_orca_per_rpc },
+    { .name = "orca_oob", .run = case_orca_oob },
     { .name = "compute_engine_creds", .why = CLOUD },
     { .name = "jwt_token_creds", .why = CLOUD },
     { .name = "oauth2_auth_token", .why = CLOUD },

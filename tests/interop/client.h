@@ -69,6 +69,10 @@ bool case_server_compressed_unary(struct run *r);
 bool case_client_compressed_streaming(struct run *r);
 bool case_server_compressed_streaming(struct run *r);
 
+/* cases_orca.c */
+bool case_orca_per_rpc(struct run *r);
+bool case_orca_oob(struct run *r);
+
 /* cases_soak.c */
 bool case_concurrent_large_unary(struct run *r);
 bool case_rpc_soak(struct run *r);

@@ -1,7 +1,7 @@
 /* interop_server — the public gRPC interop test server on nrpc.h: TestService, BenchmarkService,
- * health and reflection on one port, until SIGTERM or SIGINT.  Prints a JSON line "ready" with the
- * bound address and port; after the drain a line "gauges" with the live objects of the runtime, and
- * exits 3 when one is left. */
+ * OpenRcaService, health and reflection on one port, until SIGTERM or SIGINT.  Prints a JSON line
+ * "ready" with the bound address and port; after the drain a line "gauges" with the live objects of
+ * the runtime, and exits 3 when one is left. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -82,6 +82,8 @@ static int add_services(nrpc_server *server, const struct settings *o)
     int r = interop_add_test_service(server, o->server_id);
     if (r == 0)
         r = interop_add_benchmark_service(server);
+    if (r == 0)
+        r = interop_add_orca_service(server);
     if (r == 0)
         r = nrpc_server_add_health(server);
     if (r == 0)

@@ -10,6 +10,9 @@
  * server's life. */
 int interop_add_test_service(nrpc_server *s, const char *server_id);
 int interop_add_benchmark_service(nrpc_server *s);
+/* xds.service.orca.v3.OpenRcaService: what TestService's streams are told to report, out of band.
+ */
+int interop_add_orca_service(nrpc_server *s);
 
 /* A payload of `size` zero bytes as both services answer it; it borrows memory that never changes.
  * OK, or INVALID_ARGUMENT or RESOURCE_EXHAUSTED with *st set. */

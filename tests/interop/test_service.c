@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "tests/interop/orca.h"
 #include "tests/interop/test_service.h"
 
 enum { PAYLOAD_MAX = 64 << 20 };
@@ -80,6 +81,17 @@ bool test_service_expect_compressed(nrpc_call *c, const Grpc__Testing__BoolValue
     return false;
 }
 
+/* True when the call's own load report, if it asked for one, is in its trailers; else it ended. */
+static bool add_report(nrpc_call *c, const Grpc__Testing__TestOrcaReport *report)
+{
+    int r = orca_add_trailer(c, report);
+    if (r == NRPC_E_TOOBIG)
+        nrpc_call_fail(c, NRPC_INVALID_ARGUMENT, ORCA_TOO_LARGE);
+    else if (r < 0)
+        interop_fail_send(c, r);
+    return r == 0;
+}
+
 static void empty_call(nrpc_call *c, void *service_ctx, nrpc_msg *request)
 {
     (void) service_ctx;
@@ -104,7 +116,7 @@ static void answer_unary(nrpc_call *c, const char *server_id, const nrpc_msg *re
         return;
     }
     if (!test_service_expect_compressed(c, q->expect_compressed, request) ||
-        test_service_echo_status(c, q->response_status))
+        !add_report(c, q->orca_per_query_report) || test_service_echo_status(c, q->response_status))
         return;
     if (interop_payload(q->response_type, q->response_size, &payload, &st) != NRPC_OK) {
         interop_fail(c, &st);

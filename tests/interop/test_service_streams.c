@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "rpc/io/loop.h"
+#include "tests/interop/orca.h"
 #include "tests/interop/test_service.h"
 
 enum { HELD_MAX = 256, HELD_BYTES_MAX = 4 << 20 };
@@ -15,6 +16,8 @@ struct answers {
     nrpc_msg *current; /* being answered; NULL: none */
     size_t next;       /* its next response */
     bool waited;       /* the interval before that response is over */
+    bool holds_report;
+    bool awaits_report; /* another call holds the load report: the pause is for that */
     bool half_closed, over;
     bool compresses; /* the call has an encoding; which messages use it, their requests say */
     nrpc_msg *held[HELD_MAX]; /* HalfDuplex */
@@ -26,7 +29,8 @@ static void answers_go(struct answers *a);
 static void on_pause_over(struct timer *t)
 {
     struct answers *a = CONTAINER_OF(t, struct answers, pause);
-    a->waited = true;
+    a->waited = !a->awaits_report;
+    a->awaits_report = false;
     answers_go(a);
 }
 
@@ -79,6 +83,21 @@ static void answers_choose_encoding(struct answers *a,
         }
 }
 
+/* Sets the load report that the request carries; false when the call is over or must wait. */
+static bool answers_report(struct answers *a, const Grpc__Testing__StreamingOutputCallRequest *q)
+{
+    int r = q->orca_oob_report == NULL ? 0 : orca_hold(a, q->orca_oob_report);
+    if (r == NRPC_E_FULL) {
+        a->awaits_report = true;
+        timer_start(&a->pause, ORCA_RETRY_MS);
+    } else if (r < 0) {
+        a->over = true;
+        nrpc_call_fail(a->call, NRPC_INVALID_ARGUMENT, ORCA_TOO_LARGE);
+    }
+    a->holds_report = a->holds_report || (r == 0 && q->orca_oob_report != NULL);
+    return r == 0;
+}
+
 /* Sends one response; false when the call is over or must wait. */
 static bool answers_send(struct answers *a, const Grpc__Testing__StreamingOutputCallRequest *q)
 {
@@ -114,6 +133,8 @@ static void answers_go(struct answers *a)
 {
     while (!a->over && a->current != NULL) {
         const Grpc__Testing__StreamingOutputCallRequest *q = request_of(a->current);
+        if (a->next == 0 && !answers_report(a, q))
+            return;
         if (a->next == 0)
             answers_choose_encoding(a, q);
         if (a->next == 0 && test_service_echo_status(a->call, q->response_status))
@@ -156,6 +177,8 @@ void test_service_output_end(nrpc_call *c, void *state, const nrpc_status *st)
     if (a == NULL)
         return; /* ended before its request was whole */
     timer_stop(&a->pause);
+    if (a->holds_report)
+        orca_release(a);
     nrpc_msg_free(a->current);
     for (size_t i = a->at; i < a->n_held; i++)
         nrpc_msg_free(a->held[i]);
