@@ -7,6 +7,7 @@ enum { PARAGRAPH_WORDS = 72, GROUND_WORDS = 6, SCENE_UNITS = 3 };
 struct composing {
     struct teller *t;
     uint32_t paragraph_words;
+    bool ends_quoted; /* the last chunk ends with what somebody says */
     int16_t last_actor, last_speaker;
     const struct nvl_event *event; /* provenance of what is written now */
     uint32_t sequence;
@@ -47,6 +48,7 @@ static bool keep_chunk(struct composing *c, struct draft *d, bool fresh, int16_t
                                             strlen(last != NULL ? last : k->text));
     c->paragraph_words = last != NULL || fresh ? words : c->paragraph_words + words;
     c->last_actor = actor;
+    c->ends_quoted = k->size > 0 && k->text[k->size - 1] == '"';
     c->last_speaker = k->speaker >= 0 ? k->speaker : (fresh || last != NULL ? -1 : c->last_speaker);
     return true;
 }
@@ -55,6 +57,8 @@ static bool begins_paragraph(const struct composing *c, bool speaks, int16_t act
     if (c->paragraph_words == 0 || c->paragraph_words > PARAGRAPH_WORDS)
         return true;
     if ((speaks || c->last_speaker >= 0) && actor != c->last_actor)
+        return true;
+    if (speaks && c->ends_quoted) /* two quotations side by side read as two people */
         return true;
     return actor != c->last_actor && c->paragraph_words > 46;
 }

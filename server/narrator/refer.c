@@ -157,11 +157,12 @@ static bool after_said(const struct draft *d)
 static bool after_governor(const struct draft *d)
 {
     static const char *const words[] = {
-        "with",   "to",    "at",    "of",      "about",   "from",    "behind", "beside",
-        "upon",   "into",  "near",  "past",    "across",  "between", "toward", "towards",
-        "under",  "on",    "for",   "by",      "against", "took",    "asked",  "told",
-        "gave",   "saw",   "seen",  "let",     "brought", "pressed", "caught", "blamed",
-        "struck", "watch", "blame", "praised", "thanked", "tried",   "heard",  "following",
+        "with",    "to",      "at",     "of",     "about",     "from",   "behind",
+        "beside",  "upon",    "into",   "near",   "past",      "across", "between",
+        "toward",  "towards", "under",  "on",     "for",       "by",     "against",
+        "took",    "asked",   "told",   "gave",   "saw",       "seen",   "let",
+        "brought", "pressed", "caught", "blamed", "struck",    "watch",  "blame",
+        "praised", "thanked", "tried",  "heard",  "following", "found",
     };
     size_t end = d->size > 0 && d->text[d->size - 1] == ' ' ? d->size - 1 : 0, from = end;
     while (from > 0 && d->text[from - 1] >= 'a' && d->text[from - 1] <= 'z')
