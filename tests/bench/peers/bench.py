@@ -310,6 +310,7 @@ RPC_1 = CALLS or [("GetHealth", 1, 1), ("GetHealth", 1, 100), ("GetHealth", 8, 1
          ("GetCharacter", 8, 10), ("ListCharacters", 8, 10)]
 RPC_2 = [("GetHealth", 8, 10), ("GetHealth", 64, 10), ("GetCharacter", 8, 10)]
 # REST_CELLS="/characters/aria:75 /health:512" instead
+WIDTHS = [int(w) for w in os.environ.get("WIDTHS", "1 2").split()]  # 1: the server pinned to one core; 2: it may use both
 OTHER = [(c.rsplit(":", 1)[0], int(c.rsplit(":", 1)[1])) for c in os.environ.get("REST_CELLS", "").split()]
 REST_1 = OTHER or [("/health", 1), ("/health", 75), ("/health", 512), ("/characters", 75), ("/characters/aria", 75)]
 REST_2 = [("/health", 75), ("/health", 512), ("/characters/aria", 75)]
@@ -625,7 +626,7 @@ def main():
             if peer.name in failed:
                 continue
             say(f"[{time.monotonic() - start:6.0f} s] repetition {rep + 1} of {REPS}: {peer.name}")
-            for width in (1, 2):
+            for width in WIDTHS:
                 if width in peer.widths:
                     try:
                         session(peer, width == 1, out, checked)
