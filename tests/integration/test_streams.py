@@ -390,6 +390,29 @@ def harness_sanitized():
     return os.environ.get("NOVEL_SANITIZE", "") != ""
 
 
+class Interop(unittest.TestCase):
+    """The public interop service behind the gateway, known by reflection alone: both ways over a WebSocket."""
+
+    def test_full_duplex(self):
+        if not (harness.BIN / "interop_server").exists():
+            self.skipTest("no interop_server was built (grpc-proto is not installed)")
+        server = harness.Program("interop_server", "--port=0").ready()
+        gateway = harness.start_gateway(f"127.0.0.1:{server.port}", "--descriptors", "reflection")
+        ws = WebSocket(gateway.port, "/grpc.testing.TestService/FullDuplexCall")
+        for size in (31415, 9, 2653, 58979):
+            ws.send({"responseParameters": [{"size": size}], "payload": {"body": base64.b64encode(b"\0" * 8).decode()}})
+            self.assertEqual(len(base64.b64decode(ws.message()["payload"]["body"])), size)
+        ws.send("")
+        self.assertEqual(ws.closed(), (1000, ""))
+        ws.close()
+        total = "".join(json.dumps({"payload": {"body": base64.b64encode(b"\0" * n).decode()}}) + "\n"
+                        for n in (27182, 8, 1828, 45904))
+        answer = harness.rest(gateway.port, "POST", "/grpc.testing.TestService/StreamingInputCall", total)
+        self.assertEqual((answer.status, answer.json()), (200, {"aggregatedPayloadSize": 74922}))
+        gateway.stop()
+        server.stop()
+
+
 class Watching(harness.Stack):
     """Novel Engine's own streams over a WebSocket."""
 
