@@ -305,11 +305,13 @@ static bool put_own(struct teller *t, struct draft *d, const struct nvl_entity *
 static void put_past(struct draft *d, const char *clause)
 {
     static const char *const shift[][2] = {
-        { "is", "was" },         { "are", "were" },       { "has", "had" },
-        { "will", "would" },     { "won't", "wouldn't" }, { "can", "could" },
-        { "does", "did" },       { "can't", "couldn't" }, { "isn't", "wasn't" },
-        { "aren't", "weren't" }, { "hasn't", "hadn't" },  { "knows", "knew" },
-        { "stands", "stood" },   { "needs", "needed" },   { "wants", "wanted" },
+        { "is", "was" },         { "are", "were" },        { "has", "had" },
+        { "will", "would" },     { "won't", "wouldn't" },  { "can", "could" },
+        { "does", "did" },       { "can't", "couldn't" },  { "isn't", "wasn't" },
+        { "aren't", "weren't" }, { "hasn't", "hadn't" },   { "knows", "knew" },
+        { "stands", "stood" },   { "carries", "carried" }, { "comes", "came" },
+        { "keeps", "kept" },     { "goes", "went" },       { "needs", "needed" },
+        { "wants", "wanted" },
     };
     while (*clause != 0) {
         size_t n = strcspn(clause, " ,");
