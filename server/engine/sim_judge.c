@@ -292,7 +292,7 @@ static void add_alternatives(const struct nvl_sim *s, struct nvl_event *e, unsig
 {
     const struct choices *all = &s->choices[actor];
     unsigned n = 0;
-    for (unsigned i = 0; i < all->count && n < 2; i++) {
+    for (unsigned i = all->forced != 0; i < all->count && n < 2; i++) { /* nobody's own wish else */
         if (i == taken || all->best[i].op == e->op ||
             (n == 1 && all->best[i].op == e->alternatives[0].op))
             continue;
@@ -367,8 +367,8 @@ static int reject(struct nvl_sim *s, unsigned actor, const struct candidate *c, 
     e.verdict = NVL_LAW_REJECTED, e.codes[0] = (uint8_t) code, e.codes_count = 1;
     e.reason = (uint16_t) cell;
     e.witnesses = 1u << actor;
-    uint32_t bar = code == LAW_BARRED ? edit_bar(s, actor, c->op, c->args) : 1;
-    record_cause(&e, cell != NVL_NO_CELL ? s->writer[cell] : bar, NVL_PREVENTS, cell);
+    uint32_t bar = code == LAW_BARRED ? edit_bar(s, actor, c->op, c->args) : 0;
+    record_cause(&e, cell != NVL_NO_CELL ? s->writer[cell] : bar != 0 ? bar : 1, NVL_PREVENTS, cell);
     if (s->choices[actor].forced != 0)
         record_cause(&e, s->choices[actor].forced, NVL_BY_INTERVENTION, NVL_NO_CELL);
     record_causes(s, &e);
