@@ -262,8 +262,9 @@ void verify_edit_check(struct verify_run *run)
     bool plain = e->cause_count == 0 && e->thread_count == 0 && e->goal == NONE_U8 &&
                  e->plan_step == 0 && e->verdict == VERDICT_VALID && e->code_count == 0;
     if (!plain)
-        verify_say(run, VERIFY_CAUSE, "it comes from outside, and has causes, threads, a goal or "
-                                      "another verdict than valid");
+        verify_say(run, VERIFY_CAUSE,
+                   "it comes from outside, and has causes, threads, a goal or "
+                   "another verdict than valid");
     if (e->type == EVENT_FORKED && e->sequence > 2 && memcmp(e->parent_head, run->head, 32) != 0)
         verify_say(run, VERIFY_CHAIN, "its parent's head is not that of the log before it");
 }
@@ -366,8 +367,8 @@ static bool can_strike(struct verify_run *run, const struct verify_ordered *o)
     run->has_op = true;
     struct verify_frame frame = verify_run_frame(run, run->cells);
     for (unsigned i = 0; strikes && i < op.conds; i++)
-        strikes = verify_code_run(
-                      &frame, verify_pack_cond(&run->pack, op.cond_first + i).code) != 0;
+        strikes =
+            verify_code_run(&frame, verify_pack_cond(&run->pack, op.cond_first + i).code) != 0;
     strikes = strikes && verify_edit_bar(run) == 0 && !verify_overdraws(run);
     run->e = event;
     run->op = of_event;
@@ -415,8 +416,8 @@ static uint32_t act_due(struct verify_run *run)
 void verify_edit_owed(struct verify_run *run)
 {
     const struct verify_event *e = run->e;
-    bool played = e->type != EVENT_STARTED && e->type != EVENT_CANCELLED &&
-                  !verify_is_outside(e->type);
+    bool played =
+        e->type != EVENT_STARTED && e->type != EVENT_CANCELLED && !verify_is_outside(e->type);
     run->ordered = 0;
     if (!played)
         return;

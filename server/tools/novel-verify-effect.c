@@ -316,9 +316,9 @@ bool verify_overdraws(struct verify_run *run)
     verify_before_take(run);
     if (hidden >= 0)
         trial.args[hidden] = (uint8_t) verify_hidden_due(run, (unsigned) hidden);
-    run->in_vain = verify_is_character(run, trial.actor) &&
-                   (hidden >= 0 ? trial.args[hidden] == NONE_U8
-                                : !verify_wheres_hold(run, trial.args));
+    run->in_vain =
+        verify_is_character(run, trial.actor) &&
+        (hidden >= 0 ? trial.args[hidden] == NONE_U8 : !verify_wheres_hold(run, trial.args));
     run_effects(run, &run->op.outcomes[roll_due(run).outcome]);
     (void) take_back(run, due);
     run->e = event;

@@ -80,11 +80,11 @@ struct verify_run {
     struct verify_barred {
         uint64_t who; /* bit per character who never does it, and one more for the world */
         uint32_t by;
-    } *barred;        /* per operator */
-    uint32_t ordered; /* the INTERVENTION that wants the event at hand, or 0 */
-    uint32_t barred_by; /* what forbids an ordered act that was rejected, or 0 */
-    bool edit_sound;  /* the INTERVENTION at hand names what exists */
-    uint8_t threads[256][256];       /* by thread and what it is about: 0 never, 1 open, 3 closed */
+    } * barred;                /* per operator */
+    uint32_t ordered;          /* the INTERVENTION that wants the event at hand, or 0 */
+    uint32_t barred_by;        /* what forbids an ordered act that was rejected, or 0 */
+    bool edit_sound;           /* the INTERVENTION at hand names what exists */
+    uint8_t threads[256][256]; /* by thread and what it is about: 0 never, 1 open, 3 closed */
 };
 
 __attribute__((format(printf, 3, 4))) void verify_say(struct verify_run *run, unsigned code,
