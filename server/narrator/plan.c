@@ -199,9 +199,10 @@ bool plan_units(struct teller *t)
         if (!tellable(e))
             continue;
         int32_t score = event_score(t, e, degree[i], rests[i] != 0) - sameness(t, i);
-        score += spine[i] == SPINE         ? SPINE_WORTH
-                 : e->type == NVL_SPEECH ? -SPINE_WORTH / SPEECH_MERCY
-                                         : -SPINE_WORTH;
+        score += spine[i] == SPINE              ? SPINE_WORTH
+                 : e->phase == NVL_RESOLUTION ? 0 /* what comes of it for them is told too */
+                 : e->type == NVL_SPEECH      ? -SPINE_WORTH / SPEECH_MERCY
+                                              : -SPINE_WORTH;
         struct unit *last = t->units_count > 0 ? &t->units[t->units_count - 1] : NULL;
         if (e->type == NVL_REACTION && last != NULL && last->first + last->count == i) {
             last->count++;
