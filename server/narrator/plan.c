@@ -159,7 +159,7 @@ static int32_t event_score(const struct teller *t, const struct nvl_event *e, un
     s -= moves ? (e->phase == NVL_RESOLUTION ? 120 : e->phase == NVL_CLIMAX ? 60 : 25) : 0;
     s -= e->phase == NVL_RESOLUTION && e->outcome == NVL_FAIL ? 60 : 0;
     s -= strcmp(info.family, "memory") == 0 ? 15 : 0;
-    s -= strcmp(info.name, "bide") == 0 ? 80 : strcmp(info.name, "word_of") == 0 ? 55 : 0;
+    s -= strcmp(info.name, "bide") == 0 ? 80 : strcmp(info.name, "word_of") == 0 ? 200 : 0;
     bool stranger = e->actor < PEOPLE_MAX && e->actor >= t->cast;
     s -= stranger && (strcmp(info.family, "calm") == 0 || strcmp(info.family, "memory") == 0) ? 90
                                                                                               : 0;
