@@ -77,7 +77,7 @@ struct verify_edit { /* what an INTERVENTION does; operator and arguments are th
     uint8_t kind, who, thing, to_sort, to, value;
 };
 struct verify_event {
-    uint32_t sequence, minute, witnesses;
+    uint32_t sequence, minute, witnesses, silent;
     uint16_t turn, pass, op, reason;
     uint8_t type, phase, outcome, actor, arg_count, args[6], place;
     int16_t roll, difficulty, skill;
