@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include "rpc/base/alloc.h"
 #include "tests/unit/engine/edit_stage.h"
+#include "tests/unit/narrator/stage.h"
 
 /* --- nothing changes that need not ---------------------------------------------------------------
  */
@@ -275,10 +276,10 @@ static void replay_all(void **state, const struct nvl_request *request, struct k
     nvl_free(again);
     kept_free(log);
 }
-static void test_any_edits(void **state)
+/* Random scripts over random requests; what they did is added up. */
+static void any_edits(void **state, unsigned scripts, struct script *all)
 {
-    struct script all = { 0 };
-    for (unsigned n = 1; n <= 260; n++) {
+    for (unsigned n = 1; n <= scripts; n++) {
         struct fixture_request r;
         struct nvl_sim *sim;
         struct script script = { .state = n * UINT64_C(99991) };
@@ -291,12 +292,17 @@ static void test_any_edits(void **state)
             fail_msg("script %u: %s", n, said);
         replay_all(state, &r.request, k, nvl_turns_done(sim), n);
         for (unsigned i = 1; i <= NVL_EDIT_VETO; i++)
-            all.valid[i] += script.valid[i], all.rejected[i] += script.rejected[i];
-        all.forks += script.forks, all.unknown += script.unknown;
+            all->valid[i] += script.valid[i], all->rejected[i] += script.rejected[i];
+        all->forks += script.forks, all->unknown += script.unknown;
         nvl_free(sim);
         kept_free(k);
     }
+}
+static void test_any_edits(void **state)
+{
+    struct script all = { 0 };
     unsigned edits = 0;
+    any_edits(state, 260, &all);
     for (unsigned i = 1; i <= NVL_EDIT_VETO; i++) {
         assert_true(all.valid[i] > 50);
         edits += all.valid[i] + all.rejected[i];
@@ -304,6 +310,17 @@ static void test_any_edits(void **state)
     assert_true(edits > 4000 && all.forks > 100 && all.unknown > 100);
     assert_true(all.rejected[NVL_EDIT_ACT] > 50 && all.rejected[NVL_EDIT_INCIDENT] > 50 &&
                 all.rejected[NVL_EDIT_WHISPER] > 5 && all.rejected[NVL_EDIT_FORBID] > 0);
+}
+static void test_any_edits_of_shipped_stories(void **state)
+{
+    struct script all = { 0 };
+    void *shipped = stage_pack("server/content");
+    (void) state;
+    assert_non_null(shipped);
+    any_edits(&shipped, 60, &all);
+    for (unsigned i = 1; i <= NVL_EDIT_VETO; i++)
+        assert_true(all.valid[i] > 3);
+    nvl_pack_free(shipped);
 }
 int main(void)
 {
@@ -316,6 +333,7 @@ int main(void)
         cmocka_unit_test(test_replay_refuses_damage),
         cmocka_unit_test(test_reapply_refuses),
         cmocka_unit_test(test_any_edits),
+        cmocka_unit_test(test_any_edits_of_shipped_stories),
     };
     return cmocka_run_group_tests(tests, stage_setup, stage_teardown);
 }
