@@ -340,7 +340,7 @@ static bool sequence(struct verify_scene *s, unsigned i)
 }
 
 /* The events behind `i` move by `by`; what they name moves with them. */
-static void renumber(struct verify_scene *s, unsigned i, int by)
+void verify_renumber(struct verify_scene *s, unsigned i, int by)
 {
     for (unsigned k = 0; k < s->count; k++) {
         s->events[k].sequence = k + 1;
@@ -359,7 +359,7 @@ static bool removed(struct verify_scene *s, unsigned i)
         return false;
     memmove(&s->events[i], &s->events[i + 1], (s->count - i - 1) * sizeof(s->events[0]));
     s->count--;
-    renumber(s, i, -1);
+    verify_renumber(s, i, -1);
     return true;
 }
 
@@ -367,7 +367,7 @@ static bool doubled(struct verify_scene *s, unsigned i)
 {
     memmove(&s->events[i + 1], &s->events[i], (s->count - i) * sizeof(s->events[0]));
     s->count++;
-    renumber(s, i + 1, 1);
+    verify_renumber(s, i + 1, 1);
     return true;
 }
 

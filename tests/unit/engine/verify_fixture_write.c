@@ -70,6 +70,15 @@ void fixture_encode(const struct verify_event *e, struct buf *b)
     if (e->type == EVENT_STARTED) {
         buf_put(b, e->hash_0, 32);
         buf_put(b, e->world_digest, 32);
+    } else if (e->type == EVENT_INTERVENTION) {
+        const struct verify_edit *c = &e->edit;
+        const uint8_t tail[6] = { c->kind, c->who, c->thing, c->to_sort, c->to, c->value };
+        buf_put(b, tail, sizeof(tail));
+    } else if (e->type == EVENT_FORKED) {
+        static const uint8_t none[32];
+        buf_put(b, e->parent_head != NULL ? e->parent_head : none, 32);
+        put_u64(b, e->seed);
+        put_u16(b, e->turns);
     } else if (e->type == EVENT_COMPLETED) {
         put_u32(b, e->turns);
         put_u8(b, e->ending);
