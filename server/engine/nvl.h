@@ -485,6 +485,8 @@ uint32_t nvl_progress(const struct nvl_sim *sim); /* 0..100; 100 only when compl
 const struct nvl_world *
 nvl_sim_world(const struct nvl_sim *sim);                /* lives as long as the simulation */
 const int16_t *nvl_sim_state(const struct nvl_sim *sim); /* nvl_world_cells values, as of now */
+/* The same as a character takes them to be; NULL for an index that is no character. */
+const int16_t *nvl_sim_belief(const struct nvl_sim *sim, unsigned character);
 void nvl_free(struct nvl_sim *sim);
 
 /* --- .nvlog
