@@ -184,13 +184,17 @@ class Explain(Stack):
     def test_beliefs_are_those_of_the_log(self):
         for simulation in self.runs:
             log = self.log(simulation)
+            truth = {}  # a fact is so or not, whoever holds it
             for who in CAST:
                 state = self.engine.GetBeliefs(pb.GetBeliefsRequest(simulation_id=simulation, character_id=who))
                 expected = [(e.sequence, b.fact, b.after) for e in log for b in e.beliefs if b.character == who]
                 got = [(b.sequence, b.fact, b.after) for b in state.beliefs if b.sequence > 1]
                 self.assertEqual(got, expected)
+                self.assertEqual([b.is_true for b in state.beliefs if b.sequence > 1],
+                                 [b.is_true for e in log for b in e.beliefs if b.character == who])
                 for b in state.beliefs:
-                    self.assertEqual(b.is_true, b.after in (pb.BELIEF_SUSPECTS, pb.BELIEF_BELIEVES))
+                    held = b.after in (pb.BELIEF_SUSPECTS, pb.BELIEF_BELIEVES)
+                    self.assertEqual(truth.setdefault(b.fact, b.is_true == held), b.is_true == held, (b.fact, b))
                     self.assertTrue(b.text.endswith("."))
                 for m in state.mistakes:
                     self.assertNotEqual(m.believed, m.actual)
