@@ -152,6 +152,25 @@ class Explain(Stack):
                     counted[x.reason] = counted.get(x.reason, 0) + 1
         self.assertGreaterEqual(len(counted), 3, counted)
 
+    def test_what_was_tried_was_forbidden_by_the_law_in_the_log(self):
+        checked = 0
+        for simulation in self.runs:
+            log = self.log(simulation)
+            for e in log:
+                tried = (e.turn, e.actor, e.operator)
+                if e.type != pb.SimulationEvent.TYPE_REJECTED or e.actor not in CAST or checked > 20:
+                    continue
+                same = [o for o in log if (o.turn, o.actor, o.operator) == tried]
+                if len(same) > 1:
+                    continue
+                x = self.engine.ExplainAbsence(pb.ExplainAbsenceRequest(
+                    simulation_id=simulation, turn=e.turn, actor=e.actor, operator=e.operator, targets=e.targets))
+                self.assertEqual(x.reason, pb.AbsenceExplanation.REASON_FORBIDDEN, x)
+                self.assertEqual((x.event.sequence, x.detail), (e.sequence, e.law.codes[0]))
+                self.assertTrue(x.text.endswith("."), x.text)
+                checked += 1
+        self.assertGreater(checked, 0)
+
     def test_the_runner_up_was_outscored_by_what_the_log_says(self):
         checked = 0
         for simulation in self.runs:
