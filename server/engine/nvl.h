@@ -214,6 +214,8 @@ struct nvl_request {
     const struct nvl_profile *cast; /* 2..6, ids unique */
     size_t cast_count;
     const uint8_t *carry_digest; /* 32 bytes of the chapter before, or NULL */
+    const void *carry;           /* the pack itself (carry.h), or NULL without a digest */
+    size_t carry_size;
 };
 int nvl_mood_parse(const char *name,
                    enum nvl_mood *out); /* "" is neutral; NVL_E_INVALID else unknown */
