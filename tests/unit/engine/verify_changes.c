@@ -430,6 +430,47 @@ static bool term(struct verify_scene *s, unsigned i)
     return true;
 }
 
+/* The goal term moves and the luck takes it back, so that the sum is as it was. */
+static bool goal_term(struct verify_scene *s, unsigned i)
+{
+    struct verify_event *e = &s->events[i];
+    int by = other(-40, 40, 0);
+    if (!is_choice(e) || e->goal == NONE_U8)
+        return false;
+    e->terms[TERM_GOAL] = (int16_t) (e->terms[TERM_GOAL] + by);
+    e->terms[TERM_LUCK] = (int16_t) (e->terms[TERM_LUCK] - by);
+    return true;
+}
+
+static bool goal_dropped(struct verify_scene *s, unsigned i)
+{
+    struct verify_event *e = &s->events[i];
+    if (!is_choice(e) || e->goal == NONE_U8)
+        return false;
+    e->goal = NONE_U8;
+    e->plan_step = 0;
+    return true;
+}
+
+static bool goal_claimed(struct verify_scene *s, unsigned i)
+{
+    struct verify_event *e = &s->events[i];
+    if (e->goal != NONE_U8)
+        return false;
+    e->goal = (uint8_t) verify_draw(NONE_U8);
+    e->plan_step = (uint8_t) (1 + verify_draw(3));
+    return true;
+}
+
+static bool plan_step(struct verify_scene *s, unsigned i)
+{
+    struct verify_event *e = &s->events[i];
+    if (!is_choice(e) || e->goal == NONE_U8)
+        return false;
+    e->plan_step = (uint8_t) other(0, 20, e->plan_step);
+    return true;
+}
+
 static bool alternative_better(struct verify_scene *s, unsigned i)
 {
     struct verify_event *e = &s->events[i];
@@ -525,6 +566,10 @@ const struct verify_change verify_changes[] = {
     C(tension_curve),
     C(utility),
     C(term),
+    C(goal_term),
+    C(goal_dropped),
+    C(goal_claimed),
+    C(plan_step),
     C(alternative_better),
     C(verdict),
     C(codes),

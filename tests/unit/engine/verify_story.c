@@ -108,7 +108,7 @@ static void draw_cast(uint64_t *x, unsigned count, struct cast_memory *m)
     m->words[0] = "keeps an old promise";
     m->words[1] = "being left behind";
     for (unsigned c = 0; c < count; c++) {
-        (void) snprintf(m->ids[c], sizeof(m->ids[c]), "person_%u", c);
+        (void) snprintf(m->ids[c], sizeof(m->ids[c]), "person_%u", c % 10);
         (void) snprintf(m->names[c], sizeof(m->names[c]), "Person %c", (int) ('A' + c));
     }
     for (unsigned c = 0; c < count; c++) {
