@@ -132,16 +132,16 @@ static const char *goal_phrase(const struct nvl_strings *list)
     }
     return NULL;
 }
-static void env_profile(const struct teller *t, int16_t who, struct env *env)
+static void env_profile(struct teller *t, int16_t who, struct env *env)
 {
     if (who < 0 || (size_t) who >= t->cast)
         return;
     const struct nvl_profile *p = nvl_world_profile(t->world, (size_t) who);
     const char *vow = first_phrase(&p->vows, true), *fear = first_phrase(&p->fears, false),
                *goal = goal_phrase(&p->goals);
-    env_text(env, "VOW", vow);
-    env_text(env, "FEAR", fear);
-    env_text(env, "GOAL", goal);
+    env_text(env, "VOW", person_phrase((struct teller *) t, who, vow));
+    env_text(env, "FEAR", person_phrase((struct teller *) t, who, fear));
+    env_text(env, "GOAL", person_phrase((struct teller *) t, who, goal));
 }
 static bool put_intro(struct composing *c, int16_t who, bool fresh)
 {
@@ -152,6 +152,8 @@ static bool put_intro(struct composing *c, int16_t who, bool fresh)
     env_story(t, &env);
     env_add(&env, "A", NVL_SORT_CHAR, (unsigned) who);
     env_profile(t, who, &env);
+    if (t->narrator == who)
+        put_part(c, &env, PROSE_INTRO, "me", fresh);
     if (put_part(c, &env, PROSE_INTRO, "any", fresh))
         t->profile_used[who] = 1;
     return !t->nomem;
@@ -396,6 +398,23 @@ static void put_weigh(struct composing *c, const struct nvl_event *e)
     if (put_part(c, &env, PROSE_WEIGH, "any", true))
         c->weighed = true;
 }
+/* What the focaliser came to know by an event that does not itself say it. */
+static void put_learned(struct composing *c, const struct nvl_event *e)
+{
+    struct teller *t = c->t;
+    int fact = t->limited && !style_is_log(t) ? know_learned(t, e) : -1;
+    struct env env;
+    if (fact < 0 || t->chunks_count == 0)
+        return;
+    const struct chunk *last = &t->chunks[t->chunks_count - 1];
+    for (size_t i = 0; i < last->named_count; i++)
+        if (last->named[i].sort == NVL_SORT_FACT || last->named[i].sort == NVL_SORT_CLUE)
+            return; /* it has been said */
+    env_story(t, &env);
+    env_add(&env, "X", NVL_SORT_FACT, (unsigned) fact);
+    c->sequence = e->sequence;
+    put_part(c, &env, PROSE_MUSE, "learned", false);
+}
 /* The scene's place is the focaliser's. */
 static void stand_here(struct teller *t, uint32_t event)
 {
@@ -421,6 +440,7 @@ static void put_unit(struct composing *c, const struct unit *u)
         if (i == u->first && actor == t->focaliser && c->tick >= 1 && !style_is_log(t))
             put_intro(c, t->focaliser, false);
     }
+    put_learned(c, &t->events[u->first]);
     put_muse(c, &t->events[u->first]);
     c->tick++;
 }
@@ -436,7 +456,7 @@ static void scene_env(struct composing *c, struct env *env, const struct nvl_eve
     env->facts.values[TAG_PHASE] = nvl_phase_name(e->phase);
     env_text(env, "CLOCK", style_clock(t, e));
     for (size_t i = 0; i < t->cast; i++)
-        if ((int16_t) i != t->focaliser) {
+        if ((int16_t) i != t->focaliser && (!t->limited || t->at[i] == t->at[t->only])) {
             env_add(env, "B", NVL_SORT_CHAR, (unsigned) i);
             break;
         }
@@ -480,9 +500,11 @@ static void put_log_head(struct composing *c, struct env *env)
     struct teller *t = c->t;
     struct buf b = { 0 };
     for (size_t i = 0; i < t->cast; i++) {
-        buf_printf(&b, "%s%s", i == 0 ? "" : ", ", person(t, (unsigned) i)->name);
+        if ((int16_t) i != t->narrator)
+            buf_printf(&b, "%s%s", b.size == 0 ? "" : ", ", person(t, (unsigned) i)->name);
         t->discourse.people[i].introduced = true;
     }
+    buf_puts(&b, t->narrator < 0 ? "" : b.size == 0 ? "myself" : ", myself");
     env_text(env, "NAMES", buf_str(&b));
     env_text(env, "SAID", nvl_world_saying(t->world));
     put_part(c, env, PROSE_OPEN, "log", true);
@@ -530,10 +552,20 @@ static void scene_end(struct composing *c, const struct nvl_event *e, bool last)
         return;
     }
     t->focaliser = t->scenes[0].focaliser; /* who began it ends it, if still there to do so */
-    for (size_t i = 0; i < t->cast && !plan_awake_last(t, (unsigned) t->focaliser); i++)
+    for (size_t i = 0;
+         i < t->cast && t->only < 0 && !plan_awake_last(t, (unsigned) t->focaliser); i++)
         t->focaliser = plan_awake_last(t, (unsigned) i) ? (int16_t) i : t->focaliser;
     env_add(&env, "F", NVL_SORT_CHAR, (unsigned) t->focaliser);
     const struct nvl_event *end = &t->events[t->events_count - 1];
+    uint32_t known_by = e->sequence;
+    enum know_end knows = end->type == NVL_COMPLETED ? know_ending(t, &known_by) : KNOW_SAW;
+    if (knows == KNOW_NOT) { /* a version may honestly stop short */
+        put_part(c, &env, PROSE_CLOSE, "unseen", true);
+        return;
+    }
+    c->sequence = known_by;
+    if (knows == KNOW_LEARNED)
+        put_part(c, &env, PROSE_CLOSE, "learned", true);
     c->sequence = end->type == NVL_COMPLETED ? end->sequence : e->sequence;
     if (style_is_log(t) && t->ending[0] != 0) {
         struct buf b = { 0 };

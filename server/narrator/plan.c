@@ -15,6 +15,8 @@ enum {
 
 bool plan_sees(const struct teller *t, const struct nvl_event *e, int16_t who)
 {
+    if (t->limited && e->type == NVL_THOUGHT && e->actor != (uint8_t) who)
+        return false; /* to be in the room is not to know what another thinks */
     return t->omniscient || who < 0 || e->actor == (uint8_t) who || (e->witnesses >> who & 1) != 0;
 }
 static void follow_cell(struct teller *t, int fluent, unsigned who, const struct nvl_event *e)

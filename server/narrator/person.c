@@ -1,0 +1,360 @@
+/* person.c — the narrator as "I": case by what governs it, "we" for those whom "I" belong to, and
+ * cards that speak of their owner. */
+#include <string.h>
+#include "server/narrator/teller.h"
+
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+static bool in_list(const char *const *list, const char *word, size_t n)
+{
+    for (; *list != NULL; list++)
+        if (strlen(*list) == n && strncmp(*list, word, n) == 0)
+            return true;
+    return false;
+}
+bool person_is_me(const struct teller *t, const struct draft *d, unsigned x)
+{
+    return t->narrator == (int16_t) x && !d->in_quote && !d->open_quote;
+}
+
+/* --- case
+ * ------------------------------------------------------------------------------------------- */
+
+/* The word that ends at `at` (behind a blank); its start, and its length in *out_size. */
+static size_t word_before(const struct draft *d, size_t at, size_t *out_size)
+{
+    size_t end = at > 0 && d->text[at - 1] == ' ' ? at - 1 : at, from = end;
+    while (from > 0 && (is_letter(d->text[from - 1]) || d->text[from - 1] == '\''))
+        from--;
+    *out_size = end - from;
+    return from;
+}
+/* Nothing of a clause follows: a stop, the end, or the end of a choice. */
+static bool clause_ends(const struct draft *d)
+{
+    const char *p = d->ahead;
+    if (p == NULL)
+        return true;
+    return *p == 0 || strchr(".,;:!?)|]\"/", *p) != NULL || strncmp(p, " and ", 5) == 0;
+}
+/* "knew {A} would": a clause of its own begins. */
+static bool begins_clause(const struct draft *d)
+{
+    static const char *const verbs[] = { " had ",   " was ",  " would ", " could ", " did ",
+                                         " might ", " were ", " should ", NULL };
+    for (size_t i = 0; d->ahead != NULL && verbs[i] != NULL; i++)
+        if (strncmp(d->ahead, verbs[i], strlen(verbs[i])) == 0)
+            return true;
+    return false;
+}
+static bool governed_at(const struct draft *d, size_t at)
+{
+    static const char *const always[] = {
+        "with",   "to",      "at",     "of",       "about",    "from",     "behind",  "beside",
+        "upon",   "into",    "near",   "past",     "across",   "between",  "toward",  "towards",
+        "under",  "on",      "by",     "against",  "took",     "asked",    "told",    "gave",
+        "saw",    "seen",    "let",    "brought",  "pressed",  "caught",   "blamed",  "struck",
+        "watch",  "blame",   "praised", "thanked", "heard",    "following", "found",  "like",
+        "round",  "around",  "without", "over",    "through",  "left",     "put",     "handed",
+        "passed", "led",     "showed", "made",     "kept",     "helped",   "met",     "followed",
+        "pulled", "dragged", "hit",    "woke",     "sent",     "held",     "called",  "cost",
+        "saved",  "touched", "surprised", "pleased", "in",     "off",      "besides", "except",
+        "beyond", "above",   "below",  "beneath",  "among",    "inside",   "helping", "asking",
+        "telling", "seeing", "giving", "watching", "tell",     "give",     "ask",     "help",
+        "get",    "got",     "drew",   "carried",  "stopped",  "sewed",    "bound",   "watched",
+        "reached", "spared", "knew",   "trust",    "trusted",  "believe",  "believed", "send",
+        "warned", "beat",    "leave",  "see",      "lead",     "show",     "make",    "keep",
+        "wake",   "carry",   "pass",   "hold",     "know",     "stop",     NULL
+    };
+    static const char *const sometimes[] = { "for",  "before", "after", "until", "than", "as",
+                                             "tried", "since", "but",   "where", "had", "in", NULL };
+    static const char *const openers[] = { "and",   "that", "what",   "which", "where",   "who",
+                                           "when",  "while", "as",    "than",  "if",      "but",
+                                           "so",    "until", "before", "whether", "since", NULL };
+    size_t n;
+    size_t from = word_before(d, at, &n);
+    if (n == 0)
+        return false;
+    if (d->plain && !in_list(openers, d->text + from, n))
+        return true;
+    if (in_list(sometimes, d->text + from, n)) {
+        bool but = n == 3 && strncmp(d->text + from, "but", 3) == 0;
+        bool place = n >= 3 && (strncmp(d->text + from, "for", 3) == 0 ||
+                                strncmp(d->text + from, "before", 6) == 0 ||
+                                strncmp(d->text + from, "after", 5) == 0);
+        return clause_ends(d) && (but || place);
+    }
+    return in_list(always, d->text + from, n) && !begins_clause(d);
+}
+/* "between Jordan and" looks to what governs the first of the two. */
+static bool governed(const struct draft *d)
+{
+    size_t at = d->size;
+    if (at > 5 && memcmp(d->text + at - 5, " and ", 5) == 0)
+        for (size_t i = d->named_count; i-- > 0;)
+            if (d->named[i].end == at - 5)
+                return governed_at(d, d->named[i].offset);
+    return governed_at(d, at);
+}
+
+/* --- saying it
+ * ------------------------------------------------------------------------------------- */
+
+static void put(struct draft *d, const char *s)
+{
+    draft_puts(d, s, strlen(s), true);
+}
+/* "…" said and then the narrator: "…" I said.  The verb is taken back, and comes behind. */
+static bool put_turned(struct draft *d)
+{
+    static const char *const verbs[] = { "said",   "asked",   "answered", "thought",
+                                         "called", "replied", "added",    NULL };
+    size_t n;
+    size_t from = word_before(d, d->size, &n);
+    char verb[16];
+    if (n == 0 || n >= sizeof(verb) || !in_list(verbs, d->text + from, n) || from < 2 ||
+        d->text[from - 1] != ' ' || strchr("\",", d->text[from - 2]) == NULL)
+        return false;
+    memcpy(verb, d->text + from, n);
+    verb[n] = 0;
+    d->size = from;
+    draft_puts(d, "I ", 2, false);
+    draft_puts(d, verb, n, false);
+    return true;
+}
+void person_put_me(struct draft *d, enum morph_case form)
+{
+    static const char *const words[] = { "I", "me", "my", "myself" };
+    if (d->ahead != NULL && strncmp(d->ahead, "'s ", 3) == 0) {
+        form = MORPH_POSSESSIVE;
+        d->drop_s = true;
+    }
+    if (form == MORPH_SUBJECT && put_turned(d))
+        return;
+    if (form == MORPH_SUBJECT && governed(d))
+        form = MORPH_OBJECT;
+    if (form == MORPH_POSSESSIVE && !d->drop_s && clause_ends(d) && d->ahead != NULL && *d->ahead != '|' &&
+        strchr(")]", *d->ahead) == NULL)
+        put(d, "mine");
+    else
+        put(d, words[form]);
+}
+static size_t tail_size(const struct draft *d)
+{
+    static const char *const tails[] = { "I and ", "me and " };
+    for (size_t i = 0; i < 2; i++) {
+        size_t n = strlen(tails[i]);
+        if (d->size >= n && strncasecmp(d->text + d->size - n, tails[i], n) == 0 &&
+            (d->size == n || !is_letter(d->text[d->size - n - 1])))
+            return n;
+    }
+    return 0;
+}
+bool person_yields(const struct teller *t, const struct draft *d)
+{
+    return t->narrator >= 0 && !d->in_quote && !d->open_quote && tail_size(d) > 0;
+}
+/* Turns "I and " back, names nobody: the caller puts the other's name, then calls this again. */
+void person_put_behind(struct teller *t, struct draft *d)
+{
+    size_t n = tail_size(d);
+    if (n == 0)
+        return;
+    bool me = d->text[d->size - n] == 'm' || d->text[d->size - n] == 'M';
+    size_t from = d->size - n;
+    d->size = from;
+    d->text[from] = 0;
+    d->at_start = from == 0 || d->text[from - 1] == '\n' ||
+                  (from > 1 && strchr(".!?", d->text[from - 2]) != NULL);
+    for (size_t i = d->named_count; i-- > 0;)
+        if (d->named[i].sort == NVL_SORT_CHAR && d->named[i].index == t->narrator &&
+            d->named[i].offset >= from)
+            d->named[i] = d->named[--d->named_count];
+    d->me_owed = me ? 2 : 1;
+}
+
+/* --- "we"
+ * ------------------------------------------------------------------------------------------ */
+
+static bool plural_noun(const char *w, size_t n, bool same_sentence, bool present)
+{
+    static const char *const groups[] = { "people", "men",   "women",   "children", "police",
+                                          "those",  "ones",  "crowd",   "guests",   "folk",
+                                          "sheep",  "teeth", "visitors", NULL };
+    static const char *const one[] = { "others",    "rest",     "somebody", "someone", "everybody",
+                                       "everyone",  "person",   "whoever",  "anyone",  "anybody",
+                                       "who",       "family",   NULL };
+    static const char *const none[] = {
+        "was",     "is",      "has",    "this",    "its",     "his",     "hers",    "always",
+        "perhaps", "as",      "us",     "ours",    "minutes", "hours",   "days",    "nights",
+        "weeks",   "years",   "times",  "seconds", "less",    "once",    "besides", "sometimes",
+        "yes",     "towards", "across", "news",    "means",   "was",     "breaths", "afterwards",
+        "backwards", "unless", "does",  "yards",   "metres",  "miles",   "steps",   "upwards",
+        "always",  "supplies", "downwards", "upstairs", "downstairs", "indoors", "likes", NULL
+    };
+    if (in_list(groups, w, n) || (same_sentence && in_list(one, w, n)))
+        return true;
+    return !present && n > 3 && w[n - 1] == 's' && w[n - 2] != 's' && w[n - 2] != '\'' && w[n - 2] != 'u' &&
+           !(w[0] >= 'A' && w[0] <= 'Z') && !in_list(none, w, n);
+}
+/* Does text[from..to) name several, or somebody unknown, whom "they" may mean? */
+static bool names_several(const struct draft *d, size_t from, size_t to, size_t words)
+{
+    static const char *const kept[] = { "they", "them", "their", "They", "Their", NULL };
+    const char *text = d->text;
+    static const char *const us[] = { "we", "us", "our", "ourselves", "We", "Our", NULL };
+    bool several = false, quoted = false, whole = words == SIZE_MAX && to == d->size;
+    for (size_t i = from; i < to && words > 0;) {
+        if (text[i] == '"')
+            quoted = !quoted;
+        size_t n = 0;
+        while (i + n < to && (is_letter(text[i + n]) || text[i + n] == '\''))
+            n++;
+        if (n == 0) {
+            i++;
+            continue;
+        }
+        words--;
+        if (!quoted && in_list(us, text + i, n))
+            several = false;
+        else if (!quoted && in_list(kept, text + i, n))
+            several = true;
+        else if (!quoted && plural_noun(text + i, n, whole, d->plain))
+            several = true;
+        i += n;
+    }
+    return several;
+}
+static size_t sentence_start(const char *text, size_t at)
+{
+    while (at > 0 && strchr(".!?\n", text[at - 1]) == NULL)
+        at--;
+    return at;
+}
+/* "they" of fixed text means the company that "I" belong to, unless something else is near. */
+static bool means_crew(const struct draft *d, bool first)
+{
+    size_t from = sentence_start(d->text, d->size);
+    if (!first && names_several(d, from, d->size, SIZE_MAX))
+        return false;
+    if (d->size >= 3 && strncasecmp(d->text + d->size - 3, "as ", 3) == 0 && d->ahead == NULL)
+        return false;
+    if (from < 2)
+        return true;
+    size_t before = sentence_start(d->text, from - 1);
+    return !names_several(d, before, from, first ? 6 : SIZE_MAX);
+}
+static bool proverb(const char *p, const char *end)
+{
+    static const char *const goes_on[] = { " do",   " are ", " say",  " look",
+                                           " will", " have been waiting", " call", NULL };
+    for (size_t i = 0; goes_on[i] != NULL; i++) {
+        size_t n = strlen(goes_on[i]);
+        if ((size_t) (end - p) >= n && strncmp(p, goes_on[i], n) == 0)
+            return true;
+    }
+    return false;
+}
+static const struct {
+    const char *they, *we;
+} crew_words[] = {
+    { "they", "we" },        { "them", "us" },        { "their", "our" },
+    { "theirs", "ours" },    { "They", "We" },        { "Their", "Our" },
+    { "themselves", "ourselves" },
+}, agreeing[] = {
+    { "has", "have" }, { "is", "am" }, { "does", "do" },
+};
+size_t person_word(const struct teller *t, struct draft *d, const char *p, const char *end,
+                   const char **out)
+{
+    size_t n = 0;
+    if (t->narrator < 0 || d->in_quote || d->open_quote || !is_letter(*p))
+        return 0;
+    while (p + n < end && (is_letter(p[n]) || p[n] == '\''))
+        n++;
+    bool behind_me = d->size >= 2 && memcmp(d->text + d->size - 2, "I ", 2) == 0 &&
+                     (d->size == 2 || !is_letter(d->text[d->size - 3]));
+    for (size_t i = 0; i < sizeof(agreeing) / sizeof(agreeing[0]) && behind_me; i++)
+        if (strlen(agreeing[i].they) == n && memcmp(agreeing[i].they, p, n) == 0) {
+            *out = agreeing[i].we;
+            return n;
+        }
+    for (size_t i = 0; i < sizeof(crew_words) / sizeof(crew_words[0]) && !d->own_they; i++) {
+        if (strlen(crew_words[i].they) != n || memcmp(crew_words[i].they, p, n) != 0)
+            continue;
+        bool first = d->at_start;
+        if (proverb(p + n, end) || !means_crew(d, first))
+            return 0;
+        d->crew++;
+        *out = d->at_start && *p == 't' ? crew_words[i == 0 ? 4 : i == 2 ? 5 : i].we
+                                        : crew_words[i].we;
+        return n;
+    }
+    return 0;
+}
+
+/* --- present tense, and cards
+ * ---------------------------------------------------------------------- */
+
+static bool ends_agreement(const char *w, size_t n)
+{
+    static const char *const words[] = { "that", "who",   "which", "where", "what", "it",
+                                         "when", "there", "who",   "nobody", "they", NULL };
+    return in_list(words, w, n) || (n > 0 && w[0] >= 'A' && w[0] <= 'Z');
+}
+/* A log is in the present: "I seals the door and is hurt" becomes "I seal the door and am hurt". */
+void person_log_agrees(struct teller *t, struct draft *d)
+{
+    struct buf b = { 0 };
+    bool verb = false, clause = false, quoted = false, join = false;
+    for (size_t i = 0; i < d->size;) {
+        size_t n = 0;
+        while (i + n < d->size && (is_letter(d->text[i + n]) || d->text[i + n] == '\''))
+            n++;
+        if (n == 0) {
+            char c = d->text[i++];
+            quoted ^= c == '"';
+            clause = clause && strchr(".;:!?\n", c) == NULL;
+            buf_putc(&b, c);
+            continue;
+        }
+        const char *w = d->text + i;
+        bool me = n == 1 && *w == 'I', and = n == 3 && memcmp(w, "and", 3) == 0;
+        if (quoted) {
+            buf_put(&b, w, n);
+        } else if (me) {
+            verb = clause = true, join = false;
+            buf_putc(&b, 'I');
+        } else if (verb || (join && clause && n > 1 && w[n - 1] == 's' && !ends_agreement(w, n))) {
+            morph_first_verb(&b, w, n);
+            verb = join = false;
+        } else {
+            clause = clause && !ends_agreement(w, n);
+            join = and && clause;
+            buf_put(&b, w, n);
+        }
+        i += n;
+    }
+    if (b.failed || b.size + 2 >= DRAFT_BYTES) {
+        t->nomem |= b.failed;
+        d->failed |= !b.failed;
+    } else {
+        memcpy(d->text, b.data, b.size);
+        d->size = b.size;
+        d->text[d->size] = 0;
+    }
+    buf_done(&b);
+}
+const char *person_phrase(struct teller *t, int16_t who, const char *phrase)
+{
+    if (phrase == NULL || t->narrator != who || who < 0)
+        return phrase;
+    struct buf b = { 0 };
+    morph_first_person(&b, phrase, t->gender[who]);
+    const char *s = b.failed ? NULL : arena_strndup(&t->scratch, buf_str(&b), b.size);
+    buf_done(&b);
+    t->nomem |= s == NULL;
+    return s;
+}
