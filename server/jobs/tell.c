@@ -34,6 +34,7 @@ struct nvl_telling tell_from_request(const NE(SimulationRequest) * r)
     if (t.words == 0 && words != NULL &&
         words->kind_case == GOOGLE__PROTOBUF__VALUE__KIND_NUMBER_VALUE &&
         words->number_value >= 1 && words->number_value <= 10000)
+        t.at_most = true,
         t.words =
             (uint32_t) words->number_value * (r->turns != NULL ? (uint32_t) r->turns->value : 3);
     return t;

@@ -152,8 +152,6 @@ static bool put_intro(struct composing *c, int16_t who, bool fresh)
     env_story(t, &env);
     env_add(&env, "A", NVL_SORT_CHAR, (unsigned) who);
     env_profile(t, who, &env);
-    if (t->narrator == who)
-        put_part(c, &env, PROSE_INTRO, "me", fresh);
     if (put_part(c, &env, PROSE_INTRO, "any", fresh))
         t->profile_used[who] = 1;
     return !t->nomem;
@@ -274,6 +272,39 @@ static void put_ground(struct composing *c)
  * -----------------------------------------------------------------------------------------------
  */
 
+/* A journal reports: where an event would be quoted at length, its plain line in the past. */
+static bool report(struct teller *t, const struct env *env, const struct nvl_op_info *info,
+                   unsigned outcome, struct draft *d)
+{
+    const char *plain = outcome <= NVL_FAIL ? info->plain[outcome] : NULL;
+    struct buf b = { 0 };
+    if (plain == NULL)
+        return false;
+    past_plain(plain, &b);
+    draft_begin(t, d);
+    d->plain = true;
+    bool told = !b.failed && expand_text(t, env, d, buf_str(&b), b.size, 0);
+    t->nomem |= b.failed;
+    buf_done(&b);
+    return told && know_minds(t, d) && usage_repeats(t, d) == 0;
+}
+static bool journal_event(struct composing *c, const struct env *env,
+                          const struct nvl_op_info *info, unsigned outcome, struct draft *d,
+                          bool told)
+{
+    struct teller *t = c->t;
+    bool quotes = told && memchr(d->text, '"', d->size) != NULL;
+    bool often = t->quotes_told * 3 > t->chunks_told;
+    struct draft reported;
+    if ((!told || (quotes && (often || journal_quotes_too_much(d)))) &&
+        report(t, env, info, outcome, &reported)) {
+        *d = reported;
+        told = true, quotes = false;
+    }
+    t->chunks_told += told;
+    t->quotes_told += quotes;
+    return told;
+}
 static bool event_chunk(struct composing *c, const struct nvl_event *e, bool fresh)
 {
     struct teller *t = c->t;
@@ -300,7 +331,9 @@ static bool event_chunk(struct composing *c, const struct nvl_event *e, bool fre
         snprintf(key, sizeof(key), "%s.ok", info.name);
         told = expand_chunk(t, &env, PROSE_SAY, key, &d);
     }
-    if (!told && outcome <= NVL_FAIL && info.plain[outcome] != NULL) {
+    if (t->perspective == NVL_JOURNAL) {
+        told = journal_event(c, &env, &info, outcome, &d, told);
+    } else if (!told && outcome <= NVL_FAIL && info.plain[outcome] != NULL) {
         draft_begin(t, &d);
         told = expand_text(t, &env, &d, info.plain[outcome], strlen(info.plain[outcome]), 0);
     }
@@ -513,6 +546,22 @@ static void put_log_head(struct composing *c, struct env *env)
     buf_done(&b);
     put_ground(c);
 }
+/* The heading of an entry, a paragraph of its own. */
+static void put_day(struct composing *c, const struct nvl_event *e)
+{
+    struct teller *t = c->t;
+    const char *day = journal_day(t, e);
+    const char *text = t->day != NULL && strcmp(day, t->day) == 0 ? "Later." : day;
+    struct draft d;
+    if (style_is_log(t) && t->day != NULL && strncmp(day, t->day, strcspn(day, ",")) == 0)
+        return; /* a log has its own times: only the days are headed */
+    draft_begin(t, &d);
+    draft_puts(&d, text, strlen(text), false);
+    c->sequence = e->sequence;
+    if (keep_chunk(c, &d, true, t->focaliser))
+        c->paragraph_words = PARAGRAPH_WORDS + 1; /* what follows begins another */
+    t->day = day;
+}
 static void scene_begin(struct composing *c, const struct nvl_event *e)
 {
     struct teller *t = c->t;
@@ -523,17 +572,28 @@ static void scene_begin(struct composing *c, const struct nvl_event *e)
     c->paragraph_words = 0, c->last_speaker = c->last_actor = -1;
     struct env env;
     scene_env(c, &env, e);
+    bool journal = t->perspective == NVL_JOURNAL;
+    if (journal) {
+        put_day(c, first ? &t->events[0] : e);
+        c->sequence = first ? 1 : e->sequence;
+    }
     if (first && style_is_log(t)) {
         put_log_head(c, &env);
         c->sequence = e->sequence;
     } else if (first) {
+        if (journal)
+            put_part(c, &env, PROSE_INTRO, "journal", true);
         put_image(c, &env, PROSE_IMAGE, true);
         put_part(c, &env, PROSE_OPEN, nvl_world_frame(t->world), false);
         put_phrases(c);
         put_ground(c);
+        if (t->narrator >= 0 && !journal)
+            put_part(c, &env, PROSE_INTRO, "me", false);
         c->sequence = e->sequence;
     } else {
-        put_part(c, &env, PROSE_ENTRY, "any", true);
+        if (!journal || style_is_log(t) || t->scenes_count % 2 == 0 ||
+            !put_part(c, &env, PROSE_ENTRY, "journal", true))
+            put_part(c, &env, PROSE_ENTRY, "any", true);
         if (t->scenes_count == 2) {
             put_ground(c);
             put_irony(c, (uint32_t) (e - t->events));
@@ -547,7 +607,9 @@ static void scene_end(struct composing *c, const struct nvl_event *e, bool last)
     scene_env(c, &env, e);
     c->sequence = e->sequence;
     if (!last) {
-        if (!style_is_log(t))
+        bool journal = t->perspective == NVL_JOURNAL && t->scenes_count % 2 == 0;
+        if (!style_is_log(t) &&
+            !(journal && put_part(c, &env, PROSE_EXIT, "journal", false)))
             put_part(c, &env, PROSE_EXIT, "any", false);
         return;
     }
@@ -578,6 +640,8 @@ static void scene_end(struct composing *c, const struct nvl_event *e, bool last)
     if (t->ending[0] == 0 || !put_part(c, &env, PROSE_CLOSE, t->ending, true))
         put_part(c, &env, PROSE_CLOSE, t->ending[0] != 0 ? "any" : "unfinished", true);
     put_image(c, &env, PROSE_ECHO, false);
+    if (t->perspective == NVL_JOURNAL)
+        put_part(c, &env, PROSE_CLOSE, "journal", false);
 }
 static bool scene_turns(const struct teller *t, const struct unit *u, const struct unit *before,
                         size_t units, int16_t eyes)

@@ -494,6 +494,11 @@ bool expand_text(struct teller *t, const struct env *env, struct draft *d, const
     return expand(&c, text, text + size);
 }
 
+/* An opening tells of a place and of those who live there; a shipwreck has nobody but us. */
+static bool opens_with_us(const struct teller *t)
+{
+    return strcmp(nvl_world_frame(t->world), "stranded") == 0;
+}
 bool expand_chunk(struct teller *t, const struct env *env, enum prose_kind kind, const char *key,
                   struct draft *out)
 {
@@ -509,7 +514,7 @@ bool expand_chunk(struct teller *t, const struct env *env, enum prose_kind kind,
         if (i < 0)
             break;
         draft_begin(t, &d);
-        d.own_they = kind == PROSE_OPEN || kind == PROSE_MUSE;
+        d.own_they = kind == PROSE_MUSE || (kind == PROSE_OPEN && !opens_with_us(t));
         c.nonce = tries;
         use(&d, a[i].id);
         int32_t cost = a[i].cost;

@@ -10,14 +10,18 @@ const char *journal_day(struct teller *t, const struct nvl_event *e)
     static const struct {
         uint32_t until; /* hour */
         const char *name;
-    } parts[] = { { 5, "night" },    { 9, "early" },    { 12, "morning" }, { 17, "afternoon" },
-                  { 22, "evening" }, { 24, "late" } };
-    uint32_t minute = e->minute + BEGINS_AT, hour = minute % DAY_MINUTES / 60;
+    } parts[] = { { 5, "at night" },        { 12, "in the morning" }, { 17, "in the afternoon" },
+                  { 22, "in the evening" }, { 24, "at night" } };
+    static const char *const hours[] = { "twelve", "one",   "two",   "three", "four", "five",
+                                         "six",    "seven", "eight", "nine",  "ten",  "eleven" };
+    uint32_t minute = (e->minute + BEGINS_AT) / 30 * 30, hour = minute % DAY_MINUTES / 60;
     uint32_t day = minute / DAY_MINUTES + 1;
     size_t i = 0;
     while (hour >= parts[i].until)
         i++;
-    const char *s = arena_printf(&t->scratch, "Day %u, %s.", day, parts[i].name);
+    const char *s = arena_printf(&t->scratch, "Day %u, %s%s %s.", day,
+                                 minute % 60 >= 30 ? "half past " : "", hours[hour % 12],
+                                 parts[i].name);
     t->nomem |= s == NULL;
     return s != NULL ? s : "";
 }

@@ -216,8 +216,9 @@ void morph_first_verb(struct buf *out, const char *w, size_t n)
             buf_puts(out, odd[i].to);
             return;
         }
-    bool es = n > 4 && memcmp(w + n - 2, "es", 2) == 0 &&
-              (w[n - 3] == 'h' || w[n - 3] == 's' || w[n - 3] == 'x');
+    bool es = n > 4 && memcmp(w + n - 2, "es", 2) == 0 && /* "passes", not "loses", "breathes" */
+              (w[n - 3] == 'x' || (w[n - 3] == 'h' && strchr("cs", w[n - 4]) != NULL) ||
+               (w[n - 3] == 's' && w[n - 4] == 's'));
     if (n > 4 && memcmp(w + n - 3, "ies", 3) == 0) {
         buf_put(out, w, n - 3);
         buf_putc(out, 'y');

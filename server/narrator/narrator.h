@@ -39,7 +39,9 @@ struct nvl_telling {
     const char *perspective;     /* "": third_limited; omniscient, first_person, journal */
     const char *focaliser;       /* id of a cast member whose side is told; "": chosen per story */
     const char *language;        /* BCP 47; "" or en, en-…: English */
-    uint32_t words; /* 0: 450 + 40 * turns + 40 * (cast - 2); else at most about this many */
+    uint32_t words; /* 0: 450 + 40 * turns + 40 * (cast - 2); else about this many, where the log
+                       has as much to tell */
+    bool at_most;   /* words is a bound that old clients set: ten turns stay under 6,000 bytes */
 };
 
 struct nvl_sentence {

@@ -47,6 +47,7 @@ static const struct shift singular[] = {
     { "get", "got" },    { "say", "said" },   { "give", "gave" },   { "sit", "sat" },
     { "turn", "turned" }, { "bury", "buried" }, { "wait", "waited" }, { "find", "found" },
     { "make", "made" },  { "keep", "kept" },  { "lose", "lost" },   { "begin", "began" },
+    { "carry", "carried" }, { "breathe", "breathed" },
 };
 
 static const char *shift_find(const struct shift *list, size_t count, const char *w, size_t n)
@@ -107,7 +108,13 @@ void past_plain(const char *text, struct buf *out)
     static const char *const nouns[] = { "the", "a",   "an",    "of",  "no", "to", "own",
                                          "his", "her", "their", "for", "in", NULL };
     static const char *const still[] = { "as",  "its",    "this", "less",    "was",  "others",
-                                         "yes", "across", "us",   "towards", "once", NULL };
+                                         "yes", "across", "us",   "towards", "once",
+                                         "terms", "steps", "themselves", "words", "hands", "things",
+                                         "cards", "letters", "notes", "days", "years", "ones", NULL };
+    static const char *const anywhere[] = { "answers", "gains", "reminds", "tries",  "happens",
+                                            "starts",  "leaks", "divides", "burns",  "opens",
+                                            "closes",  "stops", "moves",   "listens", NULL };
+    static const char *const several[] = { "they", "others", "left", NULL };
     const char *before = "";
     size_t before_size = 0;
     for (const char *p = text; *p != 0;) {
@@ -130,12 +137,13 @@ void past_plain(const char *text, struct buf *out)
         const char *then = one_of(nouns, before, before_size) ? NULL : FIND(singular, p, n);
         if (then == NULL)
             then = FIND(plural, p, n);
-        if (then == NULL && before_size == 4 && memcmp(before, "they", 4) == 0)
+        if (then == NULL && (one_of(several, before, before_size)))
             then = FIND(after_they, p, n);
         if (then != NULL)
             buf_puts(out, then);
-        else if (n > 3 && p[n - 1] == 's' && p[n - 2] != 's' && may_act(before, before_size) &&
-                 !one_of(still, p, n) && p[n - 2] != '\'')
+        else if (n > 3 && p[n - 1] == 's' && p[n - 2] != 's' && !one_of(still, p, n) &&
+                 (may_act(before, before_size) ||
+                  (one_of(anywhere, p, n) && !one_of(nouns, before, before_size))) && p[n - 2] != '\'')
             put_regular(out, p, n);
         else
             buf_put(out, p, n);

@@ -44,9 +44,12 @@ static bool begins_clause(const struct draft *d)
 {
     static const char *const verbs[] = { " had ",   " was ",  " would ", " could ", " did ",
                                          " might ", " were ", " should ", NULL };
-    for (size_t i = 0; d->ahead != NULL && verbs[i] != NULL; i++)
-        if (strncmp(d->ahead, verbs[i], strlen(verbs[i])) == 0)
+    for (size_t i = 0; d->ahead != NULL && verbs[i] != NULL; i++) {
+        size_t n = strlen(verbs[i]);
+        if (strncmp(d->ahead, verbs[i], n) == 0 ||
+            (strncmp(d->ahead, " (", 2) == 0 && strncmp(d->ahead + 2, verbs[i] + 1, n - 2) == 0))
             return true;
+    }
     return false;
 }
 static bool governed_at(const struct draft *d, size_t at)
@@ -86,7 +89,8 @@ static bool governed_at(const struct draft *d, size_t at)
                                 strncmp(d->text + from, "after", 5) == 0);
         return clause_ends(d) && (but || place);
     }
-    return in_list(always, d->text + from, n) && !begins_clause(d);
+    bool by_and_by = from > 6 && memcmp(d->text + from - 6, "y and by", 8) == 0;
+    return in_list(always, d->text + from, n) && !begins_clause(d) && !by_and_by;
 }
 /* "between Jordan and" looks to what governs the first of the two. */
 static bool governed(const struct draft *d)
@@ -178,54 +182,80 @@ void person_put_behind(struct teller *t, struct draft *d)
 /* --- "we"
  * ------------------------------------------------------------------------------------------ */
 
-static bool plural_noun(const char *w, size_t n, bool same_sentence, bool present)
+static bool plural_noun(const char *w, size_t n)
 {
-    static const char *const groups[] = { "people", "men",   "women",   "children", "police",
-                                          "those",  "ones",  "crowd",   "guests",   "folk",
-                                          "sheep",  "teeth", "visitors", NULL };
-    static const char *const one[] = { "others",    "rest",     "somebody", "someone", "everybody",
-                                       "everyone",  "person",   "whoever",  "anyone",  "anybody",
-                                       "who",       "family",   NULL };
     static const char *const none[] = {
-        "was",     "is",      "has",    "this",    "its",     "his",     "hers",    "always",
-        "perhaps", "as",      "us",     "ours",    "minutes", "hours",   "days",    "nights",
-        "weeks",   "years",   "times",  "seconds", "less",    "once",    "besides", "sometimes",
-        "yes",     "towards", "across", "news",    "means",   "was",     "breaths", "afterwards",
-        "backwards", "unless", "does",  "yards",   "metres",  "miles",   "steps",   "upwards",
-        "always",  "supplies", "downwards", "upstairs", "downstairs", "indoors", "likes", NULL
+        "was",       "is",        "has",       "this",       "its",    "his",      "hers",
+        "always",    "perhaps",   "as",        "us",         "ours",   "minutes",  "hours",
+        "days",      "nights",    "weeks",     "years",      "times",  "seconds",  "less",
+        "besides",   "sometimes", "yes",       "towards",    "across", "news",     "means",
+        "breaths",   "unless",    "does",      "yards",      "metres", "miles",    "upwards",
+        "afterwards", "supplies", "downwards", "upstairs",   "likes",  "indoors",  "downstairs",
+        "backwards", NULL
     };
-    if (in_list(groups, w, n) || (same_sentence && in_list(one, w, n)))
-        return true;
-    return !present && n > 3 && w[n - 1] == 's' && w[n - 2] != 's' && w[n - 2] != '\'' && w[n - 2] != 'u' &&
+    return n > 3 && w[n - 1] == 's' && w[n - 2] != 's' && w[n - 2] != '\'' && w[n - 2] != 'u' &&
            !(w[0] >= 'A' && w[0] <= 'Z') && !in_list(none, w, n);
 }
-/* Does text[from..to) name several, or somebody unknown, whom "they" may mean? */
-static bool names_several(const struct draft *d, size_t from, size_t to, size_t words)
+/* What text offers as those whom "they" may mean. */
+enum meant { MEANT_NOBODY, MEANT_US, MEANT_THINGS, MEANT_PEOPLE };
+static enum meant meant_by(const char *w, size_t n)
 {
-    static const char *const kept[] = { "they", "them", "their", "They", "Their", NULL };
-    const char *text = d->text;
     static const char *const us[] = { "we", "us", "our", "ourselves", "We", "Our", NULL };
-    bool several = false, quoted = false, whole = words == SIZE_MAX && to == d->size;
+    static const char *const kept[] = { "they", "them", "their", "They", "Their", NULL };
+    static const char *const people[] = { "people", "men",   "women", "children", "police",
+                                          "those",  "ones",  "crowd", "guests",   "folk",
+                                          "sheep",  "visitors", NULL };
+    if (in_list(us, w, n))
+        return MEANT_US;
+    if (in_list(people, w, n) || in_list(kept, w, n))
+        return MEANT_PEOPLE;
+    return plural_noun(w, n) ? MEANT_THINGS : MEANT_NOBODY;
+}
+/* In the same sentence one unknown may be "they" as well: "somebody left their coat". */
+static bool one_unknown(const char *w, size_t n)
+{
+    static const char *const one[] = { "others",  "rest",   "somebody", "someone", "everybody",
+                                       "everyone", "person", "whoever",  "anyone",  "anybody",
+                                       "who",     "family", NULL };
+    return in_list(one, w, n);
+}
+/* A place is called by a plural, "the guest berths", and nobody means it by "they". */
+static size_t place_ends(const struct draft *d, size_t at)
+{
+    for (size_t i = 0; i < d->named_count; i++)
+        if (d->named[i].sort == NVL_SORT_PLACE && at >= d->named[i].offset && at < d->named[i].end)
+            return d->named[i].end;
+    return at;
+}
+/* The last that text[from..to) offers, its first words only. */
+static enum meant offered(const struct draft *d, size_t from, size_t to, size_t words, bool same)
+{
+    enum meant last = MEANT_NOBODY;
+    bool quoted = false;
     for (size_t i = from; i < to && words > 0;) {
-        if (text[i] == '"')
-            quoted = !quoted;
+        if (place_ends(d, i) > i) {
+            i = place_ends(d, i);
+            continue;
+        }
+        quoted ^= d->text[i] == '"';
         size_t n = 0;
-        while (i + n < to && (is_letter(text[i + n]) || text[i + n] == '\''))
+        while (i + n < to && (is_letter(d->text[i + n]) || d->text[i + n] == '\''))
             n++;
         if (n == 0) {
             i++;
             continue;
         }
         words--;
-        if (!quoted && in_list(us, text + i, n))
-            several = false;
-        else if (!quoted && in_list(kept, text + i, n))
-            several = true;
-        else if (!quoted && plural_noun(text + i, n, whole, d->plain))
-            several = true;
+        enum meant m = quoted ? MEANT_NOBODY : meant_by(d->text + i, n);
+        if (m == MEANT_NOBODY && same && !quoted && last != MEANT_US &&
+            one_unknown(d->text + i, n))
+            m = MEANT_PEOPLE;
+        if (m == MEANT_THINGS && d->plain)
+            m = MEANT_NOBODY; /* "tells", "makes": a verb of the present */
+        last = m != MEANT_NOBODY ? m : last;
         i += n;
     }
-    return several;
+    return last;
 }
 static size_t sentence_start(const char *text, size_t at)
 {
@@ -233,23 +263,60 @@ static size_t sentence_start(const char *text, size_t at)
         at--;
     return at;
 }
+/* What follows "they" or "their" at p is a person's: "they sat", "their hands". */
+static bool of_people(const char *p, const char *end)
+{
+    static const char *const words[] = {
+        "said",   "heard",  "sat",    "slept",   "ate",     "walked", "counted", "listened",
+        "laughed", "talked", "spoke", "looked",  "thought", "knew",   "noticed", "waited",
+        "found",  "saw",    "agreed", "carried", "tried",   "liked",  "eyes",    "hands",
+        "feet",   "faces",  "shoulders", "fingers", "names", "breath", "lives",  "boots",
+        "coats",  "voices", "heads",  "mouths",  "knees",   "ears",   "sleeves", "own",
+        "drank",  "asked",  "kept",   "went",    "had used", "had been told", "could see",
+        "were gone", "were told", "had got", "all", "steps", "turned", "passed", "meant", NULL
+    };
+    while (p < end && (*p == ' ' || *p == '('))
+        p++;
+    for (size_t i = 0; words[i] != NULL; i++) {
+        size_t n = strlen(words[i]);
+        if ((size_t) (end - p) >= n && memcmp(p, words[i], n) == 0 &&
+            ((size_t) (end - p) == n || !is_letter(p[n])))
+            return true;
+    }
+    return false;
+}
 /* "they" of fixed text means the company that "I" belong to, unless something else is near. */
-static bool means_crew(const struct draft *d, bool first)
+static bool means_crew(const struct draft *d, bool first, bool people)
 {
     size_t from = sentence_start(d->text, d->size);
-    if (!first && names_several(d, from, d->size, SIZE_MAX))
-        return false;
-    if (d->size >= 3 && strncasecmp(d->text + d->size - 3, "as ", 3) == 0 && d->ahead == NULL)
-        return false;
-    if (from < 2)
-        return true;
-    size_t before = sentence_start(d->text, from - 1);
-    return !names_several(d, before, from, first ? 6 : SIZE_MAX);
+    enum meant m = first ? MEANT_NOBODY : offered(d, from, d->size, SIZE_MAX, true);
+    if (m == MEANT_NOBODY && from >= 2) {
+        size_t words = first ? 6 : people ? 4 : SIZE_MAX;
+        m = offered(d, sentence_start(d->text, from - 1), from, words, false);
+    }
+    return m == MEANT_NOBODY || m == MEANT_US || (m == MEANT_THINGS && people);
+}
+/* The narrator's name in a fact ("Jordan did it"), as "I" say it; NULL: it is none. */
+const char *person_named(const struct teller *t, const struct draft *d, const char *word, size_t n,
+                         bool first)
+{
+    static const char *const verbs[] = { " was ", " had ", " did ",    " could ",
+                                         " is ",  " has ", " would ", NULL };
+    const char *name = t->narrator >= 0 ? t->brief[t->narrator] : "";
+    size_t size = strlen(name);
+    if (d->open_quote || size == 0 || n < size || memcmp(word, name, size) != 0)
+        return NULL;
+    if (n == size + 2 && memcmp(word + size, "'s", 2) == 0)
+        return "my";
+    bool starts = first;
+    for (size_t i = 0; verbs[i] != NULL; i++)
+        starts |= strncmp(word + n, verbs[i], strlen(verbs[i])) == 0;
+    return n != size ? NULL : starts ? "I" : "me";
 }
 static bool proverb(const char *p, const char *end)
 {
-    static const char *const goes_on[] = { " do",   " are ", " say",  " look",
-                                           " will", " have been waiting", " call", NULL };
+    static const char *const goes_on[] = { " do",   " are ", " say",  " look ",
+                                           " will ", " have been waiting", " call", NULL };
     for (size_t i = 0; goes_on[i] != NULL; i++) {
         size_t n = strlen(goes_on[i]);
         if ((size_t) (end - p) >= n && strncmp(p, goes_on[i], n) == 0)
@@ -285,7 +352,7 @@ size_t person_word(const struct teller *t, struct draft *d, const char *p, const
         if (strlen(crew_words[i].they) != n || memcmp(crew_words[i].they, p, n) != 0)
             continue;
         bool first = d->at_start;
-        if (proverb(p + n, end) || !means_crew(d, first))
+        if (proverb(p + n, end) || !means_crew(d, first, of_people(p + n, end)))
             return 0;
         d->crew++;
         *out = d->at_start && *p == 't' ? crew_words[i == 0 ? 4 : i == 2 ? 5 : i].we

@@ -354,6 +354,7 @@ static void put_past(const struct teller *t, struct draft *d, const char *clause
         { "keeps", "kept" },     { "goes", "went" },       { "needs", "needed" },
         { "wants", "wanted" },
     };
+    const char *from = clause;
     while (*clause != 0) {
         size_t n = strcspn(clause, " ,");
         const char *word = NULL;
@@ -362,11 +363,26 @@ static void put_past(const struct teller *t, struct draft *d, const char *clause
                 word = shift[i][1];
         if (word == NULL && n > 0 && person_word(t, d, clause, clause + n, &word) != n)
             word = NULL;
+        if (word == NULL && n > 0)
+            word = person_named(t, d, clause, n, clause == from);
         draft_puts(d, word != NULL ? word : clause, word != NULL ? strlen(word) : n, true);
         clause += n;
         n = strspn(clause, " ,");
         draft_puts(d, clause, n, false);
         clause += n;
+    }
+}
+/* A trace may name the one who tells of it: "a list in Jordan's hand". */
+static void put_trace(const struct teller *t, struct draft *d, const char *detail)
+{
+    for (const char *p = detail; *p != 0;) {
+        size_t n = strcspn(p, " ,;:.");
+        const char *word = n > 0 ? person_named(t, d, p, n, p == detail) : NULL;
+        draft_puts(d, word != NULL ? word : p, word != NULL ? strlen(word) : n, true);
+        p += n;
+        n = strspn(p, " ,;:.");
+        draft_puts(d, p, n, false);
+        p += n;
     }
 }
 static bool refer_thing(struct teller *t, struct draft *d, unsigned sort, unsigned index,
@@ -398,6 +414,8 @@ static bool refer_thing(struct teller *t, struct draft *d, unsigned sort, unsign
             return put_own(t, d, e, index);
         if (sort == NVL_SORT_FACT && word == e->detail && !d->in_quote)
             put_past(t, d, word);
+        else if (word == e->detail && t->narrator >= 0)
+            put_trace(t, d, word);
         else
             draft_puts(d, word, strlen(word), true);
         return true;
@@ -405,6 +423,7 @@ static bool refer_thing(struct teller *t, struct draft *d, unsigned sort, unsign
     /* "the room" could be any; doors and tools are clear from what is done with them */
     bool seen = (d->discourse.things_seen[sort] >> index & 1) != 0;
     put_thing(d, e, form, seen && sort != NVL_SORT_PLACE && sort != NVL_SORT_MOTIF);
+    note_end(d);
     d->discourse.things_seen[sort] |= UINT64_C(1) << index;
     if (e->plural)
         d->discourse.plural_last = d->discourse.sentence;

@@ -144,6 +144,7 @@ static int set_telling(struct teller *t, const struct nvl_telling *telling, stru
     int rc = nvl_telling_check(telling, err);
     t->only = t->narrator = -1;
     t->words = default_words(t);
+    t->capped = telling == NULL || telling->words <= t->words || telling->at_most;
     if (rc != NVL_OK || telling == NULL)
         return rc;
     t->style = (enum nvl_style) style_of(text_of(telling->narrative_style));
@@ -195,7 +196,7 @@ static size_t chars_told(const struct teller *t)
 static bool compose_to_length(struct teller *t)
 {
     uint32_t budget = t->words * 7 / 10, low = t->words * 90 / 100, high = t->words * 110 / 100;
-    bool capped = nvl_world_turns(t->world) <= CHARS_TURNS;
+    bool capped = t->capped && nvl_world_turns(t->world) <= CHARS_TURNS;
     for (int i = 0; i < LENGTH_TRIES; i++) {
         begin_again(t);
         plan_choose(t, budget);

@@ -126,6 +126,7 @@ struct teller {
     const char *day;  /* heading of the last entry of a journal, or NULL */
     uint32_t quotes_told, chunks_told; /* of a journal: how much of it is quoted */
     uint32_t words;
+    bool capped; /* ten turns stay under CHARS_MAX */
     uint64_t seed;
     size_t people, cast;
     enum morph_gender gender[PEOPLE_MAX];
@@ -201,6 +202,8 @@ void person_put_behind(struct teller *t, struct draft *d);
  * instead. */
 size_t person_word(const struct teller *t, struct draft *d, const char *p, const char *end,
                    const char **out);
+const char *person_named(const struct teller *t, const struct draft *d, const char *word, size_t n,
+                         bool first);
 void person_log_agrees(struct teller *t, struct draft *d); /* "I seals it and is hurt" */
 /* A phrase of the narrator's card, "what lives with her" as "with me"; the same text for others. */
 const char *person_phrase(struct teller *t, int16_t who, const char *phrase);
