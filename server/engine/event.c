@@ -1,5 +1,6 @@
 /* event.c — canonical event bytes and the .nvlog container (docs/log-format.md, sections 4 and 7).
  */
+#include "server/engine/edit.h"
 #include "server/engine/world.h"
 #include <string.h>
 
@@ -48,7 +49,7 @@ size_t nvl_event_encode(const struct nvl_event *e, uint8_t out[static NVL_CANONI
     w32(&w, e->sequence), w16(&w, e->turn), w16(&w, e->pass), w32(&w, e->minute);
     w8(&w, e->type), w8(&w, e->phase), w8(&w, e->outcome), w8(&w, e->actor), w16(&w, e->op);
     w8(&w, e->args_count), wbytes(&w, e->args, e->args_count);
-    w8(&w, e->place), w32(&w, e->witnesses);
+    w8(&w, e->place), w32(&w, e->witnesses), w32(&w, e->silent);
     w16(&w, (uint16_t) e->roll), w16(&w, (uint16_t) e->difficulty), w16(&w, (uint16_t) e->skill);
     w8(&w, e->tension_before), w8(&w, e->tension), w8(&w, e->tension_target), w8(&w, e->verdict),
         w8(&w, e->repair);
@@ -64,6 +65,12 @@ size_t nvl_event_encode(const struct nvl_event *e, uint8_t out[static NVL_CANONI
     write_lists(&w, e);
     if (e->type == NVL_STARTED)
         wbytes(&w, e->header_hash, SHA256_SIZE), wbytes(&w, e->world_digest, SHA256_SIZE);
+    if (e->type == NVL_INTERVENTION)
+        w8(&w, e->change.kind), w8(&w, e->change.who), w8(&w, e->change.thing),
+            w8(&w, e->change.to_sort), w8(&w, e->change.to), w8(&w, e->change.value);
+    if (e->type == NVL_FORKED)
+        wbytes(&w, e->parent_head, SHA256_SIZE), w32(&w, (uint32_t) e->seed),
+            w32(&w, (uint32_t) (e->seed >> 32)), w16(&w, e->turns);
     if (e->type == NVL_COMPLETED)
         w32(&w, e->turns), w8(&w, e->ending);
     return (size_t) (w.at - out);
@@ -130,6 +137,13 @@ static void read_lists(struct reader *r, struct nvl_event *e)
         r->bad |= e->threads[i].change == 0;
     }
 }
+static void read_change(struct reader *r, struct nvl_change *c)
+{
+    c->kind = (uint8_t) r8(r, NVL_EDIT_VETO), c->who = (uint8_t) r8(r, 255);
+    c->thing = (uint8_t) r8(r, 255), c->to_sort = (uint8_t) r8(r, NVL_SORT_PLACE);
+    c->to = (uint8_t) r8(r, 255), c->value = (uint8_t) r8(r, 100);
+    r->bad |= c->kind == 0;
+}
 int nvl_event_decode(const void *canonical, size_t size, struct nvl_event *out)
 {
     struct reader r = { canonical, (const uint8_t *) canonical + size, false };
@@ -141,6 +155,7 @@ int nvl_event_decode(const void *canonical, size_t size, struct nvl_event *out)
     e.op = (uint16_t) r16(&r);
     read_args(&r, &e.args_count, e.args);
     e.place = (uint8_t) r8(&r, 255), e.witnesses = le32(take(&r, 4));
+    e.silent = le32(take(&r, 4));
     e.roll = (int16_t) r16(&r), e.difficulty = (int16_t) r16(&r), e.skill = (int16_t) r16(&r);
     e.tension_before = (uint8_t) r8(&r, 100), e.tension = (uint8_t) r8(&r, 100),
     e.tension_target = (uint8_t) r8(&r, 100);
@@ -161,6 +176,13 @@ int nvl_event_decode(const void *canonical, size_t size, struct nvl_event *out)
     if (e.type == NVL_STARTED) {
         memcpy(e.header_hash, take(&r, SHA256_SIZE), SHA256_SIZE);
         memcpy(e.world_digest, take(&r, SHA256_SIZE), SHA256_SIZE);
+    }
+    if (e.type == NVL_INTERVENTION)
+        read_change(&r, &e.change);
+    if (e.type == NVL_FORKED) {
+        memcpy(e.parent_head, take(&r, SHA256_SIZE), SHA256_SIZE);
+        e.seed = le64(take(&r, 8)), e.turns = r16(&r);
+        r.bad |= e.seed < 1 || e.seed > NVL_SEED_MAX || e.turns < 1 || e.turns > NVL_TURNS_MAX;
     }
     if (e.type == NVL_COMPLETED)
         e.turns = le32(take(&r, 4)), e.ending = (uint8_t) r8(&r, 255);

@@ -5,6 +5,7 @@
 enum {
     MOTIVE_DEFY = 150,
     MOTIVE_BETRAY = 300,
+    MOTIVE_FELT = 30, /* a feeling or a bond that weighs as much is a motive of its own */
     TRUST_BETRAY = 60,
     PERSONA_LEAST = -120,
     PERSONA_PRESSURE = 150,
@@ -14,7 +15,8 @@ enum {
 struct code_env judge_env(const struct nvl_sim *s, const int16_t *state, const uint8_t *args)
 {
     struct code_env env = {
-        .world = s->w, .state = state, .each = NVL_NONE, .pass = s->pass, .phase = sim_phase(s)
+        .world = s->w, .state = state, .each = NVL_NONE, .pass = s->pass, .passes = s->plan.count,
+        .phase = sim_phase(s)
     };
     memcpy(env.args, args, sizeof(env.args));
     return env;
@@ -39,6 +41,16 @@ bool judge_needs(const struct nvl_sim *s, unsigned op, const uint8_t *args, cons
         if ((wheres || p->conds[i].kind == 0) && !cond_holds(s, &p->conds[i], args, state, &cell))
             return false;
     return true;
+}
+unsigned judge_failing(const struct nvl_sim *s, unsigned op, const uint8_t *args,
+                       const int16_t *view, bool wheres, uint16_t *out_cell)
+{
+    const struct pack_op *p = &s->w->pack->ops[op];
+    *out_cell = NVL_NO_CELL;
+    for (unsigned i = 0; i < p->conds_count; i++)
+        if ((wheres || p->conds[i].kind == 0) && !cond_holds(s, &p->conds[i], args, view, out_cell))
+            return p->conds[i].law != 0 ? p->conds[i].law : 0x12;
+    return 0;
 }
 unsigned judge_law(const struct nvl_sim *s, unsigned actor, const struct candidate *c,
                    uint16_t *out_cell)
@@ -108,7 +120,7 @@ static bool bind_hidden(const struct nvl_sim *s, struct nvl_event *e)
     if (h.count == 0)
         return false;
     uint32_t k =
-        rng_below(s->w->request->seed, rng_key(RNG_BIND, s->pass, e->actor, 0, e->op), h.count);
+        rng_below(s->seed, rng_key(RNG_BIND, s->pass, e->actor, 0, e->op), h.count);
     memcpy(e->args, h.found[k], NVL_ARGS_MAX);
     return true;
 }
@@ -144,7 +156,7 @@ static void decide_outcome(struct nvl_sim *s, struct nvl_event *e, bool bound)
     e->difficulty = (int16_t) keep_percent(code_run(&env, op->difficulty));
     int chance = e->skill + 50 - e->difficulty;
     chance = chance < 5 ? 5 : chance > 95 ? 95 : chance;
-    e->roll = (int16_t) (1 + rng_below(s->w->request->seed,
+    e->roll = (int16_t) (1 + rng_below(s->seed,
                                        rng_key(RNG_ROLL, s->pass, e->actor, 0, e->op), 100));
     unsigned want = e->roll * 10 <= chance && op->effect_count[0] != PACK_NO_OUTCOME ? NVL_CRITICAL
                     : e->roll <= chance                                              ? NVL_DONE
@@ -189,24 +201,38 @@ static void collect(struct nvl_sim *s, struct nvl_event *e, const uint16_t *touc
         }
     }
 }
+/* What adds to a tally of the world (how far the fire has come, how much is known) builds on whoever
+ * brought it so far.  Of people's feelings and bonds that is not said: they are motives. */
+static void builds_on(const struct nvl_sim *s, struct nvl_event *e, unsigned cell)
+{
+    const struct pack_fluent *f = &s->w->pack->fluents[s->w->refs[cell].fluent];
+    if (f->sorts[0] != NVL_SORT_CHAR && !(f->flags & FLUENT_BELIEF) && s->writer[cell] > 1)
+        record_cause(e, s->writer[cell], NVL_ENABLES, cell);
+}
 /* Runs the outcome's effects on the scratch state; false when a resource would leave its range. */
 static bool apply(struct nvl_sim *s, struct nvl_event *e)
 {
     const struct pack_op *op = &s->w->pack->ops[e->op];
     uint16_t touched[96];
+    bool adds[96];
     int n = 0;
     uint32_t present = record_present(s, e);
     struct code_env env = judge_env(s, s->scratch, e->args);
     memcpy(s->scratch, s->state, s->w->cells * sizeof(*s->state));
     unsigned k = e->outcome - 1u;
     for (unsigned i = 0; i < op->effect_count[k]; i++) {
-        int r = effect_apply(&env, s->scratch, &s->w->pack->effects[op->effect_first[k] + i],
-                             present, e->actor, touched + n, 96 - n);
+        const struct pack_effect *f = &s->w->pack->effects[op->effect_first[k] + i];
+        int r = effect_apply(&env, s->scratch, f, present, e->actor, touched + n, 96 - n);
         if (r < 0)
             return false;
+        for (int j = n; j < n + r; j++)
+            adds[j] = f->operation != 0;
         n += r;
     }
     collect(s, e, touched, (unsigned) n);
+    for (int j = 0; j < n; j++)
+        if (adds[j] && s->scratch[touched[j]] != s->state[touched[j]])
+            builds_on(s, e, touched[j]);
     e->witnesses = present;
     int after = e->actor < SIM_CHARS ? world_get(s->w, s->scratch, KNOWN_AT, e->actor, 0) : -1;
     for (unsigned c = 0; c < s->w->counts[NVL_SORT_CHAR]; c++) {
@@ -226,7 +252,7 @@ static struct nvl_event begin(const struct nvl_sim *s, unsigned type, unsigned a
                               const struct candidate *c)
 {
     const struct pack_op *op = &s->w->pack->ops[c->op];
-    struct nvl_event e = { .turn = s->w->pass_turn[s->pass],
+    struct nvl_event e = { .turn = s->plan.turn[s->pass],
                            .pass = (uint16_t) s->pass,
                            .type = (uint8_t) type };
     e.minute = s->pass * WORLD_PASS_MINUTES + (actor < SIM_CHARS ? s->minutes[actor] : 0u);
@@ -239,7 +265,31 @@ static struct nvl_event begin(const struct nvl_sim *s, unsigned type, unsigned a
     e.goal = c->goal, e.plan_step = c->plan_step, e.utility = c->utility;
     memcpy(e.terms, c->terms, sizeof(e.terms));
     e.alternatives[0].op = e.alternatives[1].op = NVL_NO_OP;
+    e.silent = s->silent;
     return e;
+}
+/* The feeling that speaks loudest for the act, when something in the story has stirred it. */
+static unsigned feeling_cell(const struct nvl_sim *s, const struct nvl_event *e)
+{
+    const struct nvl_pack *p = s->w->pack;
+    unsigned cell = NVL_NO_CELL;
+    int top = 0;
+    for (int k = 0; k < PACK_EMOTIONS; k++) {
+        int weight = p->ops[e->op].feels[k], f = weight != 0 ? p->emotions[k] : -1;
+        int c = f < 0 ? -1 : world_cell(s->w, (unsigned) f, e->actor, 0);
+        if (c >= 0 && weight * s->state[c] > top && s->writer[c] > 1)
+            top = weight * s->state[c], cell = (unsigned) c;
+    }
+    return cell;
+}
+/* What the actor has come to hold of the one it is done to. */
+static unsigned bond_cell(const struct nvl_sim *s, const struct nvl_event *e)
+{
+    unsigned target = choice_target(&s->w->pack->ops[e->op], e->args);
+    if (target == NVL_NONE || target == e->actor)
+        return NVL_NO_CELL;
+    int c = world_cell(s->w, (unsigned) s->w->pack->known[KNOWN_TRUST], e->actor, target);
+    return c >= 0 && s->writer[c] > 1 ? (unsigned) c : NVL_NO_CELL;
 }
 /* Why they wanted it: what woke the goal, else what stirred the feeling that spoke loudest, else
  * the start. */
@@ -258,16 +308,14 @@ static void add_motive(const struct nvl_sim *s, struct nvl_event *e)
             if (s->writer[reads[i]] > best)
                 best = s->writer[reads[i]], cell = reads[i];
     }
-    if (cell == NVL_NO_CELL) {
-        int top = 0;
-        for (int k = 0; k < PACK_EMOTIONS; k++) {
-            int weight = p->ops[e->op].feels[k], f = weight != 0 ? p->emotions[k] : -1;
-            int c = f < 0 ? -1 : world_cell(s->w, (unsigned) f, e->actor, 0);
-            if (c >= 0 && weight * s->state[c] > top && s->writer[c] > 1)
-                top = weight * s->state[c], best = s->writer[c], cell = (unsigned) c;
-        }
-    }
+    unsigned felt = feeling_cell(s, e), bond = bond_cell(s, e);
+    if (cell == NVL_NO_CELL && felt != NVL_NO_CELL)
+        best = s->writer[felt], cell = felt;
     record_cause(e, best, NVL_MOTIVATES, cell);
+    if (felt != NVL_NO_CELL && e->terms[3] >= MOTIVE_FELT)
+        record_cause(e, s->writer[felt], NVL_MOTIVATES, felt);
+    if (bond != NVL_NO_CELL && (e->terms[4] >= MOTIVE_FELT || e->terms[4] <= -MOTIVE_FELT))
+        record_cause(e, s->writer[bond], NVL_MOTIVATES, bond);
 }
 static void remember(struct nvl_sim *s, unsigned actor, const struct candidate *c)
 {
@@ -318,7 +366,8 @@ static void consider_reaction(struct reacting *r, unsigned op, const struct nvl_
         if (c.args[i] == NVL_NONE)
             return;
     }
-    if (!judge_needs(r->s, op, c.args, r->s->state, true))
+    if (edit_bar(r->s, r->reactor, op, c.args) != 0 ||
+        !judge_needs(r->s, op, c.args, r->s->state, true))
         return;
     choice_score(r->s, r->reactor, r->s->belief[r->reactor], NULL, 0, &c);
     if (judge_law(r->s, r->reactor, &c, &cell) != 0 || (r->any && r->best.utility >= c.utility))
@@ -355,7 +404,10 @@ static int reject(struct nvl_sim *s, unsigned actor, const struct candidate *c, 
     e.verdict = NVL_LAW_REJECTED, e.codes[0] = (uint8_t) code, e.codes_count = 1;
     e.reason = (uint16_t) cell;
     e.witnesses = 1u << actor;
-    record_cause(&e, cell != NVL_NO_CELL ? s->writer[cell] : 1, NVL_PREVENTS, cell);
+    uint32_t bar = code == LAW_BARRED ? edit_bar(s, actor, c->op, c->args) : 1;
+    record_cause(&e, cell != NVL_NO_CELL ? s->writer[cell] : bar, NVL_PREVENTS, cell);
+    if (s->choices[actor].forced != 0)
+        record_cause(&e, s->choices[actor].forced, NVL_BY_INTERVENTION, NVL_NO_CELL);
     record_causes(s, &e);
     return record_event(s, &e);
 }
@@ -371,6 +423,8 @@ static int perform(struct nvl_sim *s, unsigned actor, const struct candidate *c,
         e.verdict = NVL_REPAIRED, e.repair = (uint8_t) repair, e.codes[0] = (uint8_t) code,
         e.codes_count = 1;
     add_motive(s, &e);
+    if (s->choices[actor].forced != 0 && repair == NVL_NO_REPAIR)
+        record_cause(&e, s->choices[actor].forced, NVL_BY_INTERVENTION, NVL_NO_CELL);
     record_causes(s, &e);
     add_alternatives(s, &e, actor, index);
     decide_outcome(s, &e, bound);
@@ -420,11 +474,36 @@ static int repair(struct nvl_sim *s, unsigned actor, unsigned code)
         }
     return hesitate(s, actor, code, NVL_HESITATE);
 }
+/* What an edit ordered is tried before all else, and waits no longer. */
+static int act_forced(struct nvl_sim *s, unsigned actor)
+{
+    const struct choices *all = &s->choices[actor];
+    const struct candidate *c = &all->best[0];
+    uint16_t cell = NVL_NO_CELL;
+    unsigned code = edit_bar(s, actor, c->op, c->args) != 0 ? LAW_BARRED
+                                                            : judge_law(s, actor, c, &cell);
+    s->edits.acts[actor].by = 0;
+    if (code == 0 && all->forced_unknown)
+        code = LAW_UNKNOWN, cell = all->forced_cell;
+    if (code == 0) {
+        int rc = perform(s, actor, c, 0, 0, NVL_NO_REPAIR);
+        if (rc != JUDGE_OVERDRAWN)
+            return rc;
+        code = LAW_RANGE, cell = NVL_NO_CELL;
+    }
+    int rc = reject(s, actor, c, code, cell);
+    return rc == NVL_OK ? repair(s, actor, code) : rc;
+}
 int judge_act(struct nvl_sim *s, unsigned actor)
 {
     struct choices *all = &s->choices[actor];
     uint16_t cell;
     if (all->count == 0 || !sim_awake(s, s->state, actor))
+        return NVL_OK;
+    if (all->forced != 0)
+        return act_forced(s, actor);
+    /* Somebody of the frame who lets the time go by is no part of what happens. */
+    if ((s->silent >> actor & 1) != 0)
         return NVL_OK;
     while (all->count > 0) {
         unsigned code = judge_law(s, actor, &all->best[0], &cell);
@@ -440,7 +519,7 @@ int judge_act(struct nvl_sim *s, unsigned actor)
     }
     return hesitate(s, actor, 0, NVL_NO_REPAIR);
 }
-int judge_incident(struct nvl_sim *s, unsigned op, const uint8_t args[NVL_ARGS_MAX])
+int judge_incident(struct nvl_sim *s, unsigned op, const uint8_t args[NVL_ARGS_MAX], uint32_t by)
 {
     struct candidate c = { .op = (uint16_t) op, .goal = NVL_NONE };
     memcpy(c.args, args, sizeof(c.args));
@@ -454,6 +533,8 @@ int judge_incident(struct nvl_sim *s, unsigned op, const uint8_t args[NVL_ARGS_M
         if (place >= 0 && e.place == NVL_NONE)
             e.place = (uint8_t) place;
     }
+    if (by != 0)
+        record_cause(&e, by, NVL_BY_INTERVENTION, NVL_NO_CELL);
     record_causes(s, &e);
     decide_outcome(s, &e, true);
     if (!apply(s, &e))
