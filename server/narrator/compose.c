@@ -146,7 +146,7 @@ static void env_profile(struct teller *t, int16_t who, struct env *env)
 static bool put_intro(struct composing *c, int16_t who, bool fresh)
 {
     struct teller *t = c->t;
-    if (who < 0 || (size_t) who >= t->cast || t->profile_used[who])
+    if (who < 0 || (size_t) who >= t->cast || t->profile_used[who] || t->terse)
         return true;
     struct env env;
     env_story(t, &env);
@@ -350,7 +350,7 @@ static bool event_chunk(struct composing *c, const struct nvl_event *e, bool fre
 static void put_muse(struct composing *c, const struct nvl_event *e)
 {
     struct teller *t = c->t;
-    if (!style_muses(t, e) || e->op == NVL_NO_OP)
+    if (!style_muses(t, e) || e->op == NVL_NO_OP || t->terse)
         return;
     struct nvl_op_info info;
     struct env env;
@@ -581,16 +581,21 @@ static void scene_begin(struct composing *c, const struct nvl_event *e)
         put_log_head(c, &env);
         c->sequence = e->sequence;
     } else if (first) {
-        if (journal)
+        if (journal && !t->terse)
             put_part(c, &env, PROSE_INTRO, "journal", true);
-        put_image(c, &env, PROSE_IMAGE, true);
-        put_part(c, &env, PROSE_OPEN, nvl_world_frame(t->world), false);
-        put_phrases(c);
-        put_ground(c);
+        if (!t->terse)
+            put_image(c, &env, PROSE_IMAGE, true);
+        put_part(c, &env, PROSE_OPEN, nvl_world_frame(t->world), t->terse);
+        if (!t->terse) {
+            put_phrases(c);
+            put_ground(c);
+        }
         if (t->narrator >= 0 && !journal)
             put_part(c, &env, PROSE_INTRO, "me", false);
         c->sequence = e->sequence;
     } else {
+        if (t->terse)
+            return;
         if (!journal || style_is_log(t) || t->scenes_count % 2 == 0 ||
             !put_part(c, &env, PROSE_ENTRY, "journal", true))
             put_part(c, &env, PROSE_ENTRY, "any", true);
@@ -608,6 +613,8 @@ static void scene_end(struct composing *c, const struct nvl_event *e, bool last)
     c->sequence = e->sequence;
     if (!last) {
         bool journal = t->perspective == NVL_JOURNAL && t->scenes_count % 2 == 0;
+        if (t->terse)
+            return;
         if (!style_is_log(t) &&
             !(journal && put_part(c, &env, PROSE_EXIT, "journal", false)))
             put_part(c, &env, PROSE_EXIT, "any", false);
@@ -639,6 +646,8 @@ static void scene_end(struct composing *c, const struct nvl_event *e, bool last)
     }
     if (t->ending[0] == 0 || !put_part(c, &env, PROSE_CLOSE, t->ending, true))
         put_part(c, &env, PROSE_CLOSE, t->ending[0] != 0 ? "any" : "unfinished", true);
+    if (t->terse)
+        return;
     put_image(c, &env, PROSE_ECHO, false);
     if (t->perspective == NVL_JOURNAL)
         put_part(c, &env, PROSE_CLOSE, "journal", false);

@@ -4,7 +4,7 @@
 #include <string.h>
 #include "rpc/base/alloc.h"
 
-enum { LENGTH_TRIES = 6, CHARS_MAX = 5900, CHARS_TURNS = 10, SENTENCE_ENTITIES = 16 };
+enum { LENGTH_TRIES = 6, CHARS_MAX = 5900, CHARS_TURNS = 10, SENTENCE_ENTITIES = 16, TERSE_WORDS = 360 };
 
 static const char *const style_names[NVL_STYLES] = {
     "sci_fi_dramatic", "tactical", "philosophical", "literary", "noir", "fable",
@@ -144,6 +144,8 @@ static int set_telling(struct teller *t, const struct nvl_telling *telling, stru
     int rc = nvl_telling_check(telling, err);
     t->only = t->narrator = -1;
     t->words = default_words(t);
+    t->terse = telling != NULL && telling->words > 0 && telling->words < TERSE_WORDS;
+    t->ample = telling != NULL && telling->words > t->words && !telling->at_most;
     t->capped = telling == NULL || telling->words <= t->words || telling->at_most;
     if (rc != NVL_OK || telling == NULL)
         return rc;

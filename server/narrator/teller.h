@@ -127,6 +127,8 @@ struct teller {
     uint32_t quotes_told, chunks_told; /* of a journal: how much of it is quoted */
     uint32_t words;
     bool capped; /* ten turns stay under CHARS_MAX */
+    bool terse;  /* asked for so few words that only what happens is told */
+    bool ample;  /* asked for more than the default: quieter hours too, as far as they are needed */
     uint64_t seed;
     size_t people, cast;
     enum morph_gender gender[PEOPLE_MAX];
