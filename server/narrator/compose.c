@@ -36,6 +36,9 @@ static bool keep_chunk(struct composing *c, struct draft *d, bool fresh, int16_t
         return false;
     }
     k->size = strlen(k->text), k->named_count = d->named_count;
+    for (size_t i = 0; i < d->named_count; i++)
+        if (d->named[i].sort == NVL_SORT_FACT && d->named[i].index < THINGS_MAX)
+            t->facts_told |= UINT64_C(1) << d->named[i].index;
     k->events = sequence, k->events_count = 1;
     k->actor = actor;
     k->speaker = strchr(k->text, '"') != NULL ? actor : -1;
@@ -437,12 +440,8 @@ static void put_learned(struct composing *c, const struct nvl_event *e)
     struct teller *t = c->t;
     int fact = t->limited && !style_is_log(t) ? know_learned(t, e) : -1;
     struct env env;
-    if (fact < 0 || t->chunks_count == 0)
-        return;
-    const struct chunk *last = &t->chunks[t->chunks_count - 1];
-    for (size_t i = 0; i < last->named_count; i++)
-        if (last->named[i].sort == NVL_SORT_FACT || last->named[i].sort == NVL_SORT_CLUE)
-            return; /* it has been said */
+    if (fact < 0 || fact >= THINGS_MAX || (t->facts_told >> fact & 1) != 0)
+        return; /* nothing, or it has been said */
     env_story(t, &env);
     env_add(&env, "X", NVL_SORT_FACT, (unsigned) fact);
     c->sequence = e->sequence;

@@ -494,10 +494,15 @@ bool expand_text(struct teller *t, const struct env *env, struct draft *d, const
     return expand(&c, text, text + size);
 }
 
-/* An opening tells of a place and of those who live there; a shipwreck has nobody but us. */
-static bool opens_with_us(const struct teller *t)
+/* "They" are the people of a place where an opening tells of one (a shipwreck has nobody but us)
+ * or the ground of a country is given, and anybody in what a style makes of things. */
+static bool tells_of_others(const struct teller *t, enum prose_kind kind, const char *key)
 {
-    return strcmp(nvl_world_frame(t->world), "stranded") == 0;
+    if (kind == PROSE_MUSE)
+        return t->style != NVL_STYLE_LITERARY;
+    if (kind == PROSE_GROUND)
+        return strcmp(key, "region") == 0 || strcmp(key, "wide") == 0;
+    return kind == PROSE_OPEN && strcmp(nvl_world_frame(t->world), "stranded") != 0;
 }
 bool expand_chunk(struct teller *t, const struct env *env, enum prose_kind kind, const char *key,
                   struct draft *out)
@@ -515,7 +520,7 @@ bool expand_chunk(struct teller *t, const struct env *env, enum prose_kind kind,
         if (i < 0)
             break;
         draft_begin(t, &d);
-        d.own_they = kind == PROSE_MUSE || (kind == PROSE_OPEN && !opens_with_us(t));
+        d.own_they = tells_of_others(t, kind, key);
         c.nonce = tries;
         use(&d, a[i].id);
         int32_t cost = a[i].cost;

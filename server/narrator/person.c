@@ -273,7 +273,9 @@ static bool of_people(const char *p, const char *end)
         "feet",   "faces",  "shoulders", "fingers", "names", "breath", "lives",  "boots",
         "coats",  "voices", "heads",  "mouths",  "knees",   "ears",   "sleeves", "own",
         "drank",  "asked",  "kept",   "went",    "had used", "had been told", "could see",
-        "were gone", "were told", "had got", "all", "steps", "turned", "passed", "meant", NULL
+        "were gone", "were told", "had got", "all", "steps", "turned", "passed", "meant", "marked",
+        "never",  "could not", "stopped", "took", "ran", "left", "did", "stood", "lit",  "shook",
+        "told",   "smelled", "felt",  "wrote",  "pulled", "pushed", "pretended", "had to",  NULL
     };
     while (p < end && (*p == ' ' || *p == '('))
         p++;
@@ -289,10 +291,15 @@ static bool of_people(const char *p, const char *end)
 static bool means_crew(const struct draft *d, bool first, bool people)
 {
     size_t from = sentence_start(d->text, d->size);
+    while (from < d->size && d->text[from] == ' ')
+        from++;
+    size_t head = d->size - from;
+    if (head > 6 && head < 13 && memcmp(d->text + d->size - 4, " of ", 4) == 0)
+        first = people = true; /* "One of them" */
     enum meant m = first ? MEANT_NOBODY : offered(d, from, d->size, SIZE_MAX, true);
     if (m == MEANT_NOBODY && from >= 2) {
         size_t words = first ? 6 : people ? 4 : SIZE_MAX;
-        m = offered(d, sentence_start(d->text, from - 1), from, words, false);
+        m = offered(d, sentence_start(d->text, from - 2), from, words, false);
     }
     return m == MEANT_NOBODY || m == MEANT_US || (m == MEANT_THINGS && people);
 }
@@ -348,7 +355,10 @@ size_t person_word(const struct teller *t, struct draft *d, const char *p, const
             *out = agreeing[i].we;
             return n;
         }
-    for (size_t i = 0; i < sizeof(crew_words) / sizeof(crew_words[0]) && !d->own_they; i++) {
+    bool between = d->size > 7 && memcmp(d->text + d->size - 7, "etween ", 7) == 0;
+    for (size_t i = 0; i < sizeof(crew_words) / sizeof(crew_words[0]); i++) {
+        if (d->own_they && !between)
+            break;
         if (strlen(crew_words[i].they) != n || memcmp(crew_words[i].they, p, n) != 0)
             continue;
         bool first = d->at_start;

@@ -185,6 +185,7 @@ static void begin_again(struct teller *t)
         t->at[i] = -1;
     t->day = NULL;
     t->quotes_told = t->chunks_told = 0;
+    t->facts_told = 0;
     refer_reset(t);
 }
 static size_t chars_told(const struct teller *t)

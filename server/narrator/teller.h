@@ -124,6 +124,7 @@ struct teller {
     int16_t only;     /* the telling's focaliser, or -1 */
     int16_t narrator; /* who says "I", or -1 */
     const char *day;  /* heading of the last entry of a journal, or NULL */
+    uint64_t facts_told;               /* bit per fact that the story has named */
     uint32_t quotes_told, chunks_told; /* of a journal: how much of it is quoted */
     uint32_t words;
     bool capped; /* ten turns stay under CHARS_MAX */

@@ -31,6 +31,7 @@ COMMAND(cmd_watch)
 COMMAND(cmd_list)
 COMMAND(cmd_show)
 COMMAND(cmd_story)
+COMMAND(cmd_tell)
 COMMAND(cmd_cancel)
 COMMAND(cmd_delete)
 COMMAND(cmd_export)
@@ -83,6 +84,8 @@ static void test_good_lines(void **state)
         { "help|simulate", cmd_simulate, B(HELP), 0, NULL },
         { "simulate|--help", cmd_simulate, B(HELP), 0, NULL },
         { "export|id|-o|f.nvlog", cmd_export, B(OUTPUT), 1, "id" },
+        { "tell|id|--focaliser|pilot|--perspective|journal|--words|300", cmd_tell,
+          B(FOCALISER) | B(PERSPECTIVE) | B(WORDS), 1, "id" },
         { "watch|--help", cmd_watch, B(HELP), 0, NULL },
         { "--version", NULL, B(VERSION), 0, NULL },
         { "", NULL, 0, 0, NULL },
