@@ -289,7 +289,7 @@ static bool report(struct teller *t, const struct env *env, const struct nvl_op_
     bool told = !b.failed && expand_text(t, env, d, buf_str(&b), b.size, 0);
     t->nomem |= b.failed;
     buf_done(&b);
-    return told && know_minds(t, d) && usage_repeats(t, d) == 0;
+    return told && (!t->limited || know_allows(t, d)) && usage_repeats(t, d) == 0;
 }
 static bool journal_event(struct composing *c, const struct env *env,
                           const struct nvl_op_info *info, unsigned outcome, struct draft *d,
@@ -336,6 +336,8 @@ static bool event_chunk(struct composing *c, const struct nvl_event *e, bool fre
     }
     if (t->perspective == NVL_JOURNAL) {
         told = journal_event(c, &env, &info, outcome, &d, told);
+    } else if (!told && t->limited) {
+        told = report(t, &env, &info, outcome, &d);
     } else if (!told && outcome <= NVL_FAIL && info.plain[outcome] != NULL) {
         draft_begin(t, &d);
         told = expand_text(t, &env, &d, info.plain[outcome], strlen(info.plain[outcome]), 0);
@@ -367,7 +369,7 @@ static void put_muse(struct composing *c, const struct nvl_event *e)
 static void put_irony(struct composing *c, uint32_t event)
 {
     struct teller *t = c->t;
-    int fact = t->omniscient && !style_is_log(t) ? style_irony_fact(t, event) : -1;
+    int fact = t->omniscient && !style_is_log(t) && !t->terse ? style_irony_fact(t, event) : -1;
     struct env env;
     if (fact < 0)
         return;
@@ -414,7 +416,7 @@ static void put_weigh(struct composing *c, const struct nvl_event *e)
 {
     struct teller *t = c->t;
     if (e->actor >= t->cast || (!t->omniscient && e->actor != (uint8_t) t->focaliser) ||
-        e->phase < NVL_CRISIS)
+        e->phase < NVL_CRISIS || t->terse)
         return;
     const struct nvl_alternative *a = &e->alternatives[0];
     if (a->op == NVL_NO_OP || a->op == e->op || (!grave(t, e->op) && !grave(t, a->op)))
@@ -461,7 +463,7 @@ static void put_unit(struct composing *c, const struct unit *u)
         const struct nvl_event *e = &t->events[i];
         if (!plan_sees(t, e, t->focaliser))
             continue;
-        c->event = e;
+        c->event = t->now = e;
         c->sequence = e->sequence;
         bool speaks = e->type == NVL_SPEECH || e->type == NVL_REACTION;
         int16_t actor = e->actor < PEOPLE_MAX ? (int16_t) e->actor : -1;
@@ -567,7 +569,7 @@ static void scene_begin(struct composing *c, const struct nvl_event *e)
     bool first = t->scenes_count == 0;
     t->scenes[t->scenes_count++] = (struct scene){ t->chunks_count, 0, t->focaliser };
     stand_here(t, (uint32_t) (e - t->events));
-    c->event = e, c->sequence = first ? 1 : e->sequence;
+    c->event = t->now = e, c->sequence = first ? 1 : e->sequence;
     c->paragraph_words = 0, c->last_speaker = c->last_actor = -1;
     struct env env;
     scene_env(c, &env, e);

@@ -527,7 +527,7 @@ bool expand_chunk(struct teller *t, const struct env *env, enum prose_kind kind,
         a[i].cost = tries + 1 < DRAFTS && count <= tries + 1 ? a[i].cost + 30 : INT32_MAX;
         if (!expand(&c, a[i].text, a[i].text + a[i].size) || d.size == 0)
             continue;
-        if (t->limited && !know_minds(t, &d))
+        if (t->limited && !know_allows(t, &d))
             continue;
         made++;
         join_short(t, &d);

@@ -71,8 +71,35 @@ static bool inside_quote(const struct draft *d, size_t at)
         inside ^= d->text[i] == '"';
     return inside;
 }
-bool know_minds(const struct teller *t, const struct draft *d)
+/* Does the focaliser hold the fact for likely, once event e has happened? */
+static bool believes(const struct teller *t, unsigned fact, const struct nvl_event *e)
 {
+    int knows = nvl_pack_fluent_find(t->pack, "knows");
+    int cell = knows < 0 ? -1
+                         : nvl_world_cell(t->world, (size_t) knows, (unsigned) t->only, fact);
+    unsigned level = cell < 0 ? NVL_UNKNOWN : (unsigned) nvl_world_initial(t->world)[cell];
+    for (const struct nvl_event *i = t->events; i <= e; i++)
+        for (unsigned k = 0; k < i->beliefs_count; k++)
+            if (i->beliefs[k].character == (uint8_t) t->only && i->beliefs[k].fact == fact)
+                level = i->beliefs[k].after;
+    return level != NVL_UNKNOWN;
+}
+/* A fact may be stated by who knows it; what was said, or done by the focaliser, is a claim. */
+static bool facts_known(const struct teller *t, const struct draft *d)
+{
+    const struct nvl_event *e = t->now != NULL ? t->now : t->events;
+    if (e->type == NVL_SPEECH || e->type == NVL_REACTION || e->actor == (uint8_t) t->only)
+        return true;
+    for (size_t i = 0; i < d->named_count; i++)
+        if (d->named[i].sort == NVL_SORT_FACT && !inside_quote(d, d->named[i].offset) &&
+            !believes(t, d->named[i].index, e))
+            return false;
+    return true;
+}
+bool know_allows(const struct teller *t, const struct draft *d)
+{
+    if (!facts_known(t, d))
+        return false;
     for (size_t i = 0; i < d->named_count; i++) {
         const struct named *m = &d->named[i];
         if (m->sort != NVL_SORT_CHAR || (int16_t) m->index == t->only || inside_quote(d, m->offset))

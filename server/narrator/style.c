@@ -66,7 +66,7 @@ bool style_log_event(struct teller *t, const struct env *env, const struct nvl_e
     const char *plain = outcome <= NVL_FAIL ? info->plain[outcome] : NULL;
     d->names_only = d->plain = true;
     if (plain == NULL || !expand_text(t, env, d, plain, strlen(plain), e->sequence) ||
-        (t->limited && !know_minds(t, d)))
+        (t->limited && !know_allows(t, d)))
         return false;
     if (t->narrator >= 0)
         person_log_agrees(t, d);

@@ -186,6 +186,7 @@ static void begin_again(struct teller *t)
     t->day = NULL;
     t->quotes_told = t->chunks_told = 0;
     t->facts_told = 0;
+    t->now = NULL;
     refer_reset(t);
 }
 static size_t chars_told(const struct teller *t)

@@ -124,6 +124,7 @@ struct teller {
     int16_t only;     /* the telling's focaliser, or -1 */
     int16_t narrator; /* who says "I", or -1 */
     const char *day;  /* heading of the last entry of a journal, or NULL */
+    const struct nvl_event *now; /* what is told at the moment, or NULL */
     uint64_t facts_told;               /* bit per fact that the story has named */
     uint32_t quotes_told, chunks_told; /* of a journal: how much of it is quoted */
     uint32_t words;
@@ -211,7 +212,8 @@ void person_log_agrees(struct teller *t, struct draft *d); /* "I seals it and is
 /* A phrase of the narrator's card, "what lives with her" as "with me"; the same text for others. */
 const char *person_phrase(struct teller *t, int16_t who, const char *phrase);
 /* know.c — what the focaliser can know */
-bool know_minds(const struct teller *t, const struct draft *d); /* false: somebody else's is open */
+/* False: it looks into somebody else's head, or states a fact that the focaliser does not know. */
+bool know_allows(const struct teller *t, const struct draft *d);
 bool know_alone(const struct teller *t);
 enum know_end { KNOW_SAW, KNOW_LEARNED, KNOW_NOT };
 /* How the focaliser knows the ending; *out_event: the event (sequence) it is known by. */
