@@ -606,6 +606,20 @@ static void scene_begin(struct composing *c, const struct nvl_event *e)
         }
     }
 }
+/* What the log says of the ending, as one of those concerned says it: "They" are "We". */
+static const char *as_ours(struct teller *t, const char *text)
+{
+    struct env env;
+    struct draft d;
+    env_story(t, &env);
+    draft_begin(t, &d);
+    d.plain = true;
+    if (t->narrator < 0 || !expand_text(t, &env, &d, text, strlen(text), 0))
+        return text;
+    const char *s = arena_strndup(&t->scratch, d.text, d.size);
+    t->nomem |= s == NULL;
+    return s;
+}
 static void scene_end(struct composing *c, const struct nvl_event *e, bool last)
 {
     struct teller *t = c->t;
@@ -640,7 +654,7 @@ static void scene_end(struct composing *c, const struct nvl_event *e, bool last)
     if (style_is_log(t) && t->ending[0] != 0) {
         struct buf b = { 0 };
         nvl_event_text(t->world, end, true, &b);
-        env_text(&env, "ENDING", buf_str(&b));
+        env_text(&env, "ENDING", as_ours(t, buf_str(&b)));
         put_part(c, &env, PROSE_CLOSE, "log", true);
         buf_done(&b);
         return;

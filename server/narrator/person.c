@@ -137,6 +137,9 @@ void person_put_me(struct draft *d, enum morph_case form)
     }
     if (form == MORPH_SUBJECT && put_turned(d))
         return;
+    if (form == MORPH_SUBJECT && clause_ends(d) && d->size > 5 &&
+        memcmp(d->text + d->size - 5, "came ", 5) == 0)
+        d->failed = true; /* "in came I": it is told in another way */
     if (form == MORPH_SUBJECT && governed(d))
         form = MORPH_OBJECT;
     if (form == MORPH_POSSESSIVE && !d->drop_s && clause_ends(d) && d->ahead != NULL && *d->ahead != '|' &&
@@ -247,11 +250,12 @@ static enum meant offered(const struct draft *d, size_t from, size_t to, size_t 
         }
         words--;
         enum meant m = quoted ? MEANT_NOBODY : meant_by(d->text + i, n);
-        if (m == MEANT_NOBODY && same && !quoted && last != MEANT_US &&
+        if (m == MEANT_NOBODY && same && !quoted && last != MEANT_US && !d->plain &&
             one_unknown(d->text + i, n))
             m = MEANT_PEOPLE;
-        if (m == MEANT_THINGS && d->plain)
-            m = MEANT_NOBODY; /* "tells", "makes": a verb of the present */
+        bool likened = i > from + 4 && memcmp(d->text + i - 5, "like ", 5) == 0;
+        if (m == MEANT_THINGS && (d->plain || likened))
+            m = MEANT_NOBODY; /* "tells": a verb of the present; "like beggars": nobody is one */
         last = m != MEANT_NOBODY ? m : last;
         i += n;
     }
@@ -362,6 +366,9 @@ size_t person_word(const struct teller *t, struct draft *d, const char *p, const
         if (strlen(crew_words[i].they) != n || memcmp(crew_words[i].they, p, n) != 0)
             continue;
         bool first = d->at_start;
+        bool let_in = d->size > 4 && memcmp(d->text + d->size - 4, "let ", 4) == 0;
+        if (let_in && (size_t) (end - p) >= 8 && memcmp(p, "them in,", 8) == 0)
+            return 0; /* whoever it was that came */
         if (proverb(p + n, end) || !means_crew(d, first, of_people(p + n, end)))
             return 0;
         d->crew++;

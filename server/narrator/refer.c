@@ -361,7 +361,8 @@ static void put_past(const struct teller *t, struct draft *d, const char *clause
         for (size_t i = 0; i < sizeof(shift) / sizeof(shift[0]); i++)
             if (strlen(shift[i][0]) == n && memcmp(shift[i][0], clause, n) == 0)
                 word = shift[i][1];
-        if (word == NULL && n > 0 && person_word(t, d, clause, clause + n, &word) != n)
+        if (word == NULL && n > 0 &&
+            person_word(t, d, clause, clause + strlen(clause), &word) != n)
             word = NULL;
         if (word == NULL && n > 0)
             word = person_named(t, d, clause, n, clause == from);
@@ -378,6 +379,8 @@ static void put_trace(const struct teller *t, struct draft *d, const char *detai
     for (const char *p = detail; *p != 0;) {
         size_t n = strcspn(p, " ,;:.");
         const char *word = n > 0 ? person_named(t, d, p, n, p == detail) : NULL;
+        if (word == NULL && n > 0 && person_word(t, d, p, p + n, &word) != n)
+            word = NULL;
         draft_puts(d, word != NULL ? word : p, word != NULL ? strlen(word) : n, true);
         p += n;
         n = strspn(p, " ,;:.");
