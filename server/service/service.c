@@ -6,6 +6,7 @@
 #include "rpc/base/clock.h"
 #include "rpc/base/log.h"
 #include "server/service/inner.h"
+#include "server/service/work.h"
 
 enum { SLOW_CALL_US = 1000000 };
 
@@ -226,6 +227,10 @@ static void fill_handlers(novelengine_v1_novel_engine_handlers *h)
     h->list_events.request = handle_list_events;
     h->cancel_simulation.request = handle_cancel_simulation;
     h->delete_simulation.request = handle_delete_simulation;
+    h->explain_event.request = handle_explain_event;
+    h->explain_absence.request = handle_explain_absence;
+    h->get_beliefs.request = handle_get_beliefs;
+    h->verify_simulation.request = handle_verify_simulation;
     h->get_story.request = handle_get_story;
     h->tell_story.request = handle_tell_story;
     h->export_simulation =
