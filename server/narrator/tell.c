@@ -142,15 +142,11 @@ static int check_events(const struct teller *t)
 static int set_telling(struct teller *t, const struct nvl_telling *telling, struct nvl_error *err)
 {
     int rc = nvl_telling_check(telling, err);
-<<<<<<< HEAD
     t->only = t->narrator = -1;
-=======
-    t->only = -1;
     t->turns = nvl_world_turns(t->world);
     for (size_t i = 0; i < t->events_count; i++)
         if (t->events[i].type == NVL_FORKED)
             t->turns = t->events[i].turns;
->>>>>>> lead
     t->words = default_words(t);
     t->terse = telling != NULL && telling->words > 0 && telling->words < TERSE_WORDS;
     t->ample = telling != NULL && telling->words > t->words && !telling->at_most;
@@ -208,11 +204,7 @@ static size_t chars_told(const struct teller *t)
 static bool compose_to_length(struct teller *t)
 {
     uint32_t budget = t->words * 7 / 10, low = t->words * 90 / 100, high = t->words * 110 / 100;
-<<<<<<< HEAD
-    bool capped = t->capped && nvl_world_turns(t->world) <= CHARS_TURNS;
-=======
-    bool capped = t->turns <= CHARS_TURNS;
->>>>>>> lead
+    bool capped = t->capped && t->turns <= CHARS_TURNS;
     for (int i = 0; i < LENGTH_TRIES; i++) {
         begin_again(t);
         plan_choose(t, budget);

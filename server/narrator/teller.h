@@ -128,13 +128,10 @@ struct teller {
     uint64_t facts_told;               /* bit per fact that the story has named */
     uint32_t quotes_told, chunks_told; /* of a journal: how much of it is quoted */
     uint32_t words;
-<<<<<<< HEAD
     bool capped; /* ten turns stay under CHARS_MAX */
     bool terse;  /* asked for so few words that only what happens is told */
     bool ample;  /* asked for more than the default: quieter hours too, as far as they are needed */
-=======
     uint32_t turns; /* of the story, as it was last planned */
->>>>>>> lead
     uint64_t seed;
     size_t people, cast;
     enum morph_gender gender[PEOPLE_MAX];
