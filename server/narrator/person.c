@@ -71,8 +71,8 @@ static bool governed_at(const struct draft *d, size_t at)
         "warned", "beat",    "leave",  "see",      "lead",     "show",     "make",    "keep",
         "wake",   "carry",   "pass",   "hold",     "know",     "stop",     NULL
     };
-    static const char *const sometimes[] = { "for",  "before", "after", "until", "than", "as",
-                                             "tried", "since", "but",   "where", "had", "in", NULL };
+    static const char *const sometimes[] = { "for",   "before", "after", "until", "than", "as",
+                                             "tried", "since",  "but",   "where", "had",  NULL };
     static const char *const openers[] = { "and",   "that", "what",   "which", "where",   "who",
                                            "when",  "while", "as",    "than",  "if",      "but",
                                            "so",    "until", "before", "whether", "since", NULL };

@@ -147,14 +147,6 @@ static void narration(const char *text, char *out, size_t size, bool *quoted)
     }
     out[n] = 0;
 }
-static bool has_word(const char *text, const char *word)
-{
-    size_t n = strlen(word);
-    for (const char *p = strstr(text, word); p != NULL; p = strstr(p + 1, word))
-        if ((p == text || !isalnum((unsigned char) p[-1])) && !isalnum((unsigned char) p[n]))
-            return true;
-    return false;
-}
 /* "the pilot" is in "the pilot without a ship", who is somebody else. */
 static bool names_another(const struct told *t, const char *noun)
 {
@@ -168,24 +160,9 @@ static bool names_another(const struct told *t, const char *noun)
 }
 static void check_first_person(struct told *t, const char *text)
 {
-    static const char *const wrong[] = {
-        "I is",      "I has",    "I does",   "I are",     "me am",     "me is",      "me was",
-        "said I",    "I I",      "I's",      "me me",     "my my",     "with I",     "to I",
-        "at I",      "of I",     "from I",   "told I",    "asked I",   "gave I",     "beside I",
-        "behind I",  "about I",  "upon I",   "into I",    "took I",    "brought I",  "found I",
-        "by I",     "saw I",    "let I",     "made I",    "round I",            "We was",    "we was",   "I and",    "between I", "put I",      "led I",
-        "left I",    "tells I",  "warns I",  "lets I",    "gives I",   "asks I",     "reminds I",
-        "me had",    "me said",  "me went",  "me could see",  "me did",    "me would",   "my's",
-        "mine own",     "at we",    "of we",     "to we",     "with we",    "like I",
-        "i",         "Me was",   "caught I", "watched I", "followed I", "helped I",  "pulled I",
-        "struck I",  "on I",     "near I",   "over I",    "past I",    "towards I",  "under I",
-        "against I", "thanked I", "blamed I", "showed I", "kept I",    "handed I",   "passed I",
-        "accused I", "pressed I", "me thought", "me knew", "in I",     "Mine",       "without I",
-        "through I", "sent I",   "called I", "held I",    "met I",     "woke I",     "cost I",
-    };
-    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-        if (has_word(text, wrong[i]) && strstr(text, "y and by I") == NULL)
-            problem(t, wrong[i], text);
+    char why[400];
+    if (!lint_first_person(text, why, sizeof(why)))
+        problem(t, "first person", why);
     const struct nvl_profile *p = nvl_world_profile(t->run->world, t->who);
     char first[64];
     snprintf(first, sizeof(first), "%.*s", (int) strcspn(p->name, " "), p->name);
@@ -193,10 +170,10 @@ static void check_first_person(struct told *t, const char *text)
     bool title = strcmp(first, "Dr.") == 0 || strcmp(first, "Unit") == 0;
     bool gives_name = strstr(text, "My name is ") != NULL;
     if (!gives_name && p->name[0] != 0 &&
-        ((!title && has_word(text, first)) || (last != NULL && has_word(text, last + 1))))
+        ((!title && lint_has_word(text, first)) || (last != NULL && lint_has_word(text, last + 1))))
         problem(t, "the narrator by name", text);
     for (size_t i = 0; i < p->epithets.count; i++)
-        if (has_word(text, p->epithets.items[i]) && !names_another(t, p->epithets.items[i] + 4) &&
+        if (lint_has_word(text, p->epithets.items[i]) && !names_another(t, p->epithets.items[i] + 4) &&
             strstr(text, "the pilot's seat") == NULL)
             problem(t, "the narrator by epithet", text);
 }
@@ -209,11 +186,11 @@ static void check_minds(struct told *t, const char *text)
         for (size_t v = 0; c != t->who && v < sizeof(verbs) / sizeof(verbs[0]); v++) {
             char phrase[96];
             snprintf(phrase, sizeof(phrase), "%s %s", brief, verbs[v]);
-            if (has_word(text, phrase) && strstr(text, "felt along") == NULL &&
+            if (lint_has_word(text, phrase) && strstr(text, "felt along") == NULL &&
                 strstr(text, "felt for") == NULL && strstr(text, "wanted to know") == NULL)
                 problem(t, "another's mind", text);
             snprintf(phrase, sizeof(phrase), "%s had %s", brief, verbs[v]);
-            if (has_word(text, phrase))
+            if (lint_has_word(text, phrase))
                 problem(t, "another's mind", text);
         }
     }
