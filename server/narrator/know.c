@@ -27,7 +27,7 @@ static bool of_the_mind(const char *w, size_t n, const char *next, const char *b
         "remembered", "believed",  "realised",  "realized", "wondered", "dreaded",  "regretted",
         "longed",     "distrusted", "suspected", "imagined", "decided",  "intended", "expected",
         "envied",     "hated",     "loved",     "recalled", "guessed",  "understood", "forgot",
-        "minded",     "preferred", "noticed",   "trusted",  "meant",    "doubted",  NULL
+        "minded",     "aware",     "preferred", "noticed",   "trusted",  "meant",    "doubted",  NULL
     };
     static const char *const nouns[] = { "a", "the", "of", "no", "that", "without", "this", NULL };
     static const char *const touch[] = { "for ",   "along ", "about ", "under ", "round ",

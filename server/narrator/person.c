@@ -103,6 +103,11 @@ static bool governed(const struct draft *d)
     return governed_at(d, at);
 }
 
+bool person_governed(const struct draft *d)
+{
+    return governed(d);
+}
+
 /* --- saying it
  * ------------------------------------------------------------------------------------- */
 

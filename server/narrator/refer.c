@@ -196,7 +196,8 @@ static void put_person(struct teller *t, struct draft *d, unsigned x, enum morph
     struct person_state *p = &d->discourse.people[x];
     const struct nvl_entity *e = person(t, x);
     bool is_cast = x < t->cast, stranger = false, by_role = false;
-    if (form == MORPH_SUBJECT && after_governor(d))
+    bool object = after_governor(d) || (d->plain && !d->names_only && person_governed(d));
+    if (form == MORPH_SUBJECT && object)
         form = MORPH_OBJECT;
     if (d->names_only && form != MORPH_POSSESSIVE && form != MORPH_REFLEXIVE)
         how = "name";

@@ -199,6 +199,7 @@ void voice_choose(struct teller *t);
 void join_short(const struct teller *t, struct draft *d);
 /* person.c — the narrator as "I" */
 bool person_is_me(const struct teller *t, const struct draft *d, unsigned x);
+bool person_governed(const struct draft *d); /* an object is due here */
 void person_put_me(struct draft *d, enum morph_case form);
 /* Before somebody else is named behind "I and ": that one goes first. */
 bool person_yields(const struct teller *t, const struct draft *d);

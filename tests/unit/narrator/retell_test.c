@@ -195,6 +195,21 @@ static void check_minds(struct told *t, const char *text)
         }
     }
 }
+/* "I warned he to let it be": the object of a plain line. */
+static void check_objects(struct told *t, const char *text)
+{
+    static const char *const verbs[] = { "warned", "told",   "asked",   "pressed", "reminded",
+                                         "gave",   "let",    "thanked", "accused", "begged",
+                                         "showed", "helped", "brought", "dragged", "followed" };
+    static const char *const subjects[] = { "he", "she" };
+    for (size_t v = 0; v < sizeof(verbs) / sizeof(verbs[0]); v++)
+        for (size_t i = 0; i < 2; i++) {
+            char phrase[32];
+            snprintf(phrase, sizeof(phrase), "%s %s", verbs[v], subjects[i]);
+            if (lint_has_word(text, phrase))
+                problem(t, "a subject where an object belongs", text);
+        }
+}
 static void check_story(struct told *t)
 {
     char why[400];
@@ -211,6 +226,7 @@ static void check_story(struct told *t)
             narration(s->text, text, sizeof(text), &quoted);
             check_provenance(t, s);
             check_minds(t, text);
+            check_objects(t, text);
             if (mine)
                 check_first_person(t, text);
         }
