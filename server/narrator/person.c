@@ -142,9 +142,11 @@ void person_put_me(struct draft *d, enum morph_case form)
     }
     if (form == MORPH_SUBJECT && put_turned(d))
         return;
-    if (form == MORPH_SUBJECT && clause_ends(d) && d->size > 5 &&
-        memcmp(d->text + d->size - 5, "came ", 5) == 0)
-        d->failed = true; /* "in came I": it is told in another way */
+    bool came = clause_ends(d) && d->size > 5 && memcmp(d->text + d->size - 5, "came ", 5) == 0;
+    bool gone = (d->size > 4 && memcmp(d->text + d->size - 4, " no ", 4) == 0) ||
+                (d->ahead != NULL && strncmp(d->ahead, " was missing", 12) == 0);
+    if (form == MORPH_SUBJECT && (came || gone))
+        d->failed = true; /* "in came I", "I was missing": it is told in another way */
     if (form == MORPH_SUBJECT && governed(d))
         form = MORPH_OBJECT;
     if (form == MORPH_POSSESSIVE && !d->drop_s && clause_ends(d) && d->ahead != NULL && *d->ahead != '|' &&
@@ -212,7 +214,7 @@ static enum meant meant_by(const char *w, size_t n)
     static const char *const kept[] = { "they", "them", "their", "They", "Their", NULL };
     static const char *const people[] = { "people", "men",   "women", "children", "police",
                                           "those",  "ones",  "crowd", "guests",   "folk",
-                                          "sheep",  "visitors", NULL };
+                                          "sheep",  "visitors", "stranger", NULL };
     if (in_list(us, w, n))
         return MEANT_US;
     if (in_list(people, w, n) || in_list(kept, w, n))
@@ -329,6 +331,25 @@ const char *person_named(const struct teller *t, const struct draft *d, const ch
         starts |= strncmp(word + n, verbs[i], strlen(verbs[i])) == 0;
     return n != size ? NULL : starts ? "I" : "me";
 }
+/* "I told them": one cannot tell oneself, so these are others. */
+static bool done_to_others(const struct draft *d)
+{
+    static const char *const subjects[] = { "I", "We", "we", NULL };
+    size_t from = d->size;
+    while (from > 0 && strchr(".,;:!?\n\"", d->text[from - 1]) == NULL)
+        from--;
+    if (d->size > 4 && memcmp(d->text + d->size - 4, " of ", 4) == 0)
+        return false;
+    for (size_t i = from; i < d->size; i++) {
+        size_t n = 0;
+        while (i + n < d->size && is_letter(d->text[i + n]))
+            n++;
+        if (n > 0 && in_list(subjects, d->text + i, n))
+            return true;
+        i += n;
+    }
+    return false;
+}
 static bool proverb(const char *p, const char *end)
 {
     static const char *const goes_on[] = { " do",   " are ", " say",  " look ",
@@ -374,7 +395,7 @@ size_t person_word(const struct teller *t, struct draft *d, const char *p, const
         bool let_in = d->size > 4 && memcmp(d->text + d->size - 4, "let ", 4) == 0;
         if (let_in && (size_t) (end - p) >= 8 && memcmp(p, "them in,", 8) == 0)
             return 0; /* whoever it was that came */
-        if (proverb(p + n, end) || !means_crew(d, first, of_people(p + n, end)))
+        if ((n == 4 && memcmp(p, "them", 4) == 0 && done_to_others(d)) || proverb(p + n, end) || !means_crew(d, first, of_people(p + n, end)))
             return 0;
         d->crew++;
         *out = d->at_start && *p == 't' ? crew_words[i == 0 ? 4 : i == 2 ? 5 : i].we
