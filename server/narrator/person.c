@@ -338,17 +338,18 @@ static bool done_to_others(const struct draft *d)
     size_t from = d->size;
     while (from > 0 && strchr(".,;:!?\n\"", d->text[from - 1]) == NULL)
         from--;
-    if (d->size > 4 && memcmp(d->text + d->size - 4, " of ", 4) == 0)
-        return false;
+    bool others = false;
     for (size_t i = from; i < d->size; i++) {
         size_t n = 0;
         while (i + n < d->size && is_letter(d->text[i + n]))
             n++;
         if (n > 0 && in_list(subjects, d->text + i, n))
-            return true;
+            others = true;
+        if (n == 4 && memcmp(d->text + i, "that", 4) == 0)
+            others = false; /* a clause of its own: "I saw that all of us" */
         i += n;
     }
-    return false;
+    return others;
 }
 static bool proverb(const char *p, const char *end)
 {
