@@ -329,6 +329,24 @@ static void find_route(struct exchange *x)
     }
 }
 
+/* A method of RFC 9110 or 5789, or one that a rule of ours names: it may be refused somewhere, but
+ * not for what it is. */
+static bool method_known(const struct exchange *x)
+{
+    static const char *const names[] = { "GET",    "POST",    "HEAD",  "PUT",    "PATCH",
+                                         "DELETE", "OPTIONS", "TRACE", "CONNECT" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(x->method, names[i]) == 0)
+            return true;
+    const struct router *r = x->view->table->router;
+    for (size_t i = 0; i < router_count(r); i++) {
+        const char *name = router_at(r, i)->http_method;
+        if (strcmp(name, x->method) == 0 || strcmp(name, "*") == 0)
+            return true;
+    }
+    return false;
+}
+
 void exchange_on_head(struct exchange *x)
 {
     struct http1_text method = http1_method(&x->http);
@@ -338,7 +356,7 @@ void exchange_on_head(struct exchange *x)
     x->head_only = strcmp(x->method, "HEAD") == 0;
     set_request_id(x);
     set_encoding(x);
-    if (n < method.size)
+    if (n < method.size || !method_known(x))
         exchange_fail(x, 501, NRPC_UNIMPLEMENTED, "METHOD_UNKNOWN", "the method is not known");
     if (!x->failed && builtin_serve(x))
         return;
