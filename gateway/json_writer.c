@@ -154,3 +154,79 @@ void json_put_base64(struct buf *b, const uint8_t *data, size_t size)
     }
     buf_putc(b, '"');
 }
+
+/* ---- laying out ------------------------------------------------------------------------ */
+
+static void new_line(struct buf *b, size_t depth)
+{
+    buf_putc(b, '\n');
+    for (size_t i = 0; i < depth; i++)
+        buf_puts(b, "  ");
+}
+
+/* Behind the string that begins at text. */
+static size_t string_size(const char *text, size_t size)
+{
+    size_t i = 1;
+    while (i < size && text[i] != '"')
+        i += text[i] == '\\' ? 2 : 1;
+    return i < size ? i + 1 : size;
+}
+
+/* One token of text; how long it is. */
+static size_t lay_out(struct buf *b, const char *text, size_t size, size_t *depth)
+{
+    bool empty = size > 1 && (text[1] == '}' || text[1] == ']');
+    switch (*text) {
+    case '"': {
+        size_t n = string_size(text, size);
+        buf_put(b, text, n);
+        return n;
+    }
+    case '{':
+    case '[':
+        if (empty) {
+            buf_put(b, text, 2);
+            return 2;
+        }
+        buf_putc(b, *text);
+        new_line(b, ++*depth);
+        return 1;
+    case '}':
+    case ']':
+        new_line(b, *depth == 0 ? 0 : --*depth);
+        buf_putc(b, *text);
+        return 1;
+    case ',':
+        buf_putc(b, ',');
+        new_line(b, *depth);
+        return 1;
+    case ':':
+        buf_puts(b, ": ");
+        return 1;
+    default:
+        buf_putc(b, *text);
+        return 1;
+    }
+}
+
+void json_indent(struct buf *b, size_t start)
+{
+    enum { GROWTH_MAX = 8, SMALL = 65536 };
+    if (b->failed || b->size <= start)
+        return;
+    const char *text = (const char *) b->data + start;
+    size_t size = b->size - start, depth = 0;
+    struct buf out = { 0 };
+    for (size_t i = 0; i < size && !out.failed && out.size <= size * GROWTH_MAX + SMALL;)
+        i += lay_out(&out, text + i, size - i, &depth);
+    bool fits = out.size <= size * GROWTH_MAX + SMALL;
+    if (fits && !out.failed) {
+        b->size = start;
+        buf_putc(&out, '\n');
+        buf_put(b, out.data, out.size);
+    }
+    if (out.failed)
+        b->failed = true;
+    buf_done(&out);
+}

@@ -488,9 +488,13 @@ static const char *resource_tag(struct exchange *x, nrpc_slice message)
 static int put_message(struct exchange *x, nrpc_slice message, struct buf *out)
 {
     struct to_json *json = exchange_json(x);
-    return x->route->response_body != NULL
-               ? to_json_field(json, x->route->response_body, message.data, message.size, out)
-               : to_json_message(json, x->route->method->output, message.data, message.size, out);
+    size_t start = out->size;
+    int r = x->route->response_body != NULL
+                ? to_json_field(json, x->route->response_body, message.data, message.size, out)
+                : to_json_message(json, x->route->method->output, message.data, message.size, out);
+    if (r == 0 && x->binder.pretty)
+        json_indent(out, start);
+    return r == 0 && out->failed ? NRPC_E_NOMEM : r;
 }
 
 /* The body is in the loop's scratch. */

@@ -182,7 +182,7 @@ class ForeignShelf:
         self.assertEqual(answer.json(), {"fInt32": -2147483648, "fMessage": {"inner": {"list": ["a", "b"]}}})
         answer = self.call("GET", "/v1/tail?count=2&$fields=number", headers={"Accept": "application/x-ndjson"})
         self.assertEqual(answer.body, b'{"number":"1"}\n{"number":"2"}\n')
-        for query, word in (("$fields=fInt23", "fInt32"), ("$field=a", "there is $fields"), ("$fields=a&$fields=b", "twice"),
+        for query, word in (("$fields=fInt23", "fInt32"), ("$field=a", "there are $fields"), ("$fields=a&$fields=b", "twice"),
                             ("fInt32=1&$fields=fInt32", "from its body")):
             answer = self.call("PUT", f"/v1/everything/k?{query}", EVERYTHING)
             self.assertEqual(answer.status, 400)

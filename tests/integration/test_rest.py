@@ -177,6 +177,21 @@ class LegacyShapes(Stack):
         self.assertIn("POST", options.headers["allow"])
         self.assertNotIn("access-control-allow-origin", options.headers)
 
+    def test_pretty(self):
+        plain = self.rest("GET", "/characters/pilot")
+        for query in ("?pretty", "?pretty=true", "?$pretty=1", "?%24pretty=true"):
+            answer = self.rest("GET", "/characters/pilot" + query)
+            self.assertEqual((answer.status, answer.json()), (200, plain.json()))
+            self.assertEqual(answer.body.decode(), json.dumps(plain.json(), indent=2, ensure_ascii=False) + "\n")
+            self.assertEqual(int(answer.headers["content-length"]), len(answer.body))
+        self.assertEqual(self.rest("GET", "/characters/pilot?$pretty=false").body, plain.body)
+        self.assertEqual(self.rest("GET", "/characters/pilot?pretty&$fields=name").body, b'{\n  "name": "Alex Chen"\n}\n'
+                         .replace(b"Alex Chen", plain.json()["name"].encode()))
+        self.assertEqual(self.rest("POST", "/characters/pilot:reset?$pretty", {}).body.count(b"\n"),
+                         json.dumps(plain.json(), indent=2).count("\n") + 1)
+        self.assert_problem(self.rest("GET", "/simulations?$pretty=maybe"), 422)
+        self.assert_problem(self.rest("GET", "/simulations?pretty&pretty"), 422)
+
     def test_request_id_is_echoed(self):
         self.assertEqual(self.rest("GET", "/health", headers={"X-Request-Id": "abc-123"}).headers["x-request-id"],
                          "abc-123")
