@@ -336,7 +336,7 @@ void respond_problem(struct exchange *x)
     if (x->problem.status == 401)
         snprintf(extra + used, sizeof extra - used, "WWW-Authenticate: Bearer\r\n");
     struct buf *body = &x->gl->scratch;
-    if (rpcweb_is_grpc(x)) {
+    if (rpcweb_is_framed(x)) {
         stream_fail_rpc(x);
         return;
     }
@@ -516,7 +516,8 @@ void respond_message(struct exchange *x)
 {
     const struct desc_method *method = x->route->method;
     nrpc_slice message = nrpc_msg_bytes(x->message);
-    bool safe = strcmp(x->route->http_method, "GET") == 0;
+    bool safe = strcmp(x->route->http_method, "GET") == 0 ||
+                (x->rpc != RPC_NONE && (strcmp(x->method, "GET") == 0 || x->head_only));
     struct response r = {
         .status = method->route->success_code == 0 ? 200 : method->route->success_code,
         .content_type = "application/json",
@@ -525,8 +526,11 @@ void respond_message(struct exchange *x)
         .extra = location_header(x, message),
     };
     if (x->rpc == RPC_CONNECT_PROTO) {
-        const struct response raw = { .status = 200, .content_type = "application/proto" };
-        respond_bytes(x, &raw, message.data, message.size);
+        r.status = 200;
+        r.content_type = "application/proto";
+        r.extra = NULL;
+        r.etag = r.etag && message.size > 0;
+        respond_bytes(x, &r, message.data, message.size);
         return;
     }
     if (x->rpc == RPC_CONNECT_JSON)
