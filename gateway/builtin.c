@@ -48,8 +48,7 @@ static void put_circuits(const nrpc_channel *ch, struct buf *out)
     for (size_t i = 0; i < n && i < BACKENDS_MAX; i++)
         count[list[i].circuit]++;
     buf_printf(out, ",\"circuits\":{\"closed\":%u,\"open\":%u,\"half_open\":%u}",
-               count[NRPC_CIRCUIT_CLOSED], count[NRPC_CIRCUIT_OPEN],
-               count[NRPC_CIRCUIT_HALF_OPEN]);
+               count[NRPC_CIRCUIT_CLOSED], count[NRPC_CIRCUIT_OPEN], count[NRPC_CIRCUIT_HALF_OPEN]);
 }
 
 static void serve_readyz(struct exchange *x)

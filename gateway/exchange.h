@@ -60,6 +60,7 @@ struct stream {
 /* A stream of messages from the client. */
 struct upload {
     bool active;
+    bool raw;   /* HttpBody: each piece of the body, as it comes, is a message */
     bool open;  /* a message is being read */
     bool held;  /* the server takes no more for now */
     bool whole; /* the client has said all */

@@ -255,7 +255,8 @@ static nrpc_circuit circuit_of_first(void)
     return list[0].circuit;
 }
 
-/* Half open: one call is let through, the others go elsewhere until it has ended; success closes. */
+/* Half open: one call is let through, the others go elsewhere until it has ended; success closes.
+ */
 static void test_single_probe(void **state)
 {
     (void) state;
