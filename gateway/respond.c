@@ -46,15 +46,25 @@ static void put_cors(struct exchange *x, struct buf *out)
                origin);
 }
 
+static void put_line(struct buf *out, const char *name, const char *value)
+{
+    buf_puts(out, name);
+    buf_puts(out, value);
+    buf_puts(out, "\r\n");
+}
+
 void respond_head(struct exchange *x, const struct response *r, struct buf *out)
 {
     x->status = r->status;
-    buf_printf(out, "HTTP/1.1 %d %s\r\nDate: %s\r\nX-Request-Id: %s\r\n", r->status,
-               problem_phrase(r->status), gateway_loop_date(x->gl), x->request_id);
+    buf_puts(out, "HTTP/1.1 ");
+    buf_put_u64(out, (uint64_t) r->status);
+    buf_putc(out, ' ');
+    buf_puts(out, problem_phrase(r->status));
+    put_line(out, "\r\nDate: ", gateway_loop_date(x->gl));
+    put_line(out, "X-Request-Id: ", x->request_id);
     if (r->content_type != NULL)
-        buf_printf(out, "Content-Type: %s\r\n", r->content_type);
-    buf_printf(out, "Cache-Control: %s\r\n",
-               r->cache_control == NULL ? "no-store" : r->cache_control);
+        put_line(out, "Content-Type: ", r->content_type);
+    put_line(out, "Cache-Control: ", r->cache_control == NULL ? "no-store" : r->cache_control);
     buf_puts(out, "X-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\nReferrer-Policy: "
                   "no-referrer\r\n");
     if (r->page)
