@@ -106,7 +106,8 @@ static void finish_pass(struct verify_run *run)
                    run->silent, run->pass);
     for (unsigned c = 0; verify_is_character(run, c); c++) {
         bool awake = verify_run_named(run, NAMED_AWAKE, (int) c, 0, 0) == 1;
-        if (!awake || ((run->acted | run->silent) >> c & 1) != 0 || (run->looked && (run->watched >> c & 1) == 0))
+        if (!awake || ((run->acted | run->silent) >> c & 1) != 0 ||
+            (run->looked && (run->watched >> c & 1) == 0))
             continue;
         verify_text_copy(run->world.entities[SORT_CHAR][c].name, name, sizeof(name));
         verify_say(run, VERIFY_ORDER, "pass %u ends, and %s, who was awake, did nothing in it",
@@ -164,10 +165,11 @@ static void check_beat(struct verify_run *run)
 static void check_silent(struct verify_run *run)
 {
     const struct verify_event *e = run->e;
-    bool before = verify_is_frame(e->type) || e->type == EVENT_INCIDENT;
+    bool before =
+        verify_is_frame(e->type) || verify_is_outside(e->type) || e->type == EVENT_INCIDENT;
     if (before ? e->silent != 0 : run->silent_known && e->silent != run->silent)
-        verify_say(run, VERIFY_ORDER, "it says that 0x%x let the pass go by, others 0x%x", e->silent,
-                   before ? 0u : run->silent);
+        verify_say(run, VERIFY_ORDER, "it says that 0x%x let the pass go by, others 0x%x",
+                   e->silent, before ? 0u : run->silent);
     if (before)
         return;
     run->silent = e->silent;
