@@ -212,6 +212,41 @@ static bool slice_reached(struct slice *s)
     return false;
 }
 
+/* What a director asked for, between two turns. */
+static bool slice_direct(struct slice *s)
+{
+    struct nvl_sim *engine = s->sim->engine;
+    struct direction *d = &s->direct;
+    int rc = NVL_OK;
+    if (d->edits) {
+        rc = nvl_intervene(engine, &d->edit, sink, s, &d->verdict, &d->error);
+        if (rc == NVL_E_INVALID) {
+            d->invalid = true;
+            rc = NVL_OK;
+        }
+    }
+    if (rc == NVL_OK && d->turn)
+        rc = nvl_turn(engine, sink, s);
+    if (rc == NVL_OK && d->propose && !nvl_ended(engine))
+        rc = nvl_propose(engine, d->proposals, PROPOSALS_MAX, &d->n_proposals);
+    if (rc != NVL_OK) {
+        slice_engine_error(s, rc, NULL);
+        return false;
+    }
+    d->reached = true;
+    struct arena scratch;
+    arena_init(&scratch, 16384);
+    if (d->stage && (d->stage_blob = stage_pack(s->sim, &scratch)) == NULL)
+        s->no_memory = true;
+    arena_reset(&scratch);
+    if (d->propose && !nvl_ended(engine) &&
+        (d->proposals_blob = stage_pack_proposals(s->sim, d->proposals, d->n_proposals,
+                                                  d->first_proposal, &scratch)) == NULL)
+        s->no_memory = true;
+    arena_done(&scratch);
+    return !s->no_memory;
+}
+
 /* Turns until the slice is over. */
 static bool slice_turns(struct slice *s)
 {
@@ -226,6 +261,8 @@ static bool slice_turns(struct slice *s)
                 slice_engine_error(s, rc, NULL);
             return rc == NVL_OK;
         }
+        if (fresh && s->direct.on)
+            return slice_direct(s);
         if (turns >= SLICE_TURNS || (turns > 0 && clock_mono_ns() - start > SLICE_NS) ||
             (s->watched && fresh && s->n_events > 0))
             return true;
@@ -353,6 +390,8 @@ void slice_free(struct slice *s)
             nrpc_blob_unref(s->packed[i].views[v]);
     alloc_free(s->packed);
     alloc_free(s->events);
+    nrpc_blob_unref(s->direct.stage_blob);
+    nrpc_blob_unref(s->direct.proposals_blob);
     finals_free(s->finals);
     arena_done(&s->arena);
     alloc_free(s);
