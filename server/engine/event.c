@@ -1,5 +1,6 @@
 /* event.c — canonical event bytes and the .nvlog container (docs/log-format.md, sections 4 and 7).
  */
+#include "server/engine/edit.h"
 #include "server/engine/world.h"
 #include <string.h>
 
@@ -64,6 +65,12 @@ size_t nvl_event_encode(const struct nvl_event *e, uint8_t out[static NVL_CANONI
     write_lists(&w, e);
     if (e->type == NVL_STARTED)
         wbytes(&w, e->header_hash, SHA256_SIZE), wbytes(&w, e->world_digest, SHA256_SIZE);
+    if (e->type == NVL_INTERVENTION)
+        w8(&w, e->change.kind), w8(&w, e->change.who), w8(&w, e->change.thing),
+            w8(&w, e->change.to_sort), w8(&w, e->change.to), w8(&w, e->change.value);
+    if (e->type == NVL_FORKED)
+        wbytes(&w, e->parent_head, SHA256_SIZE), w32(&w, (uint32_t) e->seed),
+            w32(&w, (uint32_t) (e->seed >> 32)), w16(&w, e->turns);
     if (e->type == NVL_COMPLETED)
         w32(&w, e->turns), w8(&w, e->ending);
     return (size_t) (w.at - out);
@@ -130,6 +137,13 @@ static void read_lists(struct reader *r, struct nvl_event *e)
         r->bad |= e->threads[i].change == 0;
     }
 }
+static void read_change(struct reader *r, struct nvl_change *c)
+{
+    c->kind = (uint8_t) r8(r, NVL_EDIT_VETO), c->who = (uint8_t) r8(r, 255);
+    c->thing = (uint8_t) r8(r, 255), c->to_sort = (uint8_t) r8(r, NVL_SORT_PLACE);
+    c->to = (uint8_t) r8(r, 255), c->value = (uint8_t) r8(r, 100);
+    r->bad |= c->kind == 0;
+}
 int nvl_event_decode(const void *canonical, size_t size, struct nvl_event *out)
 {
     struct reader r = { canonical, (const uint8_t *) canonical + size, false };
@@ -161,6 +175,13 @@ int nvl_event_decode(const void *canonical, size_t size, struct nvl_event *out)
     if (e.type == NVL_STARTED) {
         memcpy(e.header_hash, take(&r, SHA256_SIZE), SHA256_SIZE);
         memcpy(e.world_digest, take(&r, SHA256_SIZE), SHA256_SIZE);
+    }
+    if (e.type == NVL_INTERVENTION)
+        read_change(&r, &e.change);
+    if (e.type == NVL_FORKED) {
+        memcpy(e.parent_head, take(&r, SHA256_SIZE), SHA256_SIZE);
+        e.seed = le64(take(&r, 8)), e.turns = r16(&r);
+        r.bad |= e.seed < 1 || e.seed > NVL_SEED_MAX || e.turns < 1 || e.turns > NVL_TURNS_MAX;
     }
     if (e.type == NVL_COMPLETED)
         e.turns = le32(take(&r, 4)), e.ending = (uint8_t) r8(&r, 255);

@@ -15,7 +15,7 @@
 #include "rpc/base/sha256.h"
 
 /* Raised whenever a golden head changes: a log names the engine that wrote it. */
-#define NVL_ENGINE_ABI 3u
+#define NVL_ENGINE_ABI 4u
 
 enum nvl_rc {
     NVL_OK = 0,
@@ -376,6 +376,14 @@ struct nvl_thread_ref {
     uint8_t change; /* enum nvl_thread_change */
     uint8_t about;  /* a character index, or NVL_NONE */
 };
+struct nvl_change { /* what an INTERVENTION did; its operator and arguments are the event's */
+    uint8_t kind;    /* enum nvl_edit_kind */
+    uint8_t who;     /* a character, or NVL_NONE: nobody in particular */
+    uint8_t thing;   /* WHISPER: the fact; TRAIT: enum nvl_trait; ITEM: the item; else NVL_NONE */
+    uint8_t to_sort; /* ITEM: NVL_SORT_CHAR or NVL_SORT_PLACE; else NVL_SORT_NONE */
+    uint8_t to;      /* ITEM: the entity; else NVL_NONE */
+    uint8_t value;   /* WHISPER: enum nvl_belief_level; TRAIT: 0..100; else 0 */
+};
 struct nvl_event {
     uint32_t sequence; /* 1, 2, 3 … */
     uint16_t turn;     /* 0: before the first */
@@ -408,7 +416,10 @@ struct nvl_event {
     struct nvl_thread_ref threads[NVL_THREADS_MAX];
     uint8_t header_hash[SHA256_SIZE];  /* STARTED: hash_0 */
     uint8_t world_digest[SHA256_SIZE]; /* STARTED: SHA-256 of nvl_world_encode's bytes */
-    uint32_t turns;                    /* COMPLETED: turns played */
+    struct nvl_change change;          /* INTERVENTION */
+    uint8_t parent_head[SHA256_SIZE];  /* FORKED: the head that the parent had here */
+    uint64_t seed;                     /* FORKED: what is drawn from here on */
+    uint32_t turns; /* COMPLETED: turns played; FORKED: turns of the story from here on */
     uint8_t ending;                    /* COMPLETED: nvl_ending_name; else NVL_NONE */
 };
 /* Strict: exactly one event, known enums, counts in bounds.  out untouched on NVL_E_CORRUPT. */

@@ -29,10 +29,12 @@ static int build(struct nvl_sim *s)
                                   ? w->initial[i]
                                   : w->pack->fluents[w->refs[i].fluent].assume;
     }
+    s->seed = w->request->seed, s->turns = w->request->turns, s->plan = w->plan;
+    memcpy(s->traits, w->traits, sizeof(s->traits));
     memset(s->bias_op, 0xFF, sizeof(s->bias_op));
     return gate_build(s) && plan_build(s) ? NVL_OK : NVL_E_NOMEM;
 }
-static struct nvl_event plain_event(const struct nvl_sim *s, unsigned type)
+struct nvl_event sim_between(const struct nvl_sim *s, unsigned type)
 {
     struct nvl_event e = { .type = (uint8_t) type,
                            .op = NVL_NO_OP,
@@ -42,17 +44,17 @@ static struct nvl_event plain_event(const struct nvl_sim *s, unsigned type)
                            .reason = NVL_NO_CELL,
                            .goal = NVL_NONE,
                            .ending = NVL_NONE };
-    unsigned pass = s->pass < s->w->passes ? s->pass : s->w->passes - 1;
+    unsigned pass = s->pass < s->plan.count ? s->pass : s->plan.count - 1;
     e.alternatives[0].op = e.alternatives[1].op = NVL_NO_OP;
     e.turn = (uint16_t) s->turns_done;
-    e.pass = (uint16_t) pass, e.phase = s->w->pass_phase[pass];
+    e.pass = (uint16_t) pass, e.phase = s->plan.phase[pass];
     e.minute = pass * WORLD_PASS_MINUTES;
     return e;
 }
 static int start(struct nvl_sim *s, const struct nvl_request *request, struct nvl_error *err)
 {
     struct buf bytes = { 0 };
-    struct nvl_event e = plain_event(s, NVL_STARTED);
+    struct nvl_event e = sim_between(s, NVL_STARTED);
     int rc = nvl_header_encode(request, s->w->pack->digest, &bytes, e.header_hash, err);
     if (rc == NVL_OK) {
         buf_reset(&bytes);
@@ -95,8 +97,8 @@ static void order(const struct nvl_sim *s, uint8_t *out, unsigned n)
         const struct choices *all = &s->choices[c];
         key[c] =
             (all->count > 0 ? all->best[0].utility : -1000) +
-            2 * s->w->traits[c * NVL_TRAITS + NVL_EXTRAVERSION] +
-            (int32_t) rng_below(s->w->request->seed, rng_key(RNG_CHOICE, s->pass, c, 1, 0), 120);
+            2 * s->traits[c * NVL_TRAITS + NVL_EXTRAVERSION] +
+            (int32_t) rng_below(s->seed, rng_key(RNG_CHOICE, s->pass, c, 1, 0), 120);
         unsigned at = c;
         for (; at > 0 && key[out[at - 1]] < key[c]; at--)
             out[at] = out[at - 1];
@@ -128,16 +130,11 @@ static int play_pass(struct nvl_sim *s)
             rc = judge_act(s, first[i]);
     return rc;
 }
-int nvl_turn(struct nvl_sim *s, nvl_sink sink, void *ctx)
+int sim_turn(struct nvl_sim *s)
 {
-    if (s->ended)
-        return NVL_E_ENDED;
-    if (s->broken)
-        return NVL_E_SINK;
-    s->sink = sink, s->sink_ctx = ctx;
     int rc = NVL_OK;
     unsigned turn = s->turns_done + 1;
-    while (rc == NVL_OK && s->pass < s->w->passes && s->w->pass_turn[s->pass] == turn) {
+    while (rc == NVL_OK && s->pass < s->plan.count && s->plan.turn[s->pass] == turn) {
         rc = play_pass(s);
         s->pass += rc == NVL_OK;
     }
@@ -146,23 +143,36 @@ int nvl_turn(struct nvl_sim *s, nvl_sink sink, void *ctx)
         return rc;
     }
     s->turns_done = turn;
-    if (turn < s->w->request->turns)
-        return NVL_OK;
-    s->pass =
-        s->w->passes - 1; /* COMPLETED happens in the last pass; its expressions see that one too */
-    struct nvl_event e = plain_event(s, NVL_COMPLETED);
-    e.turns = turn, e.ending = (uint8_t) direct_ending(s, s->state);
+    edit_turn_done(s);
+    return NVL_OK;
+}
+int sim_complete(struct nvl_sim *s)
+{
+    /* COMPLETED happens in the last pass; its expressions see that one too */
+    s->pass = s->plan.count - 1;
+    struct nvl_event e = sim_between(s, NVL_COMPLETED);
+    e.turns = s->turns_done, e.ending = (uint8_t) direct_ending(s, s->state);
     s->ended = true;
     return record_event(s, &e);
 }
-int nvl_cancel(struct nvl_sim *s, nvl_sink sink, void *ctx)
+int nvl_turn(struct nvl_sim *s, nvl_sink sink, void *ctx)
 {
     if (s->ended)
         return NVL_E_ENDED;
     if (s->broken)
         return NVL_E_SINK;
     s->sink = sink, s->sink_ctx = ctx;
-    struct nvl_event e = plain_event(s, NVL_CANCELLED);
+    int rc = s->turns_done < s->turns ? sim_turn(s) : NVL_OK;
+    return rc == NVL_OK && s->turns_done == s->turns ? sim_complete(s) : rc;
+}
+int nvl_cancel(struct nvl_sim *s, nvl_sink sink, void *ctx)
+{
+    if (s->ended || s->turns_done == s->turns)
+        return NVL_E_ENDED;
+    if (s->broken)
+        return NVL_E_SINK;
+    s->sink = sink, s->sink_ctx = ctx;
+    struct nvl_event e = sim_between(s, NVL_CANCELLED);
     s->ended = s->cancelled = true;
     return record_event(s, &e);
 }
@@ -186,7 +196,7 @@ uint32_t nvl_progress(const struct nvl_sim *s)
 {
     if (s->ended && !s->cancelled)
         return 100;
-    uint32_t v = s->turns_done * 100 / s->w->request->turns;
+    uint32_t v = s->turns_done * 100 / s->turns;
     return v > 99 ? 99 : v;
 }
 const struct nvl_world *nvl_sim_world(const struct nvl_sim *s)

@@ -1,6 +1,7 @@
 /* sim.h — a running simulation's inside.  Internal to the engine. */
 #ifndef NVL_SIM_H
 #define NVL_SIM_H
+#include "server/engine/edit.h"
 #include "server/engine/world.h"
 
 enum {
@@ -15,6 +16,9 @@ enum {
     PLAN_SECOND = 200,    /* worth of what makes it possible; half of that one step earlier */
     SIM_OPS = 512,
     SIM_THREADS = 32,
+    SIM_INCIDENTS = 4, /* incidents that may wait to strike */
+    SIM_VETOES = 64,   /* in one turn */
+    SIM_EDITED = NVL_EVENTS_MAX / 2, /* a log that long takes no more edits */
 };
 struct candidate {
     uint16_t op;
@@ -26,6 +30,9 @@ struct candidate {
 struct choices { /* of one character in one pass, best first */
     struct candidate best[SIM_KEPT];
     unsigned count;
+    uint32_t forced; /* the INTERVENTION that wants best[0]; 0: it is the actor's own */
+    bool forced_unknown;  /* it needs something that the actor does not believe */
+    uint16_t forced_cell; /* and the cell that told */
 };
 struct goal_view { /* a goal as one character holds it in one pass */
     uint8_t goal, weight;
@@ -41,9 +48,32 @@ struct memory {
     uint8_t target;
     uint16_t pass;
 };
+struct awaited { /* an act or an incident that an edit ordered */
+    uint32_t by; /* sequence of the INTERVENTION; 0: none */
+    uint16_t op;
+    uint8_t args[NVL_ARGS_MAX];
+};
+struct veto {
+    struct awaited act; /* arguments that are NVL_NONE stand for any */
+    uint8_t actor;
+};
+struct edits { /* what changes from outside have left to heed */
+    struct awaited acts[SIM_CHARS], incidents[SIM_INCIDENTS];
+    struct veto vetoes[SIM_VETOES]; /* of the next turn */
+    unsigned incidents_count, vetoes_count;
+    uint32_t barred[SIM_OPS];    /* bit per character who never does it; BARRED_WORLD: the world */
+    uint32_t barred_by[SIM_OPS]; /* sequence of the last FORBID */
+};
+enum { LAW_UNKNOWN = 0x12, LAW_RANGE = 0x21, LAW_BARRED = 0x41 };
+#define BARRED_WORLD (1u << SIM_CHARS)
 struct nvl_sim {
     struct arena arena;
     struct nvl_world *w;
+    uint64_t seed;         /* these four may differ from the request's: see edit.h */
+    uint32_t turns;
+    struct pass_plan plan;
+    uint8_t traits[SIM_CHARS * NVL_TRAITS];
+    struct edits edits;
     int16_t *state, *scratch;
     uint32_t *writer;
     int16_t *belief[SIM_CHARS];
@@ -88,9 +118,13 @@ void choice_score(struct nvl_sim *s, unsigned actor, const int16_t *view,
                   const struct goal_view *goals, unsigned goals_count, struct candidate *c);
 unsigned choice_target(const struct pack_op *op,
                        const uint8_t *args); /* first char argument after the actor, or NVL_NONE */
+/* Binds the open parameters that are NVL_NONE as the actor would; false: nothing fits, args are as
+ * they were. */
+bool choice_complete(struct nvl_sim *s, unsigned actor, unsigned op, uint8_t args[NVL_ARGS_MAX]);
 /* sim_gate.c */
 bool gate_build(struct nvl_sim *s); /* false: no memory */
 bool gate_holds(const struct nvl_sim *s, unsigned op, const int16_t *state);
+void gate_alive(struct nvl_sim *s); /* fills op_alive; again when the plan has changed */
 void gate_forget(const struct nvl_sim *s); /* before another character, or another view, chooses */
 void gate_pass(struct nvl_sim *s);         /* after the state has changed: fills op_open */
 /* sim_plan.c */
@@ -107,7 +141,11 @@ bool judge_needs(const struct nvl_sim *s, unsigned op, const uint8_t *args, cons
                  bool wheres);
 /* Plays one character's choice: rejection, repair, act, reaction.  NVL_OK or an error. */
 int judge_act(struct nvl_sim *s, unsigned actor);
-int judge_incident(struct nvl_sim *s, unsigned op, const uint8_t args[NVL_ARGS_MAX]);
+/* by: the INTERVENTION that ordered it, or 0. */
+int judge_incident(struct nvl_sim *s, unsigned op, const uint8_t args[NVL_ARGS_MAX], uint32_t by);
+/* The law on the first condition (of the kinds asked for) that is false on view; 0: all hold. */
+unsigned judge_failing(const struct nvl_sim *s, unsigned op, const uint8_t *args,
+                       const int16_t *view, bool wheres, uint16_t *out_cell);
 /* sim_record.c */
 int record_event(struct nvl_sim *s,
                  struct nvl_event *e); /* numbers, tension, bytes, hash, sink, beliefs */
@@ -121,11 +159,28 @@ uint8_t record_tension(const struct nvl_sim *s);
 uint8_t direct_target(const struct nvl_sim *s);
 int direct_incidents(struct nvl_sim *s);
 void direct_search(struct nvl_sim *s); /* closing search: sets bias_op */
+/* The best binding of an incident whose conditions hold now; false: there is none. */
+bool direct_bind(struct nvl_sim *s, unsigned op, uint8_t out_args[NVL_ARGS_MAX]);
 unsigned direct_ending(const struct nvl_sim *s, const int16_t *state);
+
+/* sim_edit.c */
+/* Sequence of what keeps actor (BARRED by bit) from the act, or 0. */
+uint32_t edit_bar(const struct nvl_sim *s, unsigned actor, unsigned op, const uint8_t *args);
+int edit_incidents(struct nvl_sim *s, bool *out_struck); /* those that were ordered */
+void edit_turn_done(struct nvl_sim *s);
+/* Checks what a change says against the laws; binds what the actor or the world would bind.
+ * NVL_OK or NVL_E_NOMEM; out_cell: what told, or NVL_NO_CELL. */
+int edit_judge(const struct nvl_sim *s, struct nvl_event *e, uint8_t *out_code, uint16_t *out_cell);
+/* Carries it out: state, persona, what is awaited; the event goes through the sink. */
+int edit_apply(struct nvl_sim *s, struct nvl_event *e);
+/* sim.c */
+struct nvl_event sim_between(const struct nvl_sim *s, unsigned type); /* where the next turn begins */
+int sim_turn(struct nvl_sim *s); /* without the end */
+int sim_complete(struct nvl_sim *s);
 
 static inline unsigned sim_phase(const struct nvl_sim *s)
 {
-    return s->pass < s->w->passes ? s->w->pass_phase[s->pass] : (unsigned) NVL_RESOLUTION;
+    return s->pass < s->plan.count ? s->plan.phase[s->pass] : (unsigned) NVL_RESOLUTION;
 }
 static inline bool sim_awake(const struct nvl_sim *s, const int16_t *state, unsigned c)
 {

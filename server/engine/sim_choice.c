@@ -16,6 +16,7 @@ struct binder {
     void *ctx;
     unsigned found;
     bool gated;
+    uint8_t bound; /* bit per parameter that is not to be chosen */
 };
 /* What speaks of the actor alone is the same for every operator that asks it. */
 static bool actor_holds(struct binder *b, const struct pack_cond *c)
@@ -53,9 +54,16 @@ static void bind(struct binder *b, unsigned level)
         return;
     }
     unsigned sort = b->op->params[level].sort, count = b->s->w->counts[sort];
+    if (b->bound >> level & 1) {
+        if (level_holds(b, level))
+            bind(b, level + 1);
+        return;
+    }
     for (unsigned v = 0; v < count && b->found < SIM_BINDINGS; v++) {
         bool taken = false;
         for (unsigned k = 0; k < level; k++)
+            taken |= b->op->params[k].sort == sort && b->env.args[k] == v;
+        for (unsigned k = level + 1; b->bound >> k != 0; k++)
             taken |= b->op->params[k].sort == sort && b->env.args[k] == v;
         if (taken)
             continue;
@@ -85,6 +93,17 @@ void choice_bind(const struct nvl_sim *s, unsigned op, unsigned actor, const int
             open = false;
     if (open)
         bind(&b, 0);
+}
+/* The same with what is not NVL_NONE in args already bound. */
+static void choice_bind_rest(const struct nvl_sim *s, unsigned op, const uint8_t args[NVL_ARGS_MAX],
+                      const int16_t *view, binding_fn fn, void *ctx)
+{
+    struct binder b = { .s = s, .op = &s->w->pack->ops[op], .fn = fn, .ctx = ctx };
+    b.env = judge_env(s, view, args);
+    for (unsigned i = 0; i < b.op->params_count; i++)
+        b.bound |= (uint8_t) ((args[i] != NVL_NONE) << i);
+    if (level_holds(&b, 0))
+        bind(&b, 1);
 }
 
 unsigned choice_target(const struct pack_op *op, const uint8_t *args)
@@ -228,7 +247,7 @@ void choice_score(struct nvl_sim *s, unsigned actor, const int16_t *view,
     for (int k = 0; k < NVL_DRIVES; k++)
         drive += op->serves[k] * w->drives[actor * NVL_DRIVES + (unsigned) k] / 8;
     for (int k = 0; k < NVL_TRAITS; k++)
-        trait += op->likes[k] * ((int) w->traits[actor * NVL_TRAITS + (unsigned) k] - 50) * 2 / 3;
+        trait += op->likes[k] * ((int) s->traits[actor * NVL_TRAITS + (unsigned) k] - 50) * 2 / 3;
     for (int k = 0; k < PACK_EMOTIONS; k++) {
         int f = op->feels[k] != 0 ? w->pack->emotions[k] : -1;
         int cell = f < 0 ? -1 : world_cell(w, (unsigned) f, actor, 0);
@@ -247,8 +266,8 @@ void choice_score(struct nvl_sim *s, unsigned actor, const int16_t *view,
     unsigned salt = c->op;
     for (unsigned i = 1; i < op->params_count; i++)
         salt = (salt * 31 + c->args[i]) & 0xFFFFFF;
-    int scale = 20 + 40 * w->traits[actor * NVL_TRAITS + NVL_OPENNESS] / 100;
-    uint32_t q = rng_below(w->request->seed, rng_key(RNG_CHOICE, s->pass, actor, 0, salt), 256);
+    int scale = 20 + 40 * s->traits[actor * NVL_TRAITS + NVL_OPENNESS] / 100;
+    uint32_t q = rng_below(s->seed, rng_key(RNG_CHOICE, s->pass, actor, 0, salt), 256);
     c->terms[9] = (int16_t) (gumbel_table[q] * scale / 1000);
     c->utility = 0;
     for (int i = 0; i < NVL_TERMS; i++)
@@ -266,6 +285,8 @@ static void propose(void *ctx, const uint8_t args[NVL_ARGS_MAX])
     struct proposing *p = ctx;
     struct choices *all = &p->s->choices[p->actor];
     struct candidate c = { .op = p->op };
+    if (p->s->edits.vetoes_count != 0 && edit_bar(p->s, p->actor, p->op, args) != 0)
+        return;
     memcpy(c.args, args, sizeof(c.args));
     choice_score(p->s, p->actor, p->s->belief[p->actor], p->goals, p->goals_count, &c);
     unsigned at = all->count < SIM_KEPT ? all->count++ : SIM_KEPT;
@@ -278,20 +299,77 @@ static void propose(void *ctx, const uint8_t args[NVL_ARGS_MAX])
     }
     all->best[at] = c;
 }
+/* What stays the same for every candidate of one character. */
+static void think(struct proposing *p)
+{
+    struct nvl_sim *s = p->s;
+    const int16_t *view = s->belief[p->actor];
+    gate_forget(s);
+    measure(s, view);
+    p->goals_count = read_goals(s, p->actor, view, p->goals, 32);
+    plan_make(s, p->actor, view, p->goals, p->goals_count);
+}
+/* Puts what an edit ordered before what the character wants. */
+static void force(struct proposing *p)
+{
+    struct nvl_sim *s = p->s;
+    struct choices *all = &s->choices[p->actor];
+    const struct awaited *a = &s->edits.acts[p->actor];
+    struct candidate c = { .op = a->op };
+    unsigned at = 0;
+    memcpy(c.args, a->args, sizeof(c.args));
+    choice_score(s, p->actor, s->belief[p->actor], p->goals, p->goals_count, &c);
+    while (at < all->count &&
+           (all->best[at].op != c.op || memcmp(all->best[at].args, c.args, sizeof(c.args)) != 0))
+        at++;
+    if (at == all->count) {
+        all->count += all->count < SIM_KEPT;
+        at = all->count - 1;
+    }
+    memmove(all->best + 1, all->best, at * sizeof(c));
+    all->best[0] = c;
+    all->forced = a->by;
+    all->forced_unknown = judge_failing(s, c.op, c.args, s->belief[p->actor], false,
+                                        &all->forced_cell) != 0;
+}
 void choice_make(struct nvl_sim *s, unsigned actor)
 {
     const struct nvl_pack *p = s->w->pack;
     struct proposing ctx = { .s = s, .actor = actor };
-    s->choices[actor].count = 0;
-    gate_forget(s);
-    measure(s, s->belief[actor]);
-    ctx.goals_count = read_goals(s, actor, s->belief[actor], ctx.goals, 32);
-    plan_make(s, actor, s->belief[actor], ctx.goals, ctx.goals_count);
+    s->choices[actor].count = 0, s->choices[actor].forced = 0;
+    think(&ctx);
     for (uint32_t op = 0; op < p->counts[SEC_OPER]; op++) {
-        if (!s->op_open[op] || p->ops[op].kind == NVL_OP_INCIDENT ||
-            p->ops[op].kind == NVL_OP_REACTION)
+        if (!s->op_open[op] || (s->edits.barred[op] >> actor & 1) ||
+            p->ops[op].kind == NVL_OP_INCIDENT || p->ops[op].kind == NVL_OP_REACTION)
             continue;
         ctx.op = (uint16_t) op;
         choice_bind(s, op, actor, s->belief[actor], true, propose, &ctx);
     }
+    if (s->edits.acts[actor].by != 0)
+        force(&ctx);
+}
+
+struct completing {
+    struct proposing of;
+    struct candidate best;
+    bool any;
+};
+static void complete(void *ctx, const uint8_t args[NVL_ARGS_MAX])
+{
+    struct completing *x = ctx;
+    struct proposing *p = &x->of;
+    struct candidate c = { .op = p->op };
+    memcpy(c.args, args, sizeof(c.args));
+    choice_score(p->s, p->actor, p->s->belief[p->actor], p->goals, p->goals_count, &c);
+    if (!x->any || c.utility > x->best.utility)
+        x->best = c, x->any = true;
+}
+bool choice_complete(struct nvl_sim *s, unsigned actor, unsigned op, uint8_t args[NVL_ARGS_MAX])
+{
+    struct completing x = { .of = { .s = s, .actor = actor, .op = (uint16_t) op } };
+    think(&x.of);
+    choice_bind_rest(s, op, args, s->belief[actor], complete, &x);
+    if (x.any)
+        memcpy(args, x.best.args, NVL_ARGS_MAX);
+    return x.any;
 }

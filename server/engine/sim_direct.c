@@ -9,9 +9,9 @@ enum { TENSION_GAP = 12, ENDING_OPEN = 40 };
 static int position(const struct nvl_sim *s)
 {
     unsigned phase = sim_phase(s), first = s->pass, last = s->pass;
-    while (first > 0 && s->w->pass_phase[first - 1] == phase)
+    while (first > 0 && s->plan.phase[first - 1] == phase)
         first--;
-    while (last + 1 < s->w->passes && s->w->pass_phase[last + 1] == phase)
+    while (last + 1 < s->plan.count && s->plan.phase[last + 1] == phase)
         last++;
     return last == first ? 50 : (int) ((s->pass - first) * 100 / (last - first));
 }
@@ -56,20 +56,31 @@ static void consider(void *ctx, const uint8_t args[NVL_ARGS_MAX])
         salt = (salt * 31 + args[i]) & 0xFFFFFF;
     int32_t w = op->weight != 0 ? code_run(&env, op->weight) : 10;
     w = w * 16 +
-        (int32_t) rng_below(s->w->request->seed, rng_key(RNG_DIRECTOR, s->pass, 0, 1, salt), 480);
+        (int32_t) rng_below(s->seed, rng_key(RNG_DIRECTOR, s->pass, 0, 1, salt), 480);
     if (in->any && w <= in->weight)
         return;
     in->weight = w;
     memcpy(in->args, args, NVL_ARGS_MAX);
     in->any = true;
 }
+bool direct_bind(struct nvl_sim *s, unsigned op, uint8_t out_args[NVL_ARGS_MAX])
+{
+    struct incident in = { .s = s, .op = (uint16_t) op };
+    uint16_t cell;
+    choice_bind(s, op, NVL_NONE, s->state, false, consider, &in);
+    if (!in.any || judge_failing(s, op, in.args, s->state, true, &cell) != 0)
+        return false;
+    memcpy(out_args, in.args, NVL_ARGS_MAX);
+    return true;
+}
 static bool incident_ready(const struct nvl_sim *s, unsigned op)
 {
     const struct pack_op *p = &s->w->pack->ops[op];
     unsigned last = s->op_last[op];
-    if (!s->op_open[op] || p->kind != NVL_OP_INCIDENT || ((p->engine_flags & OP_ONCE) && last != 0))
+    if (!s->op_open[op] || (s->edits.barred[op] & BARRED_WORLD) != 0 ||
+        p->kind != NVL_OP_INCIDENT || ((p->engine_flags & OP_ONCE) && last != 0))
         return false;
-    if (last != 0 && s->pass + 1u - last <= p->cooldown * s->w->passes / 100)
+    if (last != 0 && s->pass + 1u - last <= p->cooldown * s->plan.count / 100)
         return false;
     return p->beats == 0 || (p->beats >> (sim_phase(s) - 1) & 1);
 }
@@ -80,7 +91,7 @@ static int play_must(struct nvl_sim *s)
         if (!(s->w->pack->ops[op].engine_flags & OP_MUST) || !incident_ready(s, op))
             continue;
         choice_bind(s, op, NVL_NONE, s->state, true, consider, &in);
-        int rc = in.any ? judge_incident(s, op, in.args) : NVL_OK;
+        int rc = in.any ? judge_incident(s, op, in.args, 0) : NVL_OK;
         if (rc != NVL_OK)
             return rc;
     }
@@ -90,13 +101,16 @@ static int play_must(struct nvl_sim *s)
  * has gone long without one. */
 int direct_incidents(struct nvl_sim *s)
 {
-    int rc = play_must(s);
-    unsigned phase = sim_phase(s), most = (s->w->request->turns + 1) / 2;
-    most = s->w->passes > most * 3 ? s->w->passes / 3 : most;
-    if (rc != NVL_OK || phase == NVL_RESOLUTION || s->pass == 0 || s->incidents >= most)
+    bool struck = false;
+    int rc = edit_incidents(s, &struck);
+    if (rc == NVL_OK)
+        rc = play_must(s);
+    unsigned phase = sim_phase(s), most = (s->turns + 1) / 2;
+    most = s->plan.count > most * 3 ? s->plan.count / 3 : most;
+    if (rc != NVL_OK || struck || phase == NVL_RESOLUTION || s->pass == 0 || s->incidents >= most)
         return rc;
     bool low = direct_target(s) > s->tension + TENSION_GAP;
-    bool still = s->pass + 1u - s->last_incident > s->w->passes / 4 + 1;
+    bool still = s->pass + 1u - s->last_incident > s->plan.count / 4 + 1;
     if ((!low && !still) || s->last_incident == s->pass)
         return rc;
     int32_t best = -1;
@@ -113,7 +127,7 @@ int direct_incidents(struct nvl_sim *s)
         return rc;
     s->incidents++;
     s->last_incident = (uint16_t) (s->pass + 1);
-    return judge_incident(s, chosen.op, chosen.args);
+    return judge_incident(s, chosen.op, chosen.args, 0);
 }
 
 /* --- endings
@@ -143,7 +157,7 @@ static int32_t ending_score(const struct nvl_sim *s, unsigned ending)
     const struct pack_ending *e = &s->w->pack->endings[ending];
     static const int8_t lean[NVL_MOODS] = { 1, -2, 4, 1 };
     int32_t v =
-        (int32_t) rng_below(s->w->request->seed, rng_key(RNG_DIRECTOR, 0, 0, 2, ending), 160);
+        (int32_t) rng_below(s->seed, rng_key(RNG_DIRECTOR, 0, 0, 2, ending), 160);
     v += e->tone * lean[s->w->request->mood];
     return e->when != 0 ? v + ENDING_OPEN : v;
 }
@@ -177,7 +191,7 @@ static void look_ahead(void *ctx, const uint8_t args[NVL_ARGS_MAX])
                          1u << l->actor, l->actor, touched, 96) < 0)
             return;
     int32_t score = ending_score(s, direct_ending(s, s->scratch)) * 8 - (int32_t) l->depth * 6 +
-                    (int32_t) rng_below(s->w->request->seed,
+                    (int32_t) rng_below(s->seed,
                                         rng_key(RNG_DIRECTOR, s->pass, l->actor, 3, l->op), 6);
     unsigned at = *l->count < SIM_SEARCH_BEAM ? (*l->count)++ : SIM_SEARCH_BEAM;
     if (at == SIM_SEARCH_BEAM) {
@@ -207,7 +221,7 @@ static void expand(struct nvl_sim *s, const struct node *from, struct node *beam
             continue;
         gate_forget(s);
         for (unsigned op = 0; op < s->w->pack->counts[SEC_OPER]; op++) {
-            if (!open[op])
+            if (!open[op] || (s->edits.barred[op] >> l.actor & 1))
                 continue;
             l.op = (uint16_t) op;
             choice_bind(s, op, l.actor, from->state, true, look_ahead, &l);

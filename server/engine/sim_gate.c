@@ -55,13 +55,9 @@ void gate_forget(const struct nvl_sim *s)
 {
     memset(s->memo, 0, s->w->pack->counts[SEC_COND]);
 }
-bool gate_build(struct nvl_sim *s)
+void gate_alive(struct nvl_sim *s)
 {
     const struct nvl_pack *p = s->w->pack;
-    s->cond_plain = arena_zero(&s->arena, p->counts[SEC_COND] + 1, 1);
-    s->memo = arena_zero(&s->arena, p->counts[SEC_COND] + 1, 1);
-    if (s->cond_plain == NULL || s->memo == NULL)
-        return false;
     struct code_env env = nobody(s);
     for (unsigned op = 0; op < p->counts[SEC_OPER]; op++) {
         s->op_alive[op] = true;
@@ -73,6 +69,15 @@ bool gate_build(struct nvl_sim *s)
                 s->op_alive[op] = false;
         }
     }
+}
+bool gate_build(struct nvl_sim *s)
+{
+    const struct nvl_pack *p = s->w->pack;
+    s->cond_plain = arena_zero(&s->arena, p->counts[SEC_COND] + 1, 1);
+    s->memo = arena_zero(&s->arena, p->counts[SEC_COND] + 1, 1);
+    if (s->cond_plain == NULL || s->memo == NULL)
+        return false;
+    gate_alive(s);
     return true;
 }
 void gate_pass(struct nvl_sim *s)

@@ -14,7 +14,8 @@ enum {
 struct code_env judge_env(const struct nvl_sim *s, const int16_t *state, const uint8_t *args)
 {
     struct code_env env = {
-        .world = s->w, .state = state, .each = NVL_NONE, .pass = s->pass, .phase = sim_phase(s)
+        .world = s->w, .state = state, .each = NVL_NONE, .pass = s->pass, .passes = s->plan.count,
+        .phase = sim_phase(s)
     };
     memcpy(env.args, args, sizeof(env.args));
     return env;
@@ -39,6 +40,16 @@ bool judge_needs(const struct nvl_sim *s, unsigned op, const uint8_t *args, cons
         if ((wheres || p->conds[i].kind == 0) && !cond_holds(s, &p->conds[i], args, state, &cell))
             return false;
     return true;
+}
+unsigned judge_failing(const struct nvl_sim *s, unsigned op, const uint8_t *args,
+                       const int16_t *view, bool wheres, uint16_t *out_cell)
+{
+    const struct pack_op *p = &s->w->pack->ops[op];
+    *out_cell = NVL_NO_CELL;
+    for (unsigned i = 0; i < p->conds_count; i++)
+        if ((wheres || p->conds[i].kind == 0) && !cond_holds(s, &p->conds[i], args, view, out_cell))
+            return p->conds[i].law != 0 ? p->conds[i].law : 0x12;
+    return 0;
 }
 unsigned judge_law(const struct nvl_sim *s, unsigned actor, const struct candidate *c,
                    uint16_t *out_cell)
@@ -108,7 +119,7 @@ static bool bind_hidden(const struct nvl_sim *s, struct nvl_event *e)
     if (h.count == 0)
         return false;
     uint32_t k =
-        rng_below(s->w->request->seed, rng_key(RNG_BIND, s->pass, e->actor, 0, e->op), h.count);
+        rng_below(s->seed, rng_key(RNG_BIND, s->pass, e->actor, 0, e->op), h.count);
     memcpy(e->args, h.found[k], NVL_ARGS_MAX);
     return true;
 }
@@ -144,7 +155,7 @@ static void decide_outcome(struct nvl_sim *s, struct nvl_event *e, bool bound)
     e->difficulty = (int16_t) keep_percent(code_run(&env, op->difficulty));
     int chance = e->skill + 50 - e->difficulty;
     chance = chance < 5 ? 5 : chance > 95 ? 95 : chance;
-    e->roll = (int16_t) (1 + rng_below(s->w->request->seed,
+    e->roll = (int16_t) (1 + rng_below(s->seed,
                                        rng_key(RNG_ROLL, s->pass, e->actor, 0, e->op), 100));
     unsigned want = e->roll * 10 <= chance && op->effect_count[0] != PACK_NO_OUTCOME ? NVL_CRITICAL
                     : e->roll <= chance                                              ? NVL_DONE
@@ -226,7 +237,7 @@ static struct nvl_event begin(const struct nvl_sim *s, unsigned type, unsigned a
                               const struct candidate *c)
 {
     const struct pack_op *op = &s->w->pack->ops[c->op];
-    struct nvl_event e = { .turn = s->w->pass_turn[s->pass],
+    struct nvl_event e = { .turn = s->plan.turn[s->pass],
                            .pass = (uint16_t) s->pass,
                            .type = (uint8_t) type };
     e.minute = s->pass * WORLD_PASS_MINUTES + (actor < SIM_CHARS ? s->minutes[actor] : 0u);
@@ -318,7 +329,8 @@ static void consider_reaction(struct reacting *r, unsigned op, const struct nvl_
         if (c.args[i] == NVL_NONE)
             return;
     }
-    if (!judge_needs(r->s, op, c.args, r->s->state, true))
+    if (edit_bar(r->s, r->reactor, op, c.args) != 0 ||
+        !judge_needs(r->s, op, c.args, r->s->state, true))
         return;
     choice_score(r->s, r->reactor, r->s->belief[r->reactor], NULL, 0, &c);
     if (judge_law(r->s, r->reactor, &c, &cell) != 0 || (r->any && r->best.utility >= c.utility))
@@ -355,7 +367,10 @@ static int reject(struct nvl_sim *s, unsigned actor, const struct candidate *c, 
     e.verdict = NVL_LAW_REJECTED, e.codes[0] = (uint8_t) code, e.codes_count = 1;
     e.reason = (uint16_t) cell;
     e.witnesses = 1u << actor;
-    record_cause(&e, cell != NVL_NO_CELL ? s->writer[cell] : 1, NVL_PREVENTS, cell);
+    uint32_t bar = code == LAW_BARRED ? edit_bar(s, actor, c->op, c->args) : 1;
+    record_cause(&e, cell != NVL_NO_CELL ? s->writer[cell] : bar, NVL_PREVENTS, cell);
+    if (s->choices[actor].forced != 0)
+        record_cause(&e, s->choices[actor].forced, NVL_BY_INTERVENTION, NVL_NO_CELL);
     record_causes(s, &e);
     return record_event(s, &e);
 }
@@ -371,6 +386,8 @@ static int perform(struct nvl_sim *s, unsigned actor, const struct candidate *c,
         e.verdict = NVL_REPAIRED, e.repair = (uint8_t) repair, e.codes[0] = (uint8_t) code,
         e.codes_count = 1;
     add_motive(s, &e);
+    if (s->choices[actor].forced != 0 && repair == NVL_NO_REPAIR)
+        record_cause(&e, s->choices[actor].forced, NVL_BY_INTERVENTION, NVL_NO_CELL);
     record_causes(s, &e);
     add_alternatives(s, &e, actor, index);
     decide_outcome(s, &e, bound);
@@ -420,12 +437,34 @@ static int repair(struct nvl_sim *s, unsigned actor, unsigned code)
         }
     return hesitate(s, actor, code, NVL_HESITATE);
 }
+/* What an edit ordered is tried before all else, and waits no longer. */
+static int act_forced(struct nvl_sim *s, unsigned actor)
+{
+    const struct choices *all = &s->choices[actor];
+    const struct candidate *c = &all->best[0];
+    uint16_t cell = NVL_NO_CELL;
+    unsigned code = edit_bar(s, actor, c->op, c->args) != 0 ? LAW_BARRED
+                                                            : judge_law(s, actor, c, &cell);
+    s->edits.acts[actor].by = 0;
+    if (code == 0 && all->forced_unknown)
+        code = LAW_UNKNOWN, cell = all->forced_cell;
+    if (code == 0) {
+        int rc = perform(s, actor, c, 0, 0, NVL_NO_REPAIR);
+        if (rc != JUDGE_OVERDRAWN)
+            return rc;
+        code = LAW_RANGE, cell = NVL_NO_CELL;
+    }
+    int rc = reject(s, actor, c, code, cell);
+    return rc == NVL_OK ? repair(s, actor, code) : rc;
+}
 int judge_act(struct nvl_sim *s, unsigned actor)
 {
     struct choices *all = &s->choices[actor];
     uint16_t cell;
     if (all->count == 0 || !sim_awake(s, s->state, actor))
         return NVL_OK;
+    if (all->forced != 0)
+        return act_forced(s, actor);
     while (all->count > 0) {
         unsigned code = judge_law(s, actor, &all->best[0], &cell);
         if (code != 0) {
@@ -440,7 +479,7 @@ int judge_act(struct nvl_sim *s, unsigned actor)
     }
     return hesitate(s, actor, 0, NVL_NO_REPAIR);
 }
-int judge_incident(struct nvl_sim *s, unsigned op, const uint8_t args[NVL_ARGS_MAX])
+int judge_incident(struct nvl_sim *s, unsigned op, const uint8_t args[NVL_ARGS_MAX], uint32_t by)
 {
     struct candidate c = { .op = (uint16_t) op, .goal = NVL_NONE };
     memcpy(c.args, args, sizeof(c.args));
@@ -454,6 +493,8 @@ int judge_incident(struct nvl_sim *s, unsigned op, const uint8_t args[NVL_ARGS_M
         if (place >= 0 && e.place == NVL_NONE)
             e.place = (uint8_t) place;
     }
+    if (by != 0)
+        record_cause(&e, by, NVL_BY_INTERVENTION, NVL_NO_CELL);
     record_causes(s, &e);
     decide_outcome(s, &e, true);
     if (!apply(s, &e))

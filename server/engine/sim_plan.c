@@ -73,7 +73,7 @@ void plan_make(struct nvl_sim *s, unsigned actor, const int16_t *view,
     s->wants_count = 0;
     for (unsigned op = 0; op < p->counts[SEC_OPER]; op++) {
         const struct pack_op *o = &p->ops[op];
-        if (!s->op_alive[op] || o->kind == NVL_OP_INCIDENT || o->kind == NVL_OP_REACTION)
+        if (!s->op_alive[op] || (s->edits.barred[op] >> actor & 1) || o->kind == NVL_OP_INCIDENT || o->kind == NVL_OP_REACTION)
             continue;
         for (unsigned t = 0; t < o->toward_count; t++)
             for (unsigned g = 0; g < count; g++) {

@@ -104,7 +104,7 @@ static void learn(struct nvl_sim *s, uint32_t witnesses, unsigned cell)
 }
 static void note_threads(struct nvl_sim *s, struct nvl_event *e)
 {
-    if (e->op == NVL_NO_OP || e->type == NVL_REJECTED)
+    if (e->op == NVL_NO_OP || e->type == NVL_REJECTED || e->type == NVL_INTERVENTION)
         return;
     const struct pack_op *op = &s->w->pack->ops[e->op];
     for (unsigned i = 0; i < op->threads_count; i++) {

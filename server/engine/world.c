@@ -1,6 +1,7 @@
 /* world.c — a request grounded in a pack: entities with names, the hidden truth, the initial state.
  * Everything drawn here uses the grounding stream. */
 #include "server/engine/world_build.h"
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include "rpc/base/alloc.h"
@@ -374,9 +375,14 @@ done:
     buf_done(&header);
     return rc;
 }
+struct nvl_world *world_share(struct nvl_world *w)
+{
+    atomic_fetch_add(&w->sharers, 1);
+    return w;
+}
 void nvl_world_free(struct nvl_world *w)
 {
-    if (w == NULL)
+    if (w == NULL || atomic_fetch_sub(&w->sharers, 1) > 0)
         return;
     nvl_header_free(w->header);
     arena_done(&w->arena);

@@ -6,7 +6,7 @@
 
 enum {
     WORLD_CHARS_MAX = 16,
-    WORLD_PASSES_MAX = 64,
+    WORLD_PASSES_MAX = 96,
     WORLD_PASS_MINUTES = 30,
     WORLD_NOUNS_MAX = 48,
     CODE_READS_MAX = 24
@@ -16,11 +16,18 @@ struct cell_ref {
     uint16_t fluent;
     uint8_t a, b;
 };
+/* The passes of a story, in order. */
+struct pass_plan {
+    uint8_t phase[WORLD_PASSES_MAX];
+    uint16_t turn[WORLD_PASSES_MAX];
+    unsigned count;
+};
 struct world_noun {
     const char *text;
     bool placed;
 };
 struct nvl_world {
+    _Atomic unsigned sharers; /* beside the first holder */
     struct arena arena;
     const struct nvl_pack *pack;
     struct nvl_header *header; /* the request, owned */
@@ -36,9 +43,7 @@ struct nvl_world {
     struct cell_ref *refs;
     uint32_t cells;
     int16_t *initial;
-    uint8_t pass_phase[WORLD_PASSES_MAX];
-    uint16_t pass_turn[WORLD_PASSES_MAX];
-    unsigned passes;
+    struct pass_plan plan; /* as the request has it; a simulation may have been given another */
     struct world_noun nouns[WORLD_NOUNS_MAX];
     size_t nouns_count;
     uint8_t *traits; /* quantised, per character, NVL_TRAITS each; the frame's people too */
@@ -51,7 +56,7 @@ struct code_env {
     const int16_t *state;
     uint8_t args[NVL_ARGS_MAX];
     uint8_t each;
-    unsigned pass, phase;
+    unsigned pass, passes, phase;
     uint16_t *reads; /* NULL, or CODE_READS_MAX cells that were read */
     unsigned reads_count;
 };
@@ -80,8 +85,14 @@ static inline int16_t world_max(const struct nvl_world *w, const struct pack_flu
  * (which has room for `room`).  Returns how many, or -1 when a resource would leave its range. */
 int effect_apply(struct code_env *env, int16_t *state, const struct pack_effect *e,
                  uint32_t present, unsigned actor, uint16_t *touched, int room);
-/* world_plan.c: phases of the passes for a number of turns. */
-void world_plan(unsigned turns, struct nvl_world *w);
+/* Another holder of the same world; each gives it back with nvl_world_free. */
+struct nvl_world *world_share(struct nvl_world *w);
+/* Why an act could not be, for a reader; the law text beside it names the cell. */
+const char *world_refusal(unsigned code);
+/* Phases of the passes for a number of turns. */
+void world_plan(unsigned turns, struct pass_plan *out);
+/* First and last pass of the last run of climax passes. */
+void world_climax(const struct pass_plan *plan, unsigned *out_first, unsigned *out_last);
 /* Where an entity is, or -1; links have a second place. */
 int world_where(const struct nvl_world *w, const int16_t *state, unsigned sort, unsigned i,
                 int *second);

@@ -183,11 +183,8 @@ static void state_roles(struct building *b)
     set_cell(w, nvl_pack_fluent_find(w->pack, "arc_next"), 0, 0,
              arcs[draw(b, DRAW_ROLE, 1, sizeof(arcs))]);
     set_cell(w, nvl_pack_fluent_find(w->pack, "cast_count"), 0, 0, (int) w->request->cast_count);
-    unsigned first = 0, last;
-    while (first + 1 < w->passes && w->pass_phase[first] < NVL_CLIMAX)
-        first++;
-    for (last = first; last + 1 < w->passes && w->pass_phase[last + 1] == NVL_CLIMAX;)
-        last++;
+    unsigned first, last;
+    world_climax(&w->plan, &first, &last);
     set_cell(w, nvl_pack_fluent_find(w->pack, "climax_starts"), 0, 0, (int) first);
     set_cell(w, nvl_pack_fluent_find(w->pack, "climax_ends"), 0, 0, (int) last);
 }
@@ -195,7 +192,7 @@ static void state_truth(struct building *b)
 {
     struct nvl_world *w = b->w;
     const struct pack_truth *t = &w->pack->truths[w->truth];
-    struct code_env env = { .world = w, .phase = NVL_SETUP, .each = NVL_NONE };
+    struct code_env env = { .world = w, .passes = w->plan.count, .phase = NVL_SETUP, .each = NVL_NONE };
     memset(env.args, NVL_NONE, sizeof(env.args));
     uint16_t touched[8];
     for (unsigned i = 0; i < t->effect_count; i++)
@@ -227,7 +224,7 @@ void world_init(struct building *b)
     lay_cells(b);
     if (b->nomem)
         return;
-    world_plan(b->w->request->turns, b->w);
+    world_plan(b->w->request->turns, &b->w->plan);
     state_people(b);
     state_things(b);
     state_knowledge(b);

@@ -323,8 +323,7 @@ void nvl_law_text(const struct nvl_world *w, const struct nvl_event *e, struct b
         nvl_cell_text(w, e->reason, out);
     }
 }
-/* Why an act could not be, for a reader; the law text beside it names the cell. */
-static const char *refusal(unsigned code)
+const char *world_refusal(unsigned code)
 {
     switch (code) {
     case 0x31:
@@ -372,7 +371,7 @@ void nvl_event_text(const struct nvl_world *w, const struct nvl_event *e, bool s
         for (const char *p = w->pack->ops[e->op].name; *p != 0; p++)
             buf_putc(out, *p == '_' ? ' ' : *p);
         buf_puts(out, "): ");
-        buf_puts(out, refusal(e->codes_count > 0 ? e->codes[0] : 0));
+        buf_puts(out, world_refusal(e->codes_count > 0 ? e->codes[0] : 0));
         buf_putc(out, '.');
     } else {
         unsigned k = e->outcome >= 1 && e->outcome <= 4 ? e->outcome - 1u : 1u;

@@ -80,10 +80,10 @@ int32_t code_run(struct code_env *env, uint32_t at)
             stack[++top] = (int32_t) env->phase;
             break;
         case CODE_PASSES:
-            stack[++top] = (int32_t) env->world->passes;
+            stack[++top] = (int32_t) env->passes;
             break;
         case CODE_SHARE: {
-            int32_t v = (int32_t) (((int64_t) env->world->passes * stack[top] + 50) / 100);
+            int32_t v = (int32_t) (((int64_t) env->passes * stack[top] + 50) / 100);
             stack[top] = v < 1 ? 1 : v;
             break;
         }
@@ -234,16 +234,26 @@ static void plan_beats(unsigned n, uint8_t beats[NVL_TURNS_MAX + 4],
             beats[i] = (uint8_t) (k + 1), turns[i] = (uint16_t) (i + 1);
     *out = n;
 }
-void world_plan(unsigned turns, struct nvl_world *w)
+void world_plan(unsigned turns, struct pass_plan *out)
 {
     uint8_t beats[NVL_TURNS_MAX + 4];
     uint16_t turn[NVL_TURNS_MAX + 4];
     unsigned n, each = turns <= 6 ? 2 : 1;
     plan_beats(turns, beats, turn, &n);
-    w->passes = 0;
+    out->count = 0;
     for (unsigned i = 0; i < n; i++)
         for (unsigned k = 0; k < each; k++) {
-            w->pass_phase[w->passes] = beats[i];
-            w->pass_turn[w->passes++] = turn[i];
+            out->phase[out->count] = beats[i];
+            out->turn[out->count++] = turn[i];
         }
+}
+void world_climax(const struct pass_plan *plan, unsigned *out_first, unsigned *out_last)
+{
+    unsigned last = plan->count - 1;
+    while (last > 0 && plan->phase[last] != NVL_CLIMAX)
+        last--;
+    unsigned first = last;
+    while (first > 0 && plan->phase[first - 1] == NVL_CLIMAX)
+        first--;
+    *out_first = first, *out_last = last;
 }

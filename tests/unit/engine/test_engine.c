@@ -57,28 +57,28 @@ static void test_phases(void **state)
                   { 8, "SCCCRRXE" },
                   { 10, "SSCCCCRRXE" },
                   { 20, "SSSSCCCCCCCRRRRXXXEE" } };
-    struct nvl_world *w = alloc_zero(1, sizeof(*w));
+    struct pass_plan *w = alloc_zero(1, sizeof(*w));
     for (unsigned n = 1; n <= NVL_TURNS_MAX; n++) {
         world_plan(n, w);
         unsigned seen = 0;
-        assert_int_equal(w->pass_turn[0], 1);
-        assert_int_equal(w->pass_turn[w->passes - 1], n);
-        for (unsigned i = 0; i < w->passes; i++) {
-            seen |= 1u << w->pass_phase[i];
+        assert_int_equal(w->turn[0], 1);
+        assert_int_equal(w->turn[w->count - 1], n);
+        for (unsigned i = 0; i < w->count; i++) {
+            seen |= 1u << w->phase[i];
             if (i > 0)
-                assert_true(w->pass_phase[i] >= w->pass_phase[i - 1] &&
-                            w->pass_turn[i] - w->pass_turn[i - 1] <= 1);
+                assert_true(w->phase[i] >= w->phase[i - 1] &&
+                            w->turn[i] - w->turn[i - 1] <= 1);
         }
         assert_int_equal(seen & 0x32, 0x32); /* setup, climax, resolution */
         if (n >= 4 || n == 1)
             assert_int_equal(seen, 0x3E);
-        assert_int_equal(w->passes, n == 1 ? 10 : n <= 3 ? 8 : n == 4 ? 10 : n <= 6 ? 2 * n : n);
+        assert_int_equal(w->count, n == 1 ? 10 : n <= 3 ? 8 : n == 4 ? 10 : n <= 6 ? 2 * n : n);
     }
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         world_plan(table[i].turns, w);
         unsigned each = table[i].turns <= 6 ? 2 : 1;
         for (unsigned k = 0; k < table[i].turns; k++)
-            assert_int_equal("-SCRXE"[w->pass_phase[k * each]], table[i].phases[k]);
+            assert_int_equal("-SCRXE"[w->phase[k * each]], table[i].phases[k]);
     }
     alloc_free(w);
 }
