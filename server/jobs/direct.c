@@ -345,7 +345,7 @@ static bool take_order(struct sim *sim)
         sim_schedule(sim);
         return false;
     }
-    o->verdict = (struct nvl_verdict){ .verdict = NVL_VALID };
+    o->verdict = (struct nvl_judgement){ .verdict = NVL_VALID };
     answer(sim, JOBS_OK);
     return true;
 }
@@ -593,7 +593,7 @@ void jobs_post_order(struct jobs *j, struct jobs_order *o)
 {
     o->seat->jobs = j;
     o->stage = NULL;
-    o->verdict = (struct nvl_verdict){ 0 };
+    o->verdict = (struct nvl_judgement){ 0 };
     o->request.mail.run = order_run;
     inbox_post(&j->box, &o->request.mail);
 }

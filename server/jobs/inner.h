@@ -25,7 +25,7 @@ struct packed_event {
     nrpc_blob *views[JOBS_VIEWS];
 };
 
-enum { PROPOSALS_MAX = 64 };
+enum { PROPOSALS_MAX = 256 };
 /* What a slice does for a director, beside re-deriving. */
 struct direction {
     bool on;                   /* no turn but one that is asked for here */
@@ -36,7 +36,7 @@ struct direction {
     bool reached; /* all that is durable was derived: what is asked for here was done */
     bool invalid; /* the edit names what there is not: error says what */
     struct nvl_error error;
-    struct nvl_verdict verdict;
+    struct nvl_judgement verdict;
     nrpc_blob *stage_blob, *proposals_blob;
     struct nvl_proposal proposals[PROPOSALS_MAX];
     size_t n_proposals;

@@ -196,7 +196,7 @@ struct jobs_order {
     struct store_bytes swap_request, swap_header;   /* SWAP; live until done */
     const char *swap_out;                           /* SWAP: whose place it is */
     /* out */
-    struct nvl_verdict verdict; /* with JOBS_OK */
+    struct nvl_judgement verdict; /* with JOBS_OK */
     uint64_t sequence;          /* of the last event that was durable then */
     nrpc_blob *stage;           /* ATTACH, SWAP: packed DirectorUpdate.Stage; the caller's */
     char field[48];             /* with JOBS_E_INVALID: as nvl_intervene names it */

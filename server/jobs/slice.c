@@ -212,6 +212,42 @@ static bool slice_reached(struct slice *s)
     return false;
 }
 
+/* What came from outside is in the log alone: if the next durable event is such a one, it is taken
+ * from there.  1 when it was, 0 when the engine knows how to go on, -1 when it cannot. */
+static int slice_follow(struct slice *s)
+{
+    struct sim *sim = s->sim;
+    struct store_read_events q = { .read.kind = STORE_READ_EVENTS,
+                                   .after_sequence = sim->derived_sequence,
+                                   .limit = 1,
+                                   .canonical = true };
+    struct nvl_event event;
+    memcpy(q.id, sim->id, sizeof q.id);
+    arena_init(&q.read.arena, 4096);
+    store_read_wait(sim->jobs->o.store, &q.read); /* a worker may wait; this is once a turn */
+    int r = 0;
+    if (q.read.result != STORE_OK || q.n_events == 0) {
+        s->no_memory = true; /* later, when the store can be read */
+        r = -1;
+    } else if (nvl_event_decode(q.events[0].canonical.data, q.events[0].canonical.size, &event) !=
+               NVL_OK) {
+        slice_fail(s, "REPLAY_MISMATCH", "event %llu of the stored log is damaged; it is kept",
+                   (unsigned long long) q.events[0].sequence);
+        r = -1;
+    } else if (event.type == NVL_INTERVENTION || event.type == NVL_FORKED) {
+        int rc = nvl_reapply(sim->engine, &event, sink, s);
+        if (rc == NVL_E_CORRUPT)
+            slice_fail(s, "REPLAY_MISMATCH",
+                       "event %u does not fit what comes before it; the stored log is kept",
+                       (unsigned) event.sequence);
+        else if (rc != NVL_OK)
+            slice_engine_error(s, rc, NULL);
+        r = rc == NVL_OK ? 1 : -1;
+    }
+    arena_done(&q.read.arena);
+    return r;
+}
+
 /* What a director asked for, between two turns. */
 static bool slice_direct(struct slice *s)
 {
@@ -266,6 +302,11 @@ static bool slice_turns(struct slice *s)
         if (turns >= SLICE_TURNS || (turns > 0 && clock_mono_ns() - start > SLICE_NS) ||
             (s->watched && fresh && s->n_events > 0))
             return true;
+        int followed = fresh ? 0 : slice_follow(s);
+        if (followed < 0)
+            return false;
+        if (followed > 0)
+            continue;
         int rc = nvl_turn(sim->engine, sink, s);
         if (rc != NVL_OK) {
             slice_engine_error(s, rc, NULL);

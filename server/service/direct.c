@@ -160,7 +160,7 @@ static void queue_error(struct directing *d, nrpc_call *c, nrpc_status *st)
     nrpc_status_clear(st);
 }
 
-static void queue_verdict(struct directing *d, nrpc_call *c, const struct nvl_verdict *v, uint64_t sequence)
+static void queue_verdict(struct directing *d, nrpc_call *c, const struct nvl_judgement *v, uint64_t sequence)
 {
     NE(LawVerdict) law = NOVELENGINE__V1__LAW_VERDICT__INIT;
     char texts[NVL_CODES_MAX][8], *codes[NVL_CODES_MAX];
