@@ -25,7 +25,10 @@ static void finish_order(struct sim *sim, struct jobs_order *o, enum jobs_result
 
 static void answer(struct sim *sim, enum jobs_result result)
 {
-    finish_order(sim, sim->direct.order, result, STORE_OK);
+    struct jobs_order *o = sim->direct.order;
+    if (result == JOBS_OK && o->verdict.verdict == 0) /* no law has a word in it */
+        o->verdict.verdict = NVL_VALID;
+    finish_order(sim, o, result, STORE_OK);
 }
 
 static void refuse(struct sim *sim, const char *field, const char *message)
@@ -176,13 +179,9 @@ static bool settled(struct sim *sim, int state, int mode)
 
 /* ---- slices ---- */
 
-/* STARTED that was held back goes with whatever comes next. */
 static struct slice *take_slice(struct sim *sim)
 {
-    struct slice *s = sim->direct.held;
-    sim->direct.held = NULL;
-    if (s == NULL)
-        s = sim_new_slice(sim);
+    struct slice *s = sim_new_slice(sim);
     if (s == NULL) {
         sim_break(sim);
         return NULL;
@@ -345,7 +344,6 @@ static bool take_order(struct sim *sim)
         sim_schedule(sim);
         return false;
     }
-    o->verdict = (struct nvl_judgement){ .verdict = NVL_VALID };
     answer(sim, JOBS_OK);
     return true;
 }

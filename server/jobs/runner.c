@@ -287,7 +287,13 @@ static void slice_to_inbox(nrpc_task *t, nrpc_loop *loop)
 
 struct slice *sim_new_slice(struct sim *sim)
 {
-    struct slice *s = alloc_zero(1, sizeof *s);
+    struct slice *s = sim->direct.held; /* STARTED that was held back goes with what comes next */
+    sim->direct.held = NULL;
+    if (s != NULL) {
+        s->direct = (struct direction){ 0 };
+        return s;
+    }
+    s = alloc_zero(1, sizeof *s);
     if (s == NULL)
         return NULL;
     arena_init(&s->arena, 16384);
