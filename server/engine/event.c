@@ -49,7 +49,7 @@ size_t nvl_event_encode(const struct nvl_event *e, uint8_t out[static NVL_CANONI
     w32(&w, e->sequence), w16(&w, e->turn), w16(&w, e->pass), w32(&w, e->minute);
     w8(&w, e->type), w8(&w, e->phase), w8(&w, e->outcome), w8(&w, e->actor), w16(&w, e->op);
     w8(&w, e->args_count), wbytes(&w, e->args, e->args_count);
-    w8(&w, e->place), w32(&w, e->witnesses);
+    w8(&w, e->place), w32(&w, e->witnesses), w32(&w, e->silent);
     w16(&w, (uint16_t) e->roll), w16(&w, (uint16_t) e->difficulty), w16(&w, (uint16_t) e->skill);
     w8(&w, e->tension_before), w8(&w, e->tension), w8(&w, e->tension_target), w8(&w, e->verdict),
         w8(&w, e->repair);
@@ -155,6 +155,7 @@ int nvl_event_decode(const void *canonical, size_t size, struct nvl_event *out)
     e.op = (uint16_t) r16(&r);
     read_args(&r, &e.args_count, e.args);
     e.place = (uint8_t) r8(&r, 255), e.witnesses = le32(take(&r, 4));
+    e.silent = le32(take(&r, 4));
     e.roll = (int16_t) r16(&r), e.difficulty = (int16_t) r16(&r), e.skill = (int16_t) r16(&r);
     e.tension_before = (uint8_t) r8(&r, 100), e.tension = (uint8_t) r8(&r, 100),
     e.tension_target = (uint8_t) r8(&r, 100);

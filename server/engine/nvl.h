@@ -397,6 +397,8 @@ struct nvl_event {
                                    NVL_NONE: unbound */
     uint8_t place;              /* where it happened, or NVL_NONE */
     uint32_t witnesses;         /* bit per character who perceived it */
+    uint32_t silent; /* bit per character outside the cast who lets this pass go by; 0 for what
+                        comes before the pass's choosing */
     int16_t roll, difficulty,
         skill; /* d100 1..100; roll 0: none was needed.  chance = skill + 50 - difficulty */
     uint8_t tension_before, tension, tension_target; /* 0..100 */

@@ -105,11 +105,22 @@ static void order(const struct nvl_sim *s, uint8_t *out, unsigned n)
         out[at] = (uint8_t) c;
     }
 }
+/* Only the cast has an act in every pass; others do when they want something. */
+static bool lets_it_go_by(const struct nvl_sim *s, unsigned c)
+{
+    if (c < s->w->request->cast_count || !sim_awake(s, s->state, c))
+        return false;
+    const struct choices *all = &s->choices[c];
+    if (all->forced != 0)
+        return false;
+    return all->count == 0 || (s->w->pack->ops[all->best[0].op].engine_flags & OP_IDLE) != 0;
+}
 static int play_pass(struct nvl_sim *s)
 {
     unsigned n = s->w->counts[NVL_SORT_CHAR];
     uint8_t first[SIM_CHARS];
     memset(s->minutes, 0, sizeof(s->minutes));
+    s->silent = 0;
     gate_pass(s);
     int rc = direct_incidents(s);
     if (rc != NVL_OK)
@@ -123,6 +134,7 @@ static int play_pass(struct nvl_sim *s)
         s->choices[c].count = 0;
         if (sim_awake(s, s->state, c))
             choice_make(s, c);
+        s->silent |= (uint32_t) lets_it_go_by(s, c) << c;
     }
     order(s, first, n);
     for (unsigned i = 0; i < n && rc == NVL_OK; i++)

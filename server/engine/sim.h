@@ -97,7 +97,7 @@ struct nvl_sim {
     uint16_t op_last[SIM_OPS];         /* pass + 1 of an incident's last time */
     uint16_t incidents, last_incident; /* how many the director chose; pass + 1 of the last */
     uint16_t bias_op[SIM_CHARS];       /* what the closing search wants of whom */
-    uint32_t sequence;
+    uint32_t sequence, silent; /* silent: who lets the pass go by, once all have chosen */
     uint8_t head[SHA256_SIZE];
     unsigned pass, turns_done;
     uint8_t tension;

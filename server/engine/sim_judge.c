@@ -5,6 +5,7 @@
 enum {
     MOTIVE_DEFY = 150,
     MOTIVE_BETRAY = 300,
+    MOTIVE_FELT = 30, /* a feeling or a bond that weighs as much is a motive of its own */
     TRUST_BETRAY = 60,
     PERSONA_LEAST = -120,
     PERSONA_PRESSURE = 150,
@@ -200,24 +201,38 @@ static void collect(struct nvl_sim *s, struct nvl_event *e, const uint16_t *touc
         }
     }
 }
+/* What adds to a tally of the world (how far the fire has come, how much is known) builds on whoever
+ * brought it so far.  Of people's feelings and bonds that is not said: they are motives. */
+static void builds_on(const struct nvl_sim *s, struct nvl_event *e, unsigned cell)
+{
+    const struct pack_fluent *f = &s->w->pack->fluents[s->w->refs[cell].fluent];
+    if (f->sorts[0] != NVL_SORT_CHAR && !(f->flags & FLUENT_BELIEF) && s->writer[cell] > 1)
+        record_cause(e, s->writer[cell], NVL_ENABLES, cell);
+}
 /* Runs the outcome's effects on the scratch state; false when a resource would leave its range. */
 static bool apply(struct nvl_sim *s, struct nvl_event *e)
 {
     const struct pack_op *op = &s->w->pack->ops[e->op];
     uint16_t touched[96];
+    bool adds[96];
     int n = 0;
     uint32_t present = record_present(s, e);
     struct code_env env = judge_env(s, s->scratch, e->args);
     memcpy(s->scratch, s->state, s->w->cells * sizeof(*s->state));
     unsigned k = e->outcome - 1u;
     for (unsigned i = 0; i < op->effect_count[k]; i++) {
-        int r = effect_apply(&env, s->scratch, &s->w->pack->effects[op->effect_first[k] + i],
-                             present, e->actor, touched + n, 96 - n);
+        const struct pack_effect *f = &s->w->pack->effects[op->effect_first[k] + i];
+        int r = effect_apply(&env, s->scratch, f, present, e->actor, touched + n, 96 - n);
         if (r < 0)
             return false;
+        for (int j = n; j < n + r; j++)
+            adds[j] = f->operation != 0;
         n += r;
     }
     collect(s, e, touched, (unsigned) n);
+    for (int j = 0; j < n; j++)
+        if (adds[j] && s->scratch[touched[j]] != s->state[touched[j]])
+            builds_on(s, e, touched[j]);
     e->witnesses = present;
     int after = e->actor < SIM_CHARS ? world_get(s->w, s->scratch, KNOWN_AT, e->actor, 0) : -1;
     for (unsigned c = 0; c < s->w->counts[NVL_SORT_CHAR]; c++) {
@@ -250,7 +265,31 @@ static struct nvl_event begin(const struct nvl_sim *s, unsigned type, unsigned a
     e.goal = c->goal, e.plan_step = c->plan_step, e.utility = c->utility;
     memcpy(e.terms, c->terms, sizeof(e.terms));
     e.alternatives[0].op = e.alternatives[1].op = NVL_NO_OP;
+    e.silent = s->silent;
     return e;
+}
+/* The feeling that speaks loudest for the act, when something in the story has stirred it. */
+static unsigned feeling_cell(const struct nvl_sim *s, const struct nvl_event *e)
+{
+    const struct nvl_pack *p = s->w->pack;
+    unsigned cell = NVL_NO_CELL;
+    int top = 0;
+    for (int k = 0; k < PACK_EMOTIONS; k++) {
+        int weight = p->ops[e->op].feels[k], f = weight != 0 ? p->emotions[k] : -1;
+        int c = f < 0 ? -1 : world_cell(s->w, (unsigned) f, e->actor, 0);
+        if (c >= 0 && weight * s->state[c] > top && s->writer[c] > 1)
+            top = weight * s->state[c], cell = (unsigned) c;
+    }
+    return cell;
+}
+/* What the actor has come to hold of the one it is done to. */
+static unsigned bond_cell(const struct nvl_sim *s, const struct nvl_event *e)
+{
+    unsigned target = choice_target(&s->w->pack->ops[e->op], e->args);
+    if (target == NVL_NONE || target == e->actor)
+        return NVL_NO_CELL;
+    int c = world_cell(s->w, (unsigned) s->w->pack->known[KNOWN_TRUST], e->actor, target);
+    return c >= 0 && s->writer[c] > 1 ? (unsigned) c : NVL_NO_CELL;
 }
 /* Why they wanted it: what woke the goal, else what stirred the feeling that spoke loudest, else
  * the start. */
@@ -269,16 +308,14 @@ static void add_motive(const struct nvl_sim *s, struct nvl_event *e)
             if (s->writer[reads[i]] > best)
                 best = s->writer[reads[i]], cell = reads[i];
     }
-    if (cell == NVL_NO_CELL) {
-        int top = 0;
-        for (int k = 0; k < PACK_EMOTIONS; k++) {
-            int weight = p->ops[e->op].feels[k], f = weight != 0 ? p->emotions[k] : -1;
-            int c = f < 0 ? -1 : world_cell(s->w, (unsigned) f, e->actor, 0);
-            if (c >= 0 && weight * s->state[c] > top && s->writer[c] > 1)
-                top = weight * s->state[c], best = s->writer[c], cell = (unsigned) c;
-        }
-    }
+    unsigned felt = feeling_cell(s, e), bond = bond_cell(s, e);
+    if (cell == NVL_NO_CELL && felt != NVL_NO_CELL)
+        best = s->writer[felt], cell = felt;
     record_cause(e, best, NVL_MOTIVATES, cell);
+    if (felt != NVL_NO_CELL && e->terms[3] >= MOTIVE_FELT)
+        record_cause(e, s->writer[felt], NVL_MOTIVATES, felt);
+    if (bond != NVL_NO_CELL && (e->terms[4] >= MOTIVE_FELT || e->terms[4] <= -MOTIVE_FELT))
+        record_cause(e, s->writer[bond], NVL_MOTIVATES, bond);
 }
 static void remember(struct nvl_sim *s, unsigned actor, const struct candidate *c)
 {
@@ -465,6 +502,9 @@ int judge_act(struct nvl_sim *s, unsigned actor)
         return NVL_OK;
     if (all->forced != 0)
         return act_forced(s, actor);
+    /* Somebody of the frame who lets the time go by is no part of what happens. */
+    if ((s->silent >> actor & 1) != 0)
+        return NVL_OK;
     while (all->count > 0) {
         unsigned code = judge_law(s, actor, &all->best[0], &cell);
         if (code != 0) {

@@ -11,6 +11,8 @@ enum {
     LEAST_NEED = -40,   /* what is worth less goes untold */
     LONG_BUDGET = 1100, /* words; a long story also tells its quieter hours */
     LEAST_LONG = -170,
+    SPEECH_MERCY = 2,   /* talk that leads nowhere may still be told */
+    SPINE_WORTH = 160,   /* what leads from the question to its answer is the story */
 };
 
 bool plan_sees(const struct teller *t, const struct nvl_event *e, int16_t who)
@@ -69,6 +71,56 @@ static void weigh_causes(const struct teller *t, uint8_t *degree, uint8_t *rests
         }
     }
 }
+/* The event that raised the question which event `end` settles; 0 when nothing did. */
+static size_t raised_by(const struct teller *t, size_t end)
+{
+    const struct nvl_event *e = &t->events[end];
+    for (size_t i = 1; i < end; i++)
+        for (unsigned k = 0; k < t->events[i].threads_count; k++)
+            for (unsigned n = 0; n < e->threads_count; n++)
+                if (e->threads[n].change == NVL_THREAD_CLOSED &&
+                    t->events[i].threads[k].change == NVL_THREAD_OPENED &&
+                    t->events[i].threads[k].thread == e->threads[n].thread)
+                    return i;
+    return 0;
+}
+static bool settles(const struct teller *t, const struct nvl_event *e)
+{
+    struct nvl_op_info info;
+    if (e->op == NVL_NO_OP || e->outcome == NVL_FAIL)
+        return false;
+    nvl_pack_op(t->pack, e->op, &info);
+    return strcmp(info.family, "ending") == 0;
+}
+enum { FOLLOWS = 1, LEADS = 2, SPINE = FOLLOWS | LEADS };
+/* The spine: what follows from the incident that raised the question and leads to what settles it.
+ * Causes precede, so one walk forward and one back find it. */
+static void find_spine(const struct teller *t, uint8_t *spine)
+{
+    size_t first = 0, inciting = 0;
+    for (size_t i = 0; i < t->events_count; i++) {
+        const struct nvl_event *e = &t->events[i];
+        if (first == 0 && e->type == NVL_INCIDENT && e->turn >= 1)
+            first = i;
+        if (!settles(t, e))
+            continue;
+        spine[i] |= LEADS;
+        inciting = inciting == 0 ? raised_by(t, i) : inciting;
+    }
+    spine[inciting != 0 ? inciting : first] |= FOLLOWS;
+    for (size_t i = 0; i < t->events_count; i++)
+        for (unsigned k = 0; k < t->events[i].causes_count; k++) {
+            const struct nvl_event *cause = event_at(t, t->events[i].causes[k].sequence);
+            if (cause != NULL && cause < &t->events[i])
+                spine[i] |= spine[cause - t->events] & FOLLOWS;
+        }
+    for (size_t i = t->events_count; i-- > 0;)
+        for (unsigned k = 0; k < t->events[i].causes_count; k++) {
+            const struct nvl_event *cause = event_at(t, t->events[i].causes[k].sequence);
+            if (cause != NULL && cause < &t->events[i])
+                spine[cause - t->events] |= spine[i] & LEADS;
+        }
+}
 static int32_t base_score(const struct nvl_event *e)
 {
     switch (e->type) {
@@ -107,7 +159,7 @@ static int32_t event_score(const struct teller *t, const struct nvl_event *e, un
     s -= moves ? (e->phase == NVL_RESOLUTION ? 120 : e->phase == NVL_CLIMAX ? 60 : 25) : 0;
     s -= e->phase == NVL_RESOLUTION && e->outcome == NVL_FAIL ? 60 : 0;
     s -= strcmp(info.family, "memory") == 0 ? 15 : 0;
-    s -= strcmp(info.name, "bide") == 0 ? 80 : strcmp(info.name, "word_of") == 0 ? 55 : 0;
+    s -= strcmp(info.name, "bide") == 0 ? 80 : strcmp(info.name, "word_of") == 0 ? 200 : 0;
     bool stranger = e->actor < PEOPLE_MAX && e->actor >= t->cast;
     s -= stranger && (strcmp(info.family, "calm") == 0 || strcmp(info.family, "memory") == 0) ? 90
                                                                                               : 0;
@@ -137,14 +189,20 @@ bool plan_units(struct teller *t)
     uint8_t *degree = arena_zero(&t->scratch, t->events_count + 1, 1);
     uint8_t *rests = arena_zero(&t->scratch, t->events_count + 1, 1);
     t->units = arena_zero(&t->scratch, t->events_count + 1, sizeof(*t->units));
-    if (degree == NULL || rests == NULL || t->units == NULL)
+    uint8_t *spine = arena_zero(&t->scratch, t->events_count + 1, 1);
+    if (degree == NULL || rests == NULL || spine == NULL || t->units == NULL)
         return false;
     weigh_causes(t, degree, rests);
+    find_spine(t, spine);
     for (size_t i = 0; i < t->events_count; i++) {
         const struct nvl_event *e = &t->events[i];
         if (!tellable(e))
             continue;
         int32_t score = event_score(t, e, degree[i], rests[i] != 0) - sameness(t, i);
+        score += spine[i] == SPINE              ? SPINE_WORTH
+                 : e->phase == NVL_RESOLUTION ? 0 /* what comes of it for them is told too */
+                 : e->type == NVL_SPEECH      ? -SPINE_WORTH / SPEECH_MERCY
+                                              : -SPINE_WORTH;
         struct unit *last = t->units_count > 0 ? &t->units[t->units_count - 1] : NULL;
         if (e->type == NVL_REACTION && last != NULL && last->first + last->count == i) {
             last->count++;

@@ -8,6 +8,18 @@ static bool has_kind(const struct verify_event *e, unsigned kind)
     return false;
 }
 
+/* A tally of the world that the event itself moves on: what stood there before is a cause too. */
+static bool builds_on(const struct verify_run *run, uint16_t cell)
+{
+    const struct verify_event *e = run->e;
+    if (run->pack.fluents[run->world.cell_fluent[cell]].sort1 == SORT_CHAR)
+        return false;
+    for (unsigned i = 0; i < e->delta_count; i++)
+        if (e->deltas[i].cell == cell)
+            return true;
+    return false;
+}
+
 static void check_cause(struct verify_run *run, const struct verify_cause *cause)
 {
     const struct verify_event *e = run->e;
@@ -48,6 +60,8 @@ static void check_cause(struct verify_run *run, const struct verify_cause *cause
                    belief ? "enable" : "inform");
     bool of_condition = cause->kind == CAUSE_ENABLES || cause->kind == CAUSE_INFORMS ||
                         cause->kind == CAUSE_PREVENTS;
+    if (cause->kind == CAUSE_ENABLES && builds_on(run, cause->cell))
+        return;
     if (of_condition && run->reads.stamps[cause->cell] != run->reads.stamp)
         verify_say(run, VERIFY_CAUSE, "%s is a cause, and no condition of the operator reads it",
                    what);

@@ -149,6 +149,7 @@ static const char *read_head(struct verify_cursor *c, struct verify_event *e)
         return "more than 6 arguments";
     e->place = verify_u8(c);
     e->witnesses = verify_u32(c);
+    e->silent = verify_u32(c);
     e->roll = verify_i16(c);
     e->difficulty = verify_i16(c);
     e->skill = verify_i16(c);

@@ -74,7 +74,7 @@ struct verify_choice {
     int32_t utility;
 };
 struct verify_event {
-    uint32_t sequence, minute, witnesses;
+    uint32_t sequence, minute, witnesses, silent;
     uint16_t turn, pass, op, reason;
     uint8_t type, phase, outcome, actor, arg_count, args[6], place;
     int16_t roll, difficulty, skill;

@@ -70,13 +70,19 @@ void verify_plan_init(struct verify_run *run)
 
 /* ---- order ----------------------------------------------------------------------------------- */
 
-/* "Each chooses": nobody who looked and is still awake may have been left out. */
+/* "Each chooses": nobody who looked and is still awake may have been left out, but for those
+ * outside the cast of whom the events of the pass say that they let it go by. */
 static void finish_pass(struct verify_run *run)
 {
     char name[64];
+    uint32_t cast = (1u << run->world.cast) - 1;
+    if ((run->silent & (cast | run->acted | ~run->watched)) != 0)
+        verify_say(run, VERIFY_ORDER,
+                   "0x%x let pass %u go by, and one of them is of the cast, or acted, or slept",
+                   run->silent, run->pass);
     for (unsigned c = 0; verify_is_character(run, c); c++) {
         bool awake = verify_run_named(run, NAMED_AWAKE, (int) c, 0, 0) == 1;
-        if (!awake || (run->acted >> c & 1) != 0 || (run->looked && (run->watched >> c & 1) == 0))
+        if (!awake || ((run->acted | run->silent) >> c & 1) != 0 || (run->looked && (run->watched >> c & 1) == 0))
             continue;
         verify_text_copy(run->world.entities[SORT_CHAR][c].name, name, sizeof(name));
         verify_say(run, VERIFY_ORDER, "pass %u ends, and %s, who was awake, did nothing in it",
@@ -94,7 +100,8 @@ static void begin_pass(struct verify_run *run, uint16_t pass)
         verify_say(run, VERIFY_ORDER, "pass %u follows pass %u", pass, run->pass);
     run->pass = pass;
     run->looked = false;
-    run->acted = run->watched = 0;
+    run->acted = run->watched = run->silent = 0;
+    run->silent_known = false;
     memset(run->used, 0, sizeof(run->used));
 }
 
@@ -127,6 +134,20 @@ static void check_beat(struct verify_run *run)
     }
 }
 
+/* All events after the looking name the same silent ones. */
+static void check_silent(struct verify_run *run)
+{
+    const struct verify_event *e = run->e;
+    bool before = verify_is_frame(e->type) || e->type == EVENT_INCIDENT;
+    if (before ? e->silent != 0 : run->silent_known && e->silent != run->silent)
+        verify_say(run, VERIFY_ORDER, "it says that 0x%x let the pass go by, others 0x%x", e->silent,
+                   before ? 0u : run->silent);
+    if (before)
+        return;
+    run->silent = e->silent;
+    run->silent_known = true;
+}
+
 /* Who may follow whom within a pass. */
 static void check_place_in_pass(struct verify_run *run)
 {
@@ -154,6 +175,7 @@ static void check_place_in_pass(struct verify_run *run)
             verify_say(run, VERIFY_ORDER, "its actor has already had a turn in pass %u", e->pass);
         run->acted |= 1u << e->actor;
     }
+    check_silent(run);
 }
 
 static void check_completed(struct verify_run *run)

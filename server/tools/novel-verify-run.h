@@ -56,6 +56,8 @@ struct verify_run {
     uint16_t pass;
     bool looked;             /* in this pass */
     uint32_t acted, watched; /* in this pass: who had a turn; who was awake at the looking */
+    bool silent_known;       /* an event of the pass has said */
+    uint32_t silent;         /* in this pass: who lets it go by, as its events say */
     uint16_t used[VERIFY_CHARS_MAX]; /* minutes in this pass */
     struct verify_event previous;    /* sequence 0: none */
     uint8_t threads[256][256];       /* by thread and what it is about: 0 never, 1 open, 3 closed */

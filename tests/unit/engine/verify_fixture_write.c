@@ -47,6 +47,7 @@ void fixture_encode(const struct verify_event *e, struct buf *b)
     put_args(b, e->arg_count, e->args);
     put_u8(b, e->place);
     put_u32(b, e->witnesses);
+    put_u32(b, e->silent);
     put_u16(b, (uint16_t) e->roll);
     put_u16(b, (uint16_t) e->difficulty);
     put_u16(b, (uint16_t) e->skill);

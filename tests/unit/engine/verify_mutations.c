@@ -148,6 +148,7 @@ M(incident_late) { UNUSED; swap_events(e, E_BLACKOUT, E_TAKE); }
 M(reaction_alone) { UNUSED; swap_events(e, E_NOD, E_FORCE); e[E_FORCE].causes[0].sequence = 4; }
 M(repair_missing) { UNUSED; fixture_remove(f, E_REPAIRED); }
 M(turn_missing_of_others) { UNUSED; fixture_remove(f, E_CAL_7); }
+M(silent_not_all) { UNUSED; e[E_GO].silent |= 1u << CAL; }
 M(rejected_twice) { UNUSED; e[E_REPAIRED] = e[E_REJECTED]; e[E_REPAIRED].sequence++; }
 M(started_by_world) { UNUSED; e[E_STARTED].actor = ACTOR_WORLD; }
 M(incident_by_director) { UNUSED; e[E_BLACKOUT].actor = ACTOR_DIRECTOR; }
@@ -301,6 +302,7 @@ const struct verify_mutation verify_mutations[] = {
     R(repair_missing, VERIFY_ORDER),
     R(completed_early, VERIFY_ORDER),
     R(turn_missing_of_others, VERIFY_ORDER),
+    R(silent_not_all, VERIFY_ORDER),
     R(rejected_twice, VERIFY_ORDER),
     R(started_by_world, VERIFY_ORDER),
     R(incident_by_director, VERIFY_ORDER),

@@ -445,7 +445,7 @@ static void thanks_follow_help(void **state)
     (void) state;
     int thank = nvl_pack_op_find(pack, "thank"), repay = nvl_pack_op_find(pack, "quit_debt");
     unsigned thanked = 0;
-    for (uint64_t seed = 1; seed <= 60; seed++) {
+    for (uint64_t seed = 1; seed <= 300; seed++) {
         struct made m;
         make_of(&m, seed, 6, "", "a call for help");
         for (size_t i = 0; i < m.run.count; i++) {
