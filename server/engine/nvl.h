@@ -231,6 +231,12 @@ int nvl_header_decode(const void *bytes, size_t size, struct nvl_header **out);
 const struct nvl_request *nvl_header_request(const struct nvl_header *header);
 const uint8_t *nvl_header_pack_digest(const struct nvl_header *header);
 uint32_t nvl_header_abi(const struct nvl_header *header);
+/* Gives the header's request its carry pack (a copy is kept).  NVL_E_INVALID when the header names
+ * another digest, or none. */
+int nvl_header_set_carry(struct nvl_header *header, const void *carry, size_t size);
+/* Writes the digest of a carry pack into the bytes of a header; its hash_0 is then another.
+ * NVL_E_CORRUPT when the bytes are too short for one. */
+int nvl_header_put_carry(void *bytes, size_t size, const uint8_t carry_digest[SHA256_SIZE]);
 void nvl_header_free(struct nvl_header *header);
 
 /* --- world: what a request means in a pack

@@ -111,6 +111,8 @@ static void submitted_run(struct mail *m, void *owner)
         .header = r->submit.header,
     };
     memcpy(row.id, r->submit.id, sizeof row.id);
+    if (r->submit.campaign != NULL)
+        snprintf(row.campaign, sizeof row.campaign, "%s", r->submit.campaign);
     struct sim *sim = sim_new(j, &row);
     if (sim != NULL)
         sim->submit_mono_ns = clock_mono_ns();

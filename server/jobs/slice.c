@@ -7,6 +7,7 @@
 #include "rpc/base/check.h"
 #include "rpc/base/clock.h"
 #include "server/jobs/inner.h"
+#include "server/engine/carry.h"
 #include "server/jobs/tell.h"
 
 static int keep_canonical(struct sim *sim, const uint8_t *canonical, size_t size)
@@ -163,6 +164,29 @@ static const struct nvl_pack *slice_pack(struct slice *s)
     return rc == NVL_OK ? sim->own_pack : NULL;
 }
 
+/* What the chapter before handed on, when the header names it. */
+static bool slice_carry(struct slice *s)
+{
+    struct sim *sim = s->sim;
+    const uint8_t *digest = nvl_header_request(sim->decoded)->carry_digest;
+    if (digest == NULL)
+        return true;
+    struct store_read_carry q = { .read.kind = STORE_READ_CARRY };
+    memcpy(q.digest, digest, sizeof q.digest);
+    arena_init(&q.read.arena, 4096);
+    store_read_wait(sim->jobs->o.store, &q.read); /* a worker may wait; this is once a simulation */
+    int rc = q.read.result == STORE_OK ? nvl_header_set_carry(sim->decoded, q.data.data, q.data.size)
+                                       : NVL_E_CORRUPT;
+    if (rc == NVL_E_NOMEM || q.read.result == STORE_E_NOMEM || q.read.result == STORE_E_BUSY)
+        s->no_memory = true;
+    else if (rc != NVL_OK)
+        slice_fail(s, "CARRY_UNREADABLE",
+                   "what the chapter before handed on cannot be read (%s); its log is kept",
+                   store_result_name(q.read.result));
+    arena_done(&q.read.arena);
+    return rc == NVL_OK;
+}
+
 static bool slice_open(struct slice *s)
 {
     struct sim *sim = s->sim;
@@ -184,7 +208,7 @@ static bool slice_open(struct slice *s)
         return false;
     }
     const struct nvl_pack *pack = slice_pack(s);
-    if (pack == NULL)
+    if (pack == NULL || !slice_carry(s))
         return false;
     struct first_event *first = alloc_zero(1, sizeof *first);
     if (first == NULL) {
@@ -342,6 +366,21 @@ static bool slice_end_with_error(struct slice *s, int state, nrpc_code code, con
     return slice_pack_error(code, reason, text, &s->arena, &s->append.error) == 0;
 }
 
+/* What a chapter hands on to the next one. */
+static bool slice_hand_on(struct slice *s)
+{
+    struct buf carry = { 0 };
+    if (!s->sim->chapter)
+        return true;
+    int rc = nvl_carry_encode(s->sim->engine, &carry);
+    uint8_t *copy = rc == NVL_OK && !carry.failed ? arena_copy(&s->arena, carry.data, carry.size) : NULL;
+    s->append.carry = (struct store_bytes){ copy, carry.size };
+    if (copy != NULL)
+        sha256_of(copy, carry.size, s->append.carry_digest);
+    buf_done(&carry);
+    return copy != NULL;
+}
+
 static bool slice_finish(struct slice *s)
 {
     struct sim *sim = s->sim;
@@ -371,7 +410,7 @@ static bool slice_finish(struct slice *s)
                                       s->failed_text);
         } else {
             w->state = STORE_COMPLETED;
-            ok = r == 0;
+            ok = r == 0 && slice_hand_on(s);
         }
     }
     if (!ok)
