@@ -230,6 +230,7 @@ static void deleted_run(struct mail *m, void *owner)
            result == STORE_OK            ? JOBS_OK
            : result == STORE_E_NOT_FOUND ? JOBS_E_NOT_FOUND
            : result == STORE_E_STALE     ? JOBS_E_RUNNING
+           : result == STORE_E_EXISTS    ? JOBS_E_CONTINUED
                                          : JOBS_E_STORE,
            result);
 }
