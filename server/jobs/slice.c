@@ -8,6 +8,7 @@
 #include "rpc/base/clock.h"
 #include "server/jobs/inner.h"
 #include "server/engine/carry.h"
+#include "server/jobs/carry.h"
 #include "server/jobs/tell.h"
 
 static int keep_canonical(struct sim *sim, const uint8_t *canonical, size_t size)
@@ -168,23 +169,14 @@ static const struct nvl_pack *slice_pack(struct slice *s)
 static bool slice_carry(struct slice *s)
 {
     struct sim *sim = s->sim;
-    const uint8_t *digest = nvl_header_request(sim->decoded)->carry_digest;
-    if (digest == NULL)
-        return true;
-    struct store_read_carry q = { .read.kind = STORE_READ_CARRY };
-    memcpy(q.digest, digest, sizeof q.digest);
-    arena_init(&q.read.arena, 4096);
-    store_read_wait(sim->jobs->o.store, &q.read); /* a worker may wait; this is once a simulation */
-    int rc = q.read.result == STORE_OK ? nvl_header_set_carry(sim->decoded, q.data.data, q.data.size)
-                                       : NVL_E_CORRUPT;
-    if (rc == NVL_E_NOMEM || q.read.result == STORE_E_NOMEM || q.read.result == STORE_E_BUSY)
+    enum store_result r = carry_fetch(sim->jobs->o.store, sim->decoded);
+    if (r == STORE_E_NOMEM || r == STORE_E_BUSY)
         s->no_memory = true;
-    else if (rc != NVL_OK)
+    else if (r != STORE_OK)
         slice_fail(s, "CARRY_UNREADABLE",
                    "what the chapter before handed on cannot be read (%s); its log is kept",
-                   store_result_name(q.read.result));
-    arena_done(&q.read.arena);
-    return rc == NVL_OK;
+                   store_result_name(r));
+    return r == STORE_OK;
 }
 
 static bool slice_open(struct slice *s)
