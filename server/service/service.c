@@ -65,7 +65,7 @@ void service_set_jobs(nrpc_status *st, enum jobs_result r, enum store_result sto
         error_set(st, ERROR_SIMULATION_FINISHED, "simulation '%s' has already ended", id);
         break;
     case JOBS_E_CONTINUED:
-        error_reply(c, ERROR_CHAPTER_CONTINUED, "a later chapter goes on from '%s'", id);
+        error_set(st, ERROR_CHAPTER_CONTINUED, "a later chapter goes on from '%s'", id);
         break;
     case JOBS_E_RUNNING:
         error_set(st, ERROR_SIMULATION_RUNNING, "simulation '%s' is still running", id);
