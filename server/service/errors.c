@@ -20,11 +20,24 @@ static const struct error_entry registry[ERROR_REASONS] = {
                                     "only what still runs can be cancelled" },
     [ERROR_SIMULATION_FAILED] = { "SIMULATION_FAILED", NRPC_INTERNAL, "GetSimulation tells why; submit it again" },
     [ERROR_SIMULATION_CANCELLED] = { "SIMULATION_CANCELLED", NRPC_CANCELLED, "somebody cancelled it; submit it again" },
+    [ERROR_SIMULATION_DIRECTED] = { "DIRECTED", NRPC_FAILED_PRECONDITION,
+                                    "watch it, or attach once its director has left" },
+    [ERROR_SIMULATION_BEGUN] = { "SIMULATION_BEGUN", NRPC_FAILED_PRECONDITION,
+                                 "fork it at turn 0, or start another with that cast" },
+    [ERROR_DIRECTORS_FULL] = { "DIRECTORS_FULL", NRPC_RESOURCE_EXHAUSTED, "try again later" },
+    [ERROR_DIRECTION_FINISHED] = { "DIRECTION_FINISHED", NRPC_FAILED_PRECONDITION,
+                                   "attach again in another stream, while it runs" },
     [ERROR_STORY_NOT_READY] = { "STORY_NOT_READY", NRPC_FAILED_PRECONDITION, "watch the simulation to its end" },
     [ERROR_ENGINE_CHANGED] = { "ENGINE_CHANGED", NRPC_FAILED_PRECONDITION,
                                "ask a server of the version that wrote it; its story can still be read" },
     [ERROR_EVENT_NOT_FOUND] = { "EVENT_NOT_FOUND", NRPC_NOT_FOUND, "ListEvents names those there are" },
-    [ERROR_CAMPAIGN_NOT_FOUND] = { "CAMPAIGN_NOT_FOUND", NRPC_NOT_FOUND, "leave campaign_id empty" },
+    [ERROR_CAMPAIGN_NOT_FOUND] = { "CAMPAIGN_NOT_FOUND", NRPC_NOT_FOUND, "ListCampaigns names those there are" },
+    [ERROR_CAMPAIGN_HAS_CHAPTERS] = { "CAMPAIGN_HAS_CHAPTERS", NRPC_FAILED_PRECONDITION,
+                                      "delete it with cascade, and its chapters go too" },
+    [ERROR_CHAPTER_OPEN] = { "CHAPTER_OPEN", NRPC_FAILED_PRECONDITION,
+                             "wait for the end of the chapter that is being written, or cancel it" },
+    [ERROR_CHAPTER_CONTINUED] = { "CHAPTER_CONTINUED", NRPC_FAILED_PRECONDITION,
+                                  "a later chapter goes on from it: delete that first, or the campaign with cascade" },
     [ERROR_NARRATOR_NOT_CONFIGURED] = { "NARRATOR_NOT_CONFIGURED", NRPC_FAILED_PRECONDITION,
                                         "use NARRATOR_BUILTIN, or leave it unspecified" },
     [ERROR_INVALID_FIELD] = { "INVALID_FIELD", NRPC_INVALID_ARGUMENT, "the violations name each field" },
@@ -74,7 +87,7 @@ static void add_retry(nrpc_status *st)
 static void set_text(nrpc_status *st, enum error_reason reason, const char *text)
 {
     nrpc_status_set(st, registry[reason].code, "%s", text);
-    if (reason == ERROR_QUEUE_FULL || reason == ERROR_STORE_BUSY)
+    if (reason == ERROR_QUEUE_FULL || reason == ERROR_STORE_BUSY || reason == ERROR_DIRECTORS_FULL)
         add_retry(st);
     add_info(st, &registry[reason]);
 }
