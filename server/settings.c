@@ -2,7 +2,7 @@
 
 #include "rpc/base/check.h"
 
-enum { OPTIONS_COUNT = 29, MS_MAX = 2147483647 };
+enum { OPTIONS_COUNT = 31, MS_MAX = 2147483647 };
 
 static const char epilogue[] =
     "Examples:\n"
@@ -45,7 +45,13 @@ static void fill_table(struct settings *s, struct option table[OPTIONS_COUNT])
           false },
         { "max-running", OPTION_UINT, &s->max_running, "64", 1, 10000, "N", "Of them, with their state in memory.", NULL,
           false },
-        { "max-run-ms", OPTION_UINT, &s->max_run_ms, "600000", 1, 86400000, "MS", "Longest run of one simulation.", NULL,
+        { "max-run-ms", OPTION_UINT, &s->max_run_ms, "600000", 1, 86400000, "MS",
+          "Longest run of one simulation; waiting for a director does not count.",
+          NULL, false },
+        { "max-directed", OPTION_UINT, &s->max_directed, "64", 1, 10000, "N", "Simulations with a director at a time.",
+          NULL, false },
+        { "director-wait-ms", OPTION_UINT, &s->director_wait_ms, "60000", 1, 86400000, "MS",
+          "How long a simulation waits for a director who left before it goes on, or is cancelled, as he wished.", NULL,
           false },
         { "max-connections", OPTION_UINT, &s->max_connections, "10000", 1, 1000000, "N", "Client connections at a time.",
           NULL, false },

@@ -16,6 +16,8 @@
 #define QUEUED_DEFAULT   1000u
 #define RUNNING_DEFAULT  64u
 #define RUN_MS_DEFAULT   600000u
+#define DIRECTED_DEFAULT 64u
+#define WAIT_MS_DEFAULT  60000u
 #define RETRY_MS_DEFAULT 250u
 #define PURGE_EVERY_NS   (600ull * 1000000000)
 #define RESUME_PAGE      200u
@@ -59,8 +61,10 @@ const struct nvl_pack *jobs_pack(const struct jobs *j)
 void jobs_figures_read(const struct jobs *j, struct jobs_figures *out)
 {
     unsigned live = atomic_load(&j->live), running = atomic_load(&j->running_now);
+    unsigned awaiting = atomic_load(&j->awaiting_now), out_of_queue = running + awaiting;
     *out = (struct jobs_figures){
-        .queued = live > running ? live - running : 0,
+        .queued = live > out_of_queue ? live - out_of_queue : 0,
+        .awaiting = awaiting,
         .running = running,
         .parked = atomic_load(&j->parked_now),
         .completed = atomic_load(&j->completed),
@@ -97,7 +101,8 @@ static void submitted_run(struct mail *m, void *owner)
     }
     struct store_row row = {
         .number = r->submit.number,
-        .state = STORE_QUEUED,
+        .state = r->submit.director != 0 ? STORE_AWAITING : STORE_QUEUED,
+        .director = r->submit.director,
         .epoch = 1,
         .create_us = r->submit.now_us,
         .abi = r->submit.abi,
@@ -187,17 +192,7 @@ static void cancel_run(struct mail *m, void *owner)
     if (sim != NULL && sim->state != SIM_ENDED) {
         list_init(&r->link);
         list_add_tail(&sim->cancels, &r->link);
-        atomic_store_explicit(&sim->cancel, true, memory_order_relaxed);
-        if (sim->state == SIM_QUEUED) { /* its end needs a place at once, not a turn in the queue */
-            list_remove(&sim->link);
-            list_add_head(&j->queued, &sim->link);
-            unsigned limit = j->o.max_running;
-            j->o.max_running = j->running + 1;
-            sim_admit(j);
-            j->o.max_running = limit;
-        } else {
-            sim_schedule(sim);
-        }
+        sim_cancel(sim);
         return;
     }
     r->row = (struct store_read_row){ .read.kind = STORE_READ_ROW, .read.done = cancel_read_done };
@@ -329,6 +324,7 @@ static void *jobs_main(void *arg)
     sim_admit(j);
     while (!j->stopping || j->in_flight > 0) {
         int timeout = !list_empty(&j->parked) && !j->stopping ? PARKED_LOOK_MS : IDLE_LOOK_MS;
+        timeout = direct_timeout(j, clock_mono_ns(), timeout);
         for (struct mail *m = inbox_wait(&j->box, timeout); m != NULL;) {
             struct mail *next = m->next; /* run may free m */
             m->run(m, j);
@@ -336,6 +332,7 @@ static void *jobs_main(void *arg)
         }
         uint64_t now = clock_mono_ns();
         sim_retry_parked(j, now);
+        direct_expire(j, now);
         jobs_purge(j, now);
     }
     return NULL;
@@ -402,8 +399,11 @@ int jobs_start(const struct jobs_options *o, struct jobs **out_jobs, char *why, 
     j->o.max_running = o->max_running > 0 ? o->max_running : RUNNING_DEFAULT;
     j->o.max_run_ms = o->max_run_ms > 0 ? o->max_run_ms : RUN_MS_DEFAULT;
     j->o.retry_ms = o->retry_ms > 0 ? o->retry_ms : RETRY_MS_DEFAULT;
+    j->o.max_directed = o->max_directed > 0 ? o->max_directed : DIRECTED_DEFAULT;
+    j->o.director_wait_ms = o->director_wait_ms > 0 ? o->director_wait_ms : WAIT_MS_DEFAULT;
     list_init(&j->queued);
     list_init(&j->parked);
+    list_init(&j->awaiting);
     if (inbox_init(&j->box) < 0) {
         snprintf(why, why_size, "cannot make an eventfd: %s", strerror(errno));
         alloc_free(j);
@@ -432,6 +432,7 @@ static void stop_run(struct mail *m, void *owner)
             struct jobs_cancel *c = LIST_ENTRY(list_take(&sim->cancels), struct jobs_cancel, link);
             answer(&c->request, JOBS_E_STOPPING, STORE_OK);
         }
+        direct_stop(sim);
     }
 }
 

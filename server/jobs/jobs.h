@@ -8,6 +8,9 @@
  *   QUEUED --admitted--> RUNNING --COMPLETED|FAILED|CANCELLED durable--> gone from memory with its
  * last watcher
  *
+ * Under direction it is RUNNING while somebody holds the seat, and waits between two turns as long
+ * as that director wants; without one it is AWAITING, with no state in memory.
+ *
  * A slice is one turn while anybody watches, else up to 8 turns or 2 ms.  A simulation is ahead of
  * the disk by at most two slices.  When a commit fails, it drops its state, waits, reads its row
  * again and re-derives. */
@@ -15,6 +18,7 @@
 #define SERVER_JOBS_JOBS_H
 #include "rpc/base/list.h"
 #include "rpc/nrpc.h"
+#include "server/engine/edit.h"
 #include "server/engine/nvl.h"
 #include "server/store/store.h"
 
@@ -25,6 +29,8 @@ struct jobs_options {
     const struct nvl_pack *pack; /* what new simulations run on; lives as long as the jobs */
     uint32_t max_queued;         /* unfinished simulations; 0: 1,000 */
     uint32_t max_running;        /* of them, with state in memory; 0: 64 */
+    uint32_t max_directed;       /* beside these, with a director in the seat; 0: 64 */
+    uint64_t director_wait_ms;   /* for a director to come back; 0: 60,000 */
     uint64_t max_run_ms;         /* of one simulation, once it runs; 0: 600,000 */
     uint32_t retry_ms; /* first pause after a failed commit, doubles up to 32 times; 0: 250 */
 };
@@ -36,6 +42,7 @@ int jobs_start(const struct jobs_options *o, struct jobs **out_jobs, char *why, 
 void jobs_stop(struct jobs *j);
 struct jobs_figures {
     uint32_t queued, running, parked; /* parked: waiting for the store */
+    uint32_t awaiting;                /* without a director in the seat */
     uint64_t completed, failed, cancelled, events;
 };
 void jobs_figures_read(const struct jobs *j, struct jobs_figures *out);
@@ -52,7 +59,11 @@ enum jobs_result {
     JOBS_E_FINISHED, /* cancel: it has ended otherwise */
     JOBS_E_RUNNING,  /* delete without force */
     JOBS_E_STOPPING,
-    JOBS_E_NOMEM
+    JOBS_E_NOMEM,
+    JOBS_E_DIRECTED,   /* somebody else is in the seat */
+    JOBS_E_SEATS_FULL, /* max_directed */
+    JOBS_E_INVALID,    /* an order names what there is not; field and message say what */
+    JOBS_E_BEGUN       /* a swap after the log has begun */
 };
 #define JOBS_RETRY_AFTER_MS 1000
 
@@ -134,5 +145,67 @@ void jobs_watch_open(struct jobs *j, struct jobs_watch *w); /* [loop] */
 void jobs_watch_pull(struct jobs_watch *w); /* [loop] not before on_batch of the last pull */
 void jobs_watch_close(
     struct jobs_watch *w); /* [loop] once; on_closed follows, on_batch may come first */
+
+/* ---- directing
+ * ---------------------------------------------------------------------------------------- * A
+ * seat belongs to its loop until it is left and on_left has come back.  Orders go one at a time: the
+ * next is posted after done() of the one before.  An order counts between two turns. */
+enum jobs_detach { /* numbers of DirectorCommand.OnDetach */
+                   JOBS_DETACH_NONE,
+                   JOBS_DETACH_CONTINUE,
+                   JOBS_DETACH_PAUSE,
+                   JOBS_DETACH_CANCEL
+};
+/* A packed DirectorUpdate.Proposals, for whoever has seen everything up to the sequence. */
+struct jobs_proposals {
+    nrpc_task task;
+    struct jobs_seat *seat;
+    nrpc_blob *blob;
+    uint64_t sequence;
+};
+struct jobs_seat {
+    /* set by the caller before the first order */
+    char id[STORE_ID_SIZE];
+    enum jobs_detach on_detach;
+    nrpc_loop *loop;
+    /* [loop] takes p: jobs_proposals_free; none comes after on_left */
+    void (*on_proposals)(struct jobs_seat *seat, struct jobs_proposals *p);
+    void (*on_left)(struct jobs_seat *seat, nrpc_loop *loop); /* [loop] */
+    /* ours */
+    struct jobs *jobs;
+    struct sim *sim;
+    struct mail leave_mail;
+    nrpc_task left_task;
+};
+enum jobs_order_kind {
+    JOBS_ATTACH, /* first; waits at the end of the turn; answered with the stage */
+    JOBS_PAUSE,  /* answered once it waits, durably */
+    JOBS_RESUME,
+    JOBS_STEP,
+    JOBS_EDIT, /* answered with the verdict; valid: once its INTERVENTION is durable */
+    JOBS_VETO,
+    JOBS_SWAP,  /* only before anything is on the log; answered with the stage */
+    JOBS_FINISH /* the seat is empty and the simulation goes on by itself; leave it all the same */
+};
+struct jobs_order {
+    struct jobs_request request; /* mail, done */
+    struct jobs_seat *seat;
+    enum jobs_order_kind kind;
+    uint32_t number;                                /* STEP: turns; VETO: the proposal */
+    struct nvl_edit edit;                           /* EDIT; its strings live until done */
+    struct store_bytes swap_request, swap_header;   /* SWAP; live until done */
+    const char *swap_out;                           /* SWAP: whose place it is */
+    /* out */
+    struct nvl_judgement verdict; /* with JOBS_OK */
+    uint64_t sequence;          /* of the last event that was durable then */
+    nrpc_blob *stage;           /* ATTACH, SWAP: packed DirectorUpdate.Stage; the caller's */
+    char field[48];             /* with JOBS_E_INVALID: as nvl_intervene names it */
+    char message[224];
+};
+void jobs_post_order(struct jobs *j, struct jobs_order *o);
+/* [loop] Once, also after JOBS_FINISH or a refused JOBS_ATTACH; on_left follows.  Not while an order
+ * is out. */
+void jobs_seat_leave(struct jobs *j, struct jobs_seat *seat);
+void jobs_proposals_free(struct jobs_proposals *p); /* NULL is fine */
 
 #endif

@@ -28,6 +28,10 @@ static bool own(struct store_bytes *to, struct store_bytes from)
 static void sim_take_row(struct sim *sim, const struct store_row *row)
 {
     sim->epoch = row->epoch;
+    sim->direct.stored_state = row->state;
+    sim->direct.stored_mode = row->director;
+    if (sim->direct.seat == NULL)
+        sim->direct.mode = (enum jobs_detach) row->director;
     sim->attempts = row->attempts;
     sim->last_sequence = row->last_sequence;
     sim->posted.sequence = row->last_sequence;
@@ -59,14 +63,17 @@ struct sim *sim_new(struct jobs *j, const struct store_row *row)
         alloc_free(sim);
         return NULL;
     }
-    sim->state = SIM_QUEUED;
-    list_add_tail(&j->queued, &sim->link);
     atomic_fetch_add(&j->live, 1);
+    if (under_direction(sim))
+        direct_await(sim);
+    else
+        sim_queue(sim, false);
     return sim;
 }
 
-static void sim_drop_engine(struct sim *sim)
+void sim_drop_engine(struct sim *sim)
 {
+    direct_drop(sim);
     nvl_free(sim->engine);
     sim->engine = NULL;
     nvl_header_free(sim->decoded);
@@ -85,6 +92,7 @@ void sim_free(struct sim *sim)
     (void) map_remove(&sim->jobs->sims, sim->id, strlen(sim->id));
     sim_drop_engine(sim);
     hub_drop(sim);
+    direct_free(sim);
     finals_free(sim->finals);
     alloc_free((void *) sim->request.data);
     alloc_free((void *) sim->header.data);
@@ -98,16 +106,49 @@ void sim_release(struct sim *sim)
         sim_free(sim);
 }
 
+void sim_set_place(struct sim *sim, enum sim_place place)
+{
+    struct jobs *j = sim->jobs;
+    j->running += (place == PLACE_RUN) - (sim->place == PLACE_RUN);
+    j->directed += (place == PLACE_DIRECT) - (sim->place == PLACE_DIRECT);
+    sim->place = place;
+    atomic_store(&j->running_now, j->running + j->directed);
+}
+
+void sim_queue(struct sim *sim, bool first)
+{
+    sim->state = SIM_QUEUED;
+    (first ? list_add_head : list_add_tail)(&sim->jobs->queued, &sim->link);
+}
+
 void sim_admit(struct jobs *j)
 {
     while (!j->stopping && j->running < j->o.max_running && !list_empty(&j->queued)) {
         struct sim *sim = LIST_ENTRY(list_take(&j->queued), struct sim, link);
         sim->state = SIM_RUNNING;
         sim->start_mono_ns = clock_mono_ns();
-        j->running++;
-        atomic_store(&j->running_now, j->running);
+        sim_set_place(sim, PLACE_RUN);
         sim_schedule(sim);
     }
+}
+
+void sim_cancel(struct sim *sim)
+{
+    struct jobs *j = sim->jobs;
+    atomic_store_explicit(&sim->cancel, true, memory_order_relaxed);
+    if (sim->state != SIM_QUEUED && sim->state != SIM_AWAITING) {
+        sim_schedule(sim);
+        return;
+    }
+    /* Its end needs a place at once, not a turn in the queue. */
+    if (sim->state == SIM_AWAITING)
+        direct_go(sim);
+    list_remove(&sim->link);
+    sim_queue(sim, true);
+    unsigned limit = j->o.max_running;
+    j->o.max_running = j->running + 1;
+    sim_admit(j);
+    j->o.max_running = limit;
 }
 
 /* ---- trouble ---- */
@@ -115,6 +156,7 @@ void sim_admit(struct jobs *j)
 static void sim_park(struct sim *sim)
 {
     struct jobs *j = sim->jobs;
+    direct_on_lost(sim, STORE_E_NOMEM); /* whoever lost it otherwise has told */
     sim_drop_engine(sim);
     sim->broken = sim->ending = false;
     sim->state = SIM_PARKED;
@@ -138,7 +180,7 @@ static void sim_unpark(struct sim *sim)
 
 /* Something did not become durable: whatever is in flight comes back first, then the state is
  * dropped. */
-static void sim_break(struct sim *sim)
+void sim_break(struct sim *sim)
 {
     sim->broken = true;
     if (!sim->slicing && sim->committing == 0)
@@ -152,8 +194,7 @@ static void sim_ended(struct sim *sim, int final_state, struct finals *finals)
     sim->final_state = final_state;
     sim->finals = finals;
     sim_drop_engine(sim);
-    j->running--;
-    atomic_store(&j->running_now, j->running);
+    sim_set_place(sim, PLACE_NONE);
     atomic_fetch_sub(&j->live, 1);
     atomic_fetch_add(final_state == STORE_COMPLETED   ? &j->completed
                      : final_state == STORE_CANCELLED ? &j->cancelled
@@ -171,6 +212,7 @@ static void sim_ended(struct sim *sim, int final_state, struct finals *finals)
         c->request.result = final_state == STORE_CANCELLED ? JOBS_OK : JOBS_E_FINISHED;
         c->request.done(&c->request);
     }
+    direct_ended(sim);
     hub_end(sim);
     sim_release(sim);
     sim_admit(j);
@@ -243,17 +285,17 @@ static void slice_to_inbox(nrpc_task *t, nrpc_loop *loop)
     inbox_post(&s->sim->jobs->box, &s->mail);
 }
 
-void sim_schedule(struct sim *sim)
+struct slice *sim_new_slice(struct sim *sim)
 {
-    struct jobs *j = sim->jobs;
-    if (sim->state != SIM_RUNNING || sim->slicing || sim->broken || sim->ending || j->stopping ||
-        sim->committing >= AHEAD_MAX)
-        return;
-    struct slice *s = alloc_zero(1, sizeof *s);
-    if (s == NULL) {
-        sim_break(sim);
-        return;
+    struct slice *s = sim->direct.held; /* STARTED that was held back goes with what comes next */
+    sim->direct.held = NULL;
+    if (s != NULL) {
+        s->direct = (struct direction){ 0 };
+        return s;
     }
+    s = alloc_zero(1, sizeof *s);
+    if (s == NULL)
+        return NULL;
     arena_init(&s->arena, 16384);
     s->sim = sim;
     s->watched = sim->n_watching > 0;
@@ -262,6 +304,12 @@ void sim_schedule(struct sim *sim)
     s->append.number = sim->number;
     s->append.epoch = sim->epoch;
     s->append.after_sequence = sim->posted.sequence;
+    return s;
+}
+
+void sim_post_slice(struct sim *sim, struct slice *s)
+{
+    struct jobs *j = sim->jobs;
     s->job.work = slice_work;
     s->job.done.run = slice_to_inbox;
     s->job.key = (uint64_t) sim->number;
@@ -272,6 +320,24 @@ void sim_schedule(struct sim *sim)
     }
     sim->slicing = true;
     j->in_flight++;
+}
+
+void sim_schedule(struct sim *sim)
+{
+    if (under_direction(sim)) {
+        direct_schedule(sim);
+        return;
+    }
+    if (sim->state != SIM_RUNNING || sim->slicing || sim->broken || sim->ending ||
+        sim->jobs->stopping || sim->committing >= AHEAD_MAX)
+        return;
+    if (sim->place == PLACE_DIRECT) /* its director has finished */
+        sim_set_place(sim, PLACE_RUN);
+    struct slice *s = sim_new_slice(sim);
+    if (s != NULL)
+        sim_post_slice(sim, s);
+    else
+        sim_break(sim);
 }
 
 static void commit_run(struct mail *m, void *owner)
@@ -288,6 +354,7 @@ static void commit_run(struct mail *m, void *owner)
                       LOG_S("reason", store_result_name(r)),
                       LOG_U("after_sequence", s->append.after_sequence));
         slice_free(s);
+        direct_on_lost(sim, r);
         sim_break(sim);
         return;
     }
@@ -305,6 +372,8 @@ static void commit_run(struct mail *m, void *owner)
     struct finals *finals = s->finals;
     s->finals = NULL;
     hub_publish(sim, s);
+    if (!ended)
+        direct_on_durable(sim, s);
     slice_free(s);
     if (ended) {
         sim_ended(sim, state, finals);
@@ -345,6 +414,20 @@ static void slice_expire(struct slice *s)
     s->ended = true;
 }
 
+void sim_commit(struct sim *sim, struct slice *s)
+{
+    struct jobs *j = sim->jobs;
+    sim->posted.sequence = s->append.after_sequence + s->append.n_events;
+    sim->posted.turns_done = s->append.turns_done;
+    memcpy(sim->posted.head, s->append.head, sizeof sim->posted.head);
+    s->append.write.kind = STORE_WRITE_APPEND;
+    s->append.write.done = commit_done;
+    sim->committing++;
+    j->in_flight++;
+    sim->ending = s->ended; /* the commit of a slice before it must not start another */
+    store_write_post(j->o.store, &s->append.write);
+}
+
 void sim_on_slice(struct mail *m, void *owner)
 {
     struct slice *s = CONTAINER_OF(m, struct slice, mail);
@@ -354,26 +437,21 @@ void sim_on_slice(struct mail *m, void *owner)
     sim->slicing = false;
     if (sim->broken || s->no_memory || j->stopping) {
         slice_free(s);
+        if (j->stopping)
+            direct_on_lost(sim, STORE_E_CLOSED);
         sim_break(sim);
         return;
     }
     if (!s->ended && clock_mono_ns() - sim->start_mono_ns > j->o.max_run_ms * 1000000)
         slice_expire(s);
-    if (s->n_events == 0 && !s->ended) { /* still re-deriving */
+    if (direct_on_slice(sim, s))
+        return;
+    if (s->n_events == 0 && !s->ended && !s->direct.turn) { /* still re-deriving */
         slice_free(s);
         sim_schedule(sim);
         return;
     }
-    sim->posted.sequence = s->append.after_sequence + s->append.n_events;
-    sim->posted.turns_done = s->append.turns_done;
-    memcpy(sim->posted.head, s->append.head, sizeof sim->posted.head);
-    s->append.write.kind = STORE_WRITE_APPEND;
-    s->append.write.done = commit_done;
-    sim->committing++;
-    j->in_flight++;
-    bool ended = s->ended;
-    sim->ending = ended; /* the commit of a slice before it must not start another */
-    store_write_post(j->o.store, &s->append.write);
-    if (!ended)
+    sim_commit(sim, s);
+    if (!sim->ending)
         sim_schedule(sim);
 }

@@ -212,6 +212,77 @@ static bool slice_reached(struct slice *s)
     return false;
 }
 
+/* What came from outside is in the log alone: if the next durable event is such a one, it is taken
+ * from there.  1 when it was, 0 when the engine knows how to go on, -1 when it cannot. */
+static int slice_follow(struct slice *s)
+{
+    struct sim *sim = s->sim;
+    struct store_read_events q = { .read.kind = STORE_READ_EVENTS,
+                                   .after_sequence = sim->derived_sequence,
+                                   .limit = 1,
+                                   .canonical = true };
+    struct nvl_event event;
+    memcpy(q.id, sim->id, sizeof q.id);
+    arena_init(&q.read.arena, 4096);
+    store_read_wait(sim->jobs->o.store, &q.read); /* a worker may wait; this is once a turn */
+    int r = 0;
+    if (q.read.result != STORE_OK || q.n_events == 0) {
+        s->no_memory = true; /* later, when the store can be read */
+        r = -1;
+    } else if (nvl_event_decode(q.events[0].canonical.data, q.events[0].canonical.size, &event) !=
+               NVL_OK) {
+        slice_fail(s, "REPLAY_MISMATCH", "event %llu of the stored log is damaged; it is kept",
+                   (unsigned long long) q.events[0].sequence);
+        r = -1;
+    } else if (event.type == NVL_INTERVENTION || event.type == NVL_FORKED) {
+        int rc = nvl_reapply(sim->engine, &event, sink, s);
+        if (rc == NVL_E_CORRUPT)
+            slice_fail(s, "REPLAY_MISMATCH",
+                       "event %u does not fit what comes before it; the stored log is kept",
+                       (unsigned) event.sequence);
+        else if (rc != NVL_OK)
+            slice_engine_error(s, rc, NULL);
+        r = rc == NVL_OK ? 1 : -1;
+    }
+    arena_done(&q.read.arena);
+    return r;
+}
+
+/* What a director asked for, between two turns. */
+static bool slice_direct(struct slice *s)
+{
+    struct nvl_sim *engine = s->sim->engine;
+    struct direction *d = &s->direct;
+    int rc = NVL_OK;
+    if (d->edits) {
+        rc = nvl_intervene(engine, &d->edit, sink, s, &d->verdict, &d->error);
+        if (rc == NVL_E_INVALID) {
+            d->invalid = true;
+            rc = NVL_OK;
+        }
+    }
+    if (rc == NVL_OK && d->turn)
+        rc = nvl_turn(engine, sink, s);
+    if (rc == NVL_OK && d->propose && !nvl_ended(engine))
+        rc = nvl_propose(engine, d->proposals, PROPOSALS_MAX, &d->n_proposals);
+    if (rc != NVL_OK) {
+        slice_engine_error(s, rc, NULL);
+        return false;
+    }
+    d->reached = true;
+    struct arena scratch;
+    arena_init(&scratch, 16384);
+    if (d->stage && (d->stage_blob = stage_pack(s->sim, &scratch)) == NULL)
+        s->no_memory = true;
+    arena_reset(&scratch);
+    if (d->propose && !nvl_ended(engine) &&
+        (d->proposals_blob = stage_pack_proposals(s->sim, d->proposals, d->n_proposals,
+                                                  d->first_proposal, &scratch)) == NULL)
+        s->no_memory = true;
+    arena_done(&scratch);
+    return !s->no_memory;
+}
+
 /* Turns until the slice is over. */
 static bool slice_turns(struct slice *s)
 {
@@ -226,9 +297,16 @@ static bool slice_turns(struct slice *s)
                 slice_engine_error(s, rc, NULL);
             return rc == NVL_OK;
         }
+        if (fresh && s->direct.on)
+            return slice_direct(s);
         if (turns >= SLICE_TURNS || (turns > 0 && clock_mono_ns() - start > SLICE_NS) ||
             (s->watched && fresh && s->n_events > 0))
             return true;
+        int followed = fresh ? 0 : slice_follow(s);
+        if (followed < 0)
+            return false;
+        if (followed > 0)
+            continue;
         int rc = nvl_turn(sim->engine, sink, s);
         if (rc != NVL_OK) {
             slice_engine_error(s, rc, NULL);
@@ -353,6 +431,8 @@ void slice_free(struct slice *s)
             nrpc_blob_unref(s->packed[i].views[v]);
     alloc_free(s->packed);
     alloc_free(s->events);
+    nrpc_blob_unref(s->direct.stage_blob);
+    nrpc_blob_unref(s->direct.proposals_blob);
     finals_free(s->finals);
     arena_done(&s->arena);
     alloc_free(s);

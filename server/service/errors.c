@@ -20,6 +20,13 @@ static const struct error_entry registry[ERROR_REASONS] = {
                                     "only what still runs can be cancelled" },
     [ERROR_SIMULATION_FAILED] = { "SIMULATION_FAILED", NRPC_INTERNAL, "GetSimulation tells why; submit it again" },
     [ERROR_SIMULATION_CANCELLED] = { "SIMULATION_CANCELLED", NRPC_CANCELLED, "somebody cancelled it; submit it again" },
+    [ERROR_SIMULATION_DIRECTED] = { "DIRECTED", NRPC_FAILED_PRECONDITION,
+                                    "watch it, or attach once its director has left" },
+    [ERROR_SIMULATION_BEGUN] = { "SIMULATION_BEGUN", NRPC_FAILED_PRECONDITION,
+                                 "fork it at turn 0, or start another with that cast" },
+    [ERROR_DIRECTORS_FULL] = { "DIRECTORS_FULL", NRPC_RESOURCE_EXHAUSTED, "try again later" },
+    [ERROR_DIRECTION_FINISHED] = { "DIRECTION_FINISHED", NRPC_FAILED_PRECONDITION,
+                                   "attach again in another stream, while it runs" },
     [ERROR_STORY_NOT_READY] = { "STORY_NOT_READY", NRPC_FAILED_PRECONDITION, "watch the simulation to its end" },
     [ERROR_FORMAT_NOT_AVAILABLE] = { "FORMAT_NOT_AVAILABLE", NRPC_UNIMPLEMENTED, "ask for markdown, text or html" },
     [ERROR_CAMPAIGN_NOT_FOUND] = { "CAMPAIGN_NOT_FOUND", NRPC_NOT_FOUND, "leave campaign_id empty" },
@@ -72,7 +79,7 @@ static void add_retry(nrpc_status *st)
 static void set_text(nrpc_status *st, enum error_reason reason, const char *text)
 {
     nrpc_status_set(st, registry[reason].code, "%s", text);
-    if (reason == ERROR_QUEUE_FULL || reason == ERROR_STORE_BUSY)
+    if (reason == ERROR_QUEUE_FULL || reason == ERROR_STORE_BUSY || reason == ERROR_DIRECTORS_FULL)
         add_retry(st);
     add_info(st, &registry[reason]);
 }

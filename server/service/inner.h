@@ -14,6 +14,7 @@ struct service_loop {
     struct catalogue *catalogue; /* this loop's reference */
     _Atomic(uint64_t) calls;     /* written by this loop alone */
     _Atomic(uint64_t) call_us;
+    struct list directing;       /* of direct.c's streams on this loop */
     char apart[64];              /* two loops' counters never share a cache line */
 };
 struct service {
@@ -30,6 +31,9 @@ struct service_loop *service_loop_of(struct service *s, nrpc_loop *loop);
 /* The catalogue as this call's loop sees it; borrowed until the handler returns. */
 const struct catalogue *service_catalogue(struct service *s, const nrpc_call *c);
 void service_drop_changes(struct service *s); /* those still queued, once the loops are gone */
+/* What a result of the store or the jobs means; id is that of the simulation. */
+void service_set_store(nrpc_status *st, enum store_result r);
+void service_set_jobs(nrpc_status *st, enum jobs_result r, enum store_result store, const char *id);
 /* Ends the call with what a store result means. */
 void service_reply_store(nrpc_call *c, enum store_result r);
 /* The same for the jobs' results; id is that of the simulation. */
@@ -90,6 +94,21 @@ void watch_start(struct service *s, nrpc_call *c, const char *id, uint64_t after
 void watch_result(struct service *s, nrpc_call *c, const char *id);
 void watch_on_writable(nrpc_call *c, void *state);
 void watch_on_end(nrpc_call *c, void *state, const nrpc_status *st);
+
+/* direct.c */
+extern const nrpc_events direct_events;
+void direct_on_drain(void *ctx, nrpc_loop *loop);
+
+/* edit.c: an Edit of the contract as the engine takes it; strings are the message's.  False with the field,
+ * relative to the edit, in *out_missing when it names no change.  A swap is none of the engine's. */
+bool edit_from(const NE(Edit) * from, struct nvl_edit *out, const char **out_missing);
+/* The place in an Edit of what the engine calls `field`: "act.targets[1]". */
+void edit_field(enum nvl_edit_kind kind, const char *field, char *out, size_t out_size);
+/* A swap: the header and request of row with another character in the place of one; in a's memory.  False
+ * with *st set; fields are named behind `prefix`. */
+bool edit_swap(const struct store_row *row, const NE(Edit__SwapCharacter) * swap, const struct catalogue *k,
+               const char *prefix, struct arena *a, struct store_bytes *out_request, struct store_bytes *out_header,
+               nrpc_status *st);
 
 /* export.c */
 void export_on_writable(nrpc_call *c, void *state);

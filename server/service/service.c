@@ -27,56 +27,85 @@ uint64_t service_wall_us(void)
     return clock_wall_ns() / 1000;
 }
 
-void service_reply_store(nrpc_call *c, enum store_result r)
+void service_set_store(nrpc_status *st, enum store_result r)
 {
     switch (r) {
     case STORE_E_FULL:
-        error_reply(c, ERROR_STORE_FULL, "the store's disk is full; nothing was written");
+        error_set(st, ERROR_STORE_FULL, "the store's disk is full; nothing was written");
         break;
     case STORE_E_READ_ONLY:
-        error_reply(c, ERROR_STORE_READ_ONLY, "the store cannot be written; nothing was changed");
+        error_set(st, ERROR_STORE_READ_ONLY, "the store cannot be written; nothing was changed");
         break;
     case STORE_E_NOMEM:
-        error_reply(c, ERROR_OUT_OF_MEMORY, "the store is out of memory");
+        error_set(st, ERROR_OUT_OF_MEMORY, "the store is out of memory");
         break;
     case STORE_E_BUSY:
-        error_reply(c, ERROR_STORE_BUSY, "too many operations wait for the store");
+        error_set(st, ERROR_STORE_BUSY, "too many operations wait for the store");
         break;
     case STORE_E_CLOSED:
-        error_reply(c, ERROR_SHUTTING_DOWN, "the server is shutting down");
+        error_set(st, ERROR_SHUTTING_DOWN, "the server is shutting down");
         break;
     default:
-        error_reply(c, ERROR_STORE_FAILED, "the store failed (%s)", store_result_name(r));
+        error_set(st, ERROR_STORE_FAILED, "the store failed (%s)", store_result_name(r));
         break;
     }
 }
 
-void service_reply_jobs(nrpc_call *c, enum jobs_result r, enum store_result store, const char *id)
+void service_set_jobs(nrpc_status *st, enum jobs_result r, enum store_result store, const char *id)
 {
     switch (r) {
     case JOBS_E_QUEUE_FULL:
-        error_reply(c, ERROR_QUEUE_FULL, "too many simulations are waiting");
+        error_set(st, ERROR_QUEUE_FULL, "too many simulations are waiting");
         break;
     case JOBS_E_NOT_FOUND:
-        error_reply(c, ERROR_SIMULATION_NOT_FOUND, "simulation '%.64s' not found", id);
+        error_set(st, ERROR_SIMULATION_NOT_FOUND, "simulation '%.64s' not found", id);
         break;
     case JOBS_E_FINISHED:
-        error_reply(c, ERROR_SIMULATION_FINISHED, "simulation '%s' has already ended", id);
+        error_set(st, ERROR_SIMULATION_FINISHED, "simulation '%s' has already ended", id);
         break;
     case JOBS_E_RUNNING:
-        error_reply(c, ERROR_SIMULATION_RUNNING, "simulation '%s' is still running", id);
+        error_set(st, ERROR_SIMULATION_RUNNING, "simulation '%s' is still running", id);
         break;
     case JOBS_E_STOPPING:
-        error_reply(c, ERROR_SHUTTING_DOWN, "the server is shutting down");
+        error_set(st, ERROR_SHUTTING_DOWN, "the server is shutting down");
         break;
     case JOBS_E_NOMEM:
-        error_reply(c, ERROR_OUT_OF_MEMORY, "the server is out of memory");
+        error_set(st, ERROR_OUT_OF_MEMORY, "the server is out of memory");
+        break;
+    case JOBS_E_DIRECTED:
+        error_set(st, ERROR_SIMULATION_DIRECTED, "somebody directs simulation '%s' already", id);
+        break;
+    case JOBS_E_SEATS_FULL:
+        error_set(st, ERROR_DIRECTORS_FULL, "too many simulations are under direction");
+        break;
+    case JOBS_E_BEGUN:
+        error_set(st, ERROR_SIMULATION_BEGUN,
+                  "the log of simulation '%s' has begun: its cast stays as it is", id);
+        break;
+    case JOBS_E_INVALID: /* whoever sent the order knows the field */
+        error_set(st, ERROR_INVALID_FIELD, "the order is not valid");
         break;
     case JOBS_OK:
     case JOBS_E_STORE:
-        service_reply_store(c, store);
+        service_set_store(st, store);
         break;
     }
+}
+
+void service_reply_store(nrpc_call *c, enum store_result r)
+{
+    nrpc_status st = NRPC_STATUS_INIT;
+    service_set_store(&st, r);
+    nrpc_call_finish(c, &st);
+    nrpc_status_clear(&st);
+}
+
+void service_reply_jobs(nrpc_call *c, enum jobs_result r, enum store_result store, const char *id)
+{
+    nrpc_status st = NRPC_STATUS_INIT;
+    service_set_jobs(&st, r, store, id);
+    nrpc_call_finish(c, &st);
+    nrpc_status_clear(&st);
 }
 
 bool service_valid(nrpc_call *c, const ProtobufCMessage *m)
@@ -158,7 +187,7 @@ static nrpc_code log_begin(void *ctx, void *state, nrpc_call *c, nrpc_status *st
 static bool changes_something(const char *path)
 {
     static const char *const verbs[] = { "/Create", "/Update", "/Delete", "/Reset", "/Run", "/Stream", "/Submit",
-                                         "/Cancel" };
+                                         "/Cancel", "/Direct" };
     const char *method = strrchr(path, '/');
     for (size_t i = 0; method != NULL && i < ARRAY_SIZE(verbs); i++)
         if (strncmp(method, verbs[i], strlen(verbs[i])) == 0)
@@ -226,6 +255,7 @@ static void fill_handlers(novelengine_v1_novel_engine_handlers *h)
     h->list_events.request = handle_list_events;
     h->cancel_simulation.request = handle_cancel_simulation;
     h->delete_simulation.request = handle_delete_simulation;
+    h->direct_simulation.stream = &direct_events;
     h->get_story.request = handle_get_story;
     h->export_simulation =
         (nrpc_handler) { .request = handle_export_simulation, .on_writable = export_on_writable, .on_end = export_on_end };
@@ -248,6 +278,7 @@ int service_new(const struct service_options *o, struct service **out_service)
     for (size_t i = 0; i < n; i++) {
         s->loops[i].loop = nrpc_server_loop(o->server, i);
         s->loops[i].catalogue = catalogue_ref(o->current);
+        list_init(&s->loops[i].directing);
     }
     s->n_loops = n;
     catalogue_ref(s->o.shipped);
@@ -258,6 +289,8 @@ int service_new(const struct service_options *o, struct service **out_service)
     int r = novelengine_v1_novel_engine_register(o->server, &handlers, s);
     if (r == 0)
         r = invalidation_open(o->server, &s->invalidation);
+    if (r == 0)
+        r = nrpc_server_on_drain(o->server, direct_on_drain, s);
     if (r == 0)
         r = nrpc_server_intercept(o->server, &logger);
     if (r < 0) {

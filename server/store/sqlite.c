@@ -8,7 +8,7 @@
 
 #include "rpc/base/check.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define APPLICATION_ID 0x4e4f564c /* "NOVL" */
 
 /* Numbers follow the order of submission.  Stories stand apart so that listing reads no prose. */
@@ -22,7 +22,7 @@ static const char schema[] =
     "TEXT,"
     " fork_turn INTEGER NOT NULL DEFAULT 0, create_us INTEGER NOT NULL, start_us INTEGER NOT NULL "
     "DEFAULT 0,"
-    " end_us INTEGER NOT NULL DEFAULT 0);"
+    " end_us INTEGER NOT NULL DEFAULT 0, director INTEGER NOT NULL DEFAULT 0);"
     "CREATE INDEX simulations_state ON simulations(state, number);"
     "CREATE INDEX simulations_campaign ON simulations(campaign, number) WHERE campaign IS NOT NULL;"
     "CREATE TABLE events("
@@ -45,10 +45,14 @@ static const char schema[] =
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
     "INSERT INTO meta VALUES('settled', 0);";
 
+/* From the version before, whose simulations nobody could direct. */
+static const char upgrade[] =
+    "ALTER TABLE simulations ADD COLUMN director INTEGER NOT NULL DEFAULT 0;";
+
 #define ROW_COLUMNS                                                                                \
     "number, id, state, epoch, attempts, abi, pack, turns, turns_done, last_sequence, head, "      \
     "request,"                                                                                     \
-    " result, error, create_us, start_us, end_us"
+    " result, error, create_us, start_us, end_us, director"
 
 static const char *const texts[SQL_COUNT] = {
     [SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
@@ -63,25 +67,30 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_KEY_PUT] = "INSERT OR REPLACE INTO idempotency VALUES(?1, ?2, ?3, ?4)",
     [SQL_PACK_PUT] = "INSERT OR IGNORE INTO packs VALUES(?1, ?2)",
     [SQL_SIMULATION_PUT] =
-        "INSERT INTO simulations(id, state, abi, pack, turns, request, header, create_us)"
-        " VALUES(?1, 1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO simulations(id, state, abi, pack, turns, request, header, create_us, director)"
+        " VALUES(?1, CASE ?8 WHEN 0 THEN 1 ELSE 3 END, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     [SQL_SIMULATION_STATE] = "SELECT number, state FROM simulations WHERE id = ?1",
     [SQL_EVENT_PUT] = "INSERT INTO events VALUES(?1, ?2, ?3, ?4)",
     [SQL_APPEND] =
         "UPDATE simulations SET last_sequence = ?4, head = ?5, turns_done = ?6, state = ?7, "
-        "attempts = 0,"
+        "attempts = 0, director = ?9,"
         " start_us = CASE start_us WHEN 0 THEN ?8 ELSE start_us END"
         " WHERE number = ?1 AND epoch = ?2 AND last_sequence = ?3 AND state IN (1, 2, 3)",
     [SQL_FINISH] = "UPDATE simulations SET result = ?2, error = ?3, end_us = ?4 WHERE number = ?1",
     [SQL_STORY_PUT] = "INSERT INTO stories VALUES(?1, ?2, ?3, ?4)",
-    [SQL_CLAIM] = "UPDATE simulations SET epoch = epoch + 1,"
-                  " attempts = attempts + (state = 2) WHERE state IN (1, 2, 3)",
+    [SQL_CLAIM] = "UPDATE simulations SET epoch = epoch + 1, attempts = attempts + (state = 2),"
+                  " state = CASE director WHEN 0 THEN state ELSE 3 END WHERE state IN (1, 2, 3)",
     [SQL_DELETE_EVENTS] = "DELETE FROM events WHERE simulation = ?1",
     [SQL_DELETE_STORY] = "DELETE FROM stories WHERE simulation = ?1",
     [SQL_TOMBSTONE] =
         "UPDATE simulations SET state = 100, request = x'', header = x'', result = NULL,"
         " error = NULL, end_us = ?2 WHERE number = ?1",
     [SQL_CHARACTER_PUT] = "INSERT OR REPLACE INTO characters VALUES(?1, ?2, ?3)",
+    [SQL_DIRECT] = "UPDATE simulations SET state = ?3, director = ?4"
+                   " WHERE number = ?1 AND epoch = ?2 AND state IN (1, 2, 3)",
+    [SQL_REPLACE] = "UPDATE simulations SET state = ?3, director = ?4, request = ?5, header = ?6"
+                    " WHERE number = ?1 AND epoch = ?2 AND last_sequence = 0"
+                    " AND state IN (1, 2, 3)",
     [SQL_PURGE_KEYS] = "DELETE FROM idempotency WHERE expires_us <= ?1",
     [SQL_PURGE_TOMBSTONES] = "DELETE FROM simulations WHERE state = 100 AND end_us <= ?1",
     [SQL_SETTLE] = "UPDATE meta SET value = value + 1 WHERE key = 'settled'",
@@ -144,7 +153,18 @@ static int db_on_wal(void *ctx, sqlite3 *handle, const char *name, int pages)
     return SQLITE_OK;
 }
 
-/* Makes the schema, or sees that it is ours. */
+/* Runs what makes this version's schema, whole or not at all. */
+static int db_make(struct db *db, const char *what)
+{
+    char *sql = sqlite3_mprintf(
+        "BEGIN IMMEDIATE;%s PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT;", what,
+        APPLICATION_ID, SCHEMA_VERSION);
+    int rc = sql == NULL ? SQLITE_NOMEM : db_exec(db, sql);
+    sqlite3_free(sql);
+    return rc;
+}
+
+/* Makes the schema, brings it up to date, or sees that it is ours. */
 static int db_check_schema(struct db *db, bool write, char *why, size_t why_size)
 {
     int version = 0, application = 0;
@@ -155,6 +175,12 @@ static int db_check_schema(struct db *db, bool write, char *why, size_t why_size
         goto broken;
     if (version == SCHEMA_VERSION && application == APPLICATION_ID)
         return 0;
+    if (version == SCHEMA_VERSION - 1 && application == APPLICATION_ID && write) {
+        rc = db_make(db, upgrade);
+        if (rc == SQLITE_OK)
+            return 0;
+        goto broken;
+    }
     if (version != 0 || application != 0) {
         snprintf(why, why_size, "its schema has version %d; this server reads version %d", version,
                  SCHEMA_VERSION);
@@ -164,11 +190,7 @@ static int db_check_schema(struct db *db, bool write, char *why, size_t why_size
         snprintf(why, why_size, "it is empty and can't be written");
         return -1;
     }
-    char *sql = sqlite3_mprintf(
-        "BEGIN IMMEDIATE;%s PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT;", schema,
-        APPLICATION_ID, SCHEMA_VERSION);
-    rc = sql == NULL ? SQLITE_NOMEM : db_exec(db, sql);
-    sqlite3_free(sql);
+    rc = db_make(db, schema);
     if (rc == SQLITE_OK)
         return 0;
 broken:

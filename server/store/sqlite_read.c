@@ -22,6 +22,7 @@ enum {
     COL_CREATE,
     COL_START,
     COL_END,
+    COL_DIRECTOR,
     COL_HEADER
 };
 
@@ -71,6 +72,7 @@ static bool take_row(struct arena *a, sqlite3_stmt *st, int with, struct store_r
     out->create_us = (uint64_t) sqlite3_column_int64(st, COL_CREATE);
     out->start_us = (uint64_t) sqlite3_column_int64(st, COL_START);
     out->end_us = (uint64_t) sqlite3_column_int64(st, COL_END);
+    out->director = sqlite3_column_int(st, COL_DIRECTOR);
     take_digest(st, COL_PACK, out->pack_digest);
     take_digest(st, COL_HEAD, out->head);
     return take_bytes(a, st, COL_REQUEST, &out->request) &&

@@ -97,6 +97,7 @@ static int apply_submit(struct db *db, struct store_submit *w)
     bind_bytes(st, 5, w->request);
     bind_bytes(st, 6, w->header);
     (void) sqlite3_bind_int64(st, 7, (sqlite3_int64) w->now_us);
+    (void) sqlite3_bind_int(st, 8, w->director);
     rc = db_step_done(st);
     if ((rc & 0xff) == SQLITE_CONSTRAINT) {
         w->existing_id[0] = '\0';
@@ -164,6 +165,7 @@ static int apply_append(struct db *db, struct store_append *w)
     (void) sqlite3_bind_int(st, 6, w->turns_done);
     (void) sqlite3_bind_int(st, 7, w->state);
     (void) sqlite3_bind_int64(st, 8, (sqlite3_int64) w->now_us);
+    (void) sqlite3_bind_int(st, 9, w->director);
     int rc = db_step_done(st);
     if (rc != SQLITE_OK)
         return rc;
@@ -252,6 +254,26 @@ static int apply_purge(struct db *db, struct store_purge *w)
     return run_with_number(db, SQL_PURGE_TOMBSTONES, before, 0);
 }
 
+static int apply_direct(struct db *db, struct store_direct *w)
+{
+    bool replaces = w->header.data != NULL;
+    sqlite3_stmt *st = db_statement(db, replaces ? SQL_REPLACE : SQL_DIRECT);
+    if (st == NULL)
+        return db_error(db);
+    (void) sqlite3_bind_int64(st, 1, w->number);
+    (void) sqlite3_bind_int64(st, 2, (sqlite3_int64) w->epoch);
+    (void) sqlite3_bind_int(st, 3, w->state);
+    (void) sqlite3_bind_int(st, 4, w->director);
+    if (replaces) {
+        bind_bytes(st, 5, w->request);
+        bind_bytes(st, 6, w->header);
+    }
+    int rc = db_step_done(st);
+    if (rc == SQLITE_OK && sqlite3_changes(db->handle) != 1)
+        w->write.result = STORE_E_STALE;
+    return rc;
+}
+
 int db_apply(struct db *db, struct store_write *w)
 {
     w->result = STORE_OK;
@@ -266,6 +288,8 @@ int db_apply(struct db *db, struct store_write *w)
         return apply_delete(db, CONTAINER_OF(w, struct store_delete, write));
     case STORE_WRITE_CHARACTER:
         return apply_character(db, CONTAINER_OF(w, struct store_character, write));
+    case STORE_WRITE_DIRECT:
+        return apply_direct(db, CONTAINER_OF(w, struct store_direct, write));
     case STORE_WRITE_PURGE:
         return apply_purge(db, CONTAINER_OF(w, struct store_purge, write));
     }

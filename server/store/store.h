@@ -87,7 +87,8 @@ enum store_write_kind {
     STORE_WRITE_CLAIM,
     STORE_WRITE_DELETE,
     STORE_WRITE_CHARACTER,
-    STORE_WRITE_PURGE
+    STORE_WRITE_PURGE,
+    STORE_WRITE_DIRECT
 };
 struct store_write {
     struct mail mail;
@@ -113,6 +114,7 @@ struct store_submit {
     struct store_bytes header;  /* as run: the engine's header with the cast's profiles */
     uint8_t pack_digest[STORE_DIGEST_SIZE];
     struct store_bytes pack; /* image; kept once a digest */
+    int director;               /* as in store_row; when set it begins as STORE_AWAITING */
     uint64_t now_us;
     const char *key;                       /* idempotency key, <= STORE_KEY_MAX; NULL: none */
     uint8_t key_digest[STORE_DIGEST_SIZE]; /* of the payload */
@@ -137,12 +139,25 @@ struct store_append {
     uint8_t head[STORE_DIGEST_SIZE];
     int32_t turns_done;
     uint64_t now_us;
-    int state; /* STORE_RUNNING, or a final one with what follows */
+    int state;    /* STORE_RUNNING, STORE_AWAITING, or a final one with what follows */
+    int director; /* as in store_row */
     struct store_bytes result, story, passages, error;
     uint8_t story_digest[STORE_DIGEST_SIZE];
 };
 
-/* At start: takes every unfinished simulation (epoch + 1; attempts + 1 for those that ran). */
+/* Who directs it, without an event.  With a request and a header these replace what was submitted:
+ * only as long as nothing is on its log.  Guard: epoch, and last_sequence 0 for a header. */
+struct store_direct {
+    struct store_write write;
+    int64_t number;
+    uint64_t epoch;
+    int state;                          /* STORE_RUNNING or STORE_AWAITING */
+    int director;                       /* as in store_row */
+    struct store_bytes request, header; /* NULL data: as they are */
+};
+
+/* At start: takes every unfinished simulation (epoch + 1; attempts + 1 for those that ran); those
+ * under direction wait for their director. */
 struct store_claim {
     struct store_write write;
 };
@@ -172,6 +187,7 @@ struct store_row {
     int64_t number; /* in the order of submission */
     char id[STORE_ID_SIZE];
     int state;
+    int director; /* 0: nobody directs it; else DirectorCommand.OnDetach's number: what then */
     uint64_t epoch, last_sequence, create_us, start_us, end_us;
     uint32_t abi, attempts;
     int32_t turns, turns_done;
