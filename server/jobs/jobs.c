@@ -107,10 +107,13 @@ static void submitted_run(struct mail *m, void *owner)
         .create_us = r->submit.now_us,
         .abi = r->submit.abi,
         .turns = r->submit.turns,
+        .turns_done = r->submit.turns_done,
+        .last_sequence = r->submit.n_events,
         .request = r->submit.request,
         .header = r->submit.header,
     };
     memcpy(row.id, r->submit.id, sizeof row.id);
+    memcpy(row.head, r->submit.head, sizeof row.head);
     struct sim *sim = sim_new(j, &row);
     if (sim != NULL)
         sim->submit_mono_ns = clock_mono_ns();

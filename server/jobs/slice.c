@@ -234,7 +234,8 @@ static int slice_follow(struct slice *s)
         slice_fail(s, "REPLAY_MISMATCH", "event %llu of the stored log is damaged; it is kept",
                    (unsigned long long) q.events[0].sequence);
         r = -1;
-    } else if (event.type == NVL_INTERVENTION || event.type == NVL_FORKED) {
+    } else if ((event.type == NVL_INTERVENTION || event.type == NVL_FORKED) &&
+               event.turn <= nvl_turns_done(sim->engine)) { /* a turn in which nothing happens comes before it */
         int rc = nvl_reapply(sim->engine, &event, sink, s);
         if (rc == NVL_E_CORRUPT)
             slice_fail(s, "REPLAY_MISMATCH",

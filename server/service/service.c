@@ -187,7 +187,7 @@ static nrpc_code log_begin(void *ctx, void *state, nrpc_call *c, nrpc_status *st
 static bool changes_something(const char *path)
 {
     static const char *const verbs[] = { "/Create", "/Update", "/Delete", "/Reset", "/Run", "/Stream", "/Submit",
-                                         "/Cancel", "/Direct" };
+                                         "/Cancel", "/Direct", "/Fork" };
     const char *method = strrchr(path, '/');
     for (size_t i = 0; method != NULL && i < ARRAY_SIZE(verbs); i++)
         if (strncmp(method, verbs[i], strlen(verbs[i])) == 0)
@@ -256,6 +256,8 @@ static void fill_handlers(novelengine_v1_novel_engine_handlers *h)
     h->cancel_simulation.request = handle_cancel_simulation;
     h->delete_simulation.request = handle_delete_simulation;
     h->direct_simulation.stream = &direct_events;
+    h->fork_simulation.request = handle_fork_simulation;
+    h->compare_simulations.request = handle_compare_simulations;
     h->get_story.request = handle_get_story;
     h->export_simulation =
         (nrpc_handler) { .request = handle_export_simulation, .on_writable = export_on_writable, .on_end = export_on_end };
