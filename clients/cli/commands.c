@@ -47,6 +47,20 @@ const struct command args_commands[] = {
       "none is\n"
       "lost and none is shown twice.",
       F(AFTER) | F(FULL) | F(PATIENCE), 1, 1, cmd_watch },
+    { "direct", NULL, "[ID ID...]", "Direct a simulation live: pause, step, whisper, veto",
+      "Starts one with these characters, or takes over another with --attach. It waits before its "
+      "first\n"
+      "turn; every line you type is an order (type help), every change is judged by the laws and "
+      "kept\n"
+      "in the log. From a file or a pipe, a line is read once the one before it was answered, and "
+      "after\n"
+      "step once the turns were played:\n"
+      "  printf 'step 2\\nwhisper pilot secret_engineer\\nfinish\\n' | novelctl direct engineer "
+      "pilot\n"
+      "quit, Ctrl-D or a lost connection leave it waiting for what --on-detach says; finish lets it "
+      "run on.",
+      REQUEST_FLAGS | F(ATTACH) | F(ON_DETACH) | F(AFTER) | F(FULL), 0, ARGS_POSITIONAL_MAX,
+      cmd_direct },
     { "list", NULL, "", "Simulations, newest first", NULL, F(LIMIT) | F(STATE), 0, 0, cmd_list },
     { "show", NULL, "ID", "State, request and result of a simulation", NULL, 0, 1, 1, cmd_show },
     { "story", NULL, "ID", "Print the story of a finished simulation",
