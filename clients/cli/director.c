@@ -430,9 +430,10 @@ static void put_entities(struct buf *out, const stage_t *stage, const char *sort
         put_safe_column(out, e->id, 22);
         buf_putc(out, ' ');
         struct buf text = { 0 };
-        buf_puts(&text, e->name);
+        bool named = strcmp(e->name, e->id) != 0;
+        buf_puts(&text, named ? e->name : "");
         if (e->detail[0] != '\0')
-            buf_printf(&text, "%s%s", e->name[0] != '\0' ? ": " : "", e->detail);
+            buf_printf(&text, "%s%s", named && e->name[0] != '\0' ? ": " : "", e->detail);
         term_put_line(out, buf_str(&text), 300);
         buf_done(&text);
         buf_putc(out, '\n');
