@@ -95,10 +95,9 @@ static void order(const struct nvl_sim *s, uint8_t *out, unsigned n)
     int32_t key[SIM_CHARS];
     for (unsigned c = 0; c < n; c++) {
         const struct choices *all = &s->choices[c];
-        key[c] =
-            (all->count > 0 ? all->best[0].utility : -1000) +
-            2 * s->traits[c * NVL_TRAITS + NVL_EXTRAVERSION] +
-            (int32_t) rng_below(s->seed, rng_key(RNG_CHOICE, s->pass, c, 1, 0), 120);
+        key[c] = (all->count > 0 ? all->best[0].utility : -1000) +
+                 2 * s->traits[c * NVL_TRAITS + NVL_EXTRAVERSION] +
+                 (int32_t) rng_below(s->seed, rng_key(RNG_CHOICE, s->pass, c, 1, 0), 120);
         unsigned at = c;
         for (; at > 0 && key[out[at - 1]] < key[c]; at--)
             out[at] = out[at - 1];

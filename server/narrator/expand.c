@@ -490,7 +490,8 @@ bool expand_chunk(struct teller *t, const struct env *env, enum prose_kind kind,
     struct cursor c = { t, env, &d, 0, 0 };
     size_t count = collect(&c, kind, key, strlen(key), &env->facts, a);
     int32_t best = INT32_MAX;
-    unsigned made = 0;
+    unsigned made = 0, chosen = 0;
+    bool offends = false; /* what was said first */
     for (unsigned tries = 0; tries < 2 * DRAFTS && made < DRAFTS; tries++) {
         int i = best_of(a, count);
         if (i < 0)
@@ -504,12 +505,15 @@ bool expand_chunk(struct teller *t, const struct env *env, enum prose_kind kind,
             continue;
         made++;
         join_short(t, &d);
-        cost += usage_cost(t, &d) + quote_cost(t, &d) + (int32_t) usage_repeats(t, &d) * 2000;
+        int32_t faults = quote_cost(t, &d) + (int32_t) usage_repeats(t, &d) * 2000;
+        offends |= made == 1 && (faults > 0 || usage_echoes(t, &d));
+        cost += usage_cost(t, &d) + faults;
         if (cost < best) {
             best = cost;
             *out = d;
-            t->rewritten += made > 1 ? 1u : 0u;
+            chosen = made;
         }
     }
+    t->rewritten += offends && chosen > 1 ? 1u : 0u;
     return made > 0;
 }

@@ -114,6 +114,7 @@ struct teller {
     bool omniscient;
     int16_t only; /* the telling's focaliser, or -1 */
     uint32_t words;
+    uint32_t turns; /* of the story, as it was last planned */
     uint64_t seed;
     size_t people, cast;
     enum morph_gender gender[PEOPLE_MAX];
@@ -193,6 +194,7 @@ unsigned usage_count(const struct teller *t, uint64_t hash);
 void usage_commit(struct teller *t, const struct draft *d);
 unsigned usage_repeats(struct teller *t, const struct draft *d); /* sentences told before */
 int32_t usage_cost(const struct teller *t, const struct draft *d);
+bool usage_echoes(const struct teller *t, const struct draft *d); /* four words told before */
 void usage_gather(const struct teller *t, struct nvl_usage *usage);
 /* plan.c */
 bool plan_units(struct teller *t);

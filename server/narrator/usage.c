@@ -162,6 +162,19 @@ int32_t usage_cost(const struct teller *t, const struct draft *d)
     return cost;
 }
 
+bool usage_echoes(const struct teller *t, const struct draft *d)
+{
+    struct gram_walk w = { 0 };
+    char word[32];
+    size_t at = 0;
+    while (morph_next_word(d->text, d->size, &at, word)) {
+        uint64_t three, four = gram_push(&w, word, &three);
+        if (four != 0 && gram_known(t, four))
+            return true;
+    }
+    return false;
+}
+
 void usage_commit(struct teller *t, const struct draft *d)
 {
     struct gram_walk w = { 0 };
