@@ -73,5 +73,20 @@ const struct command args_commands[] = {
       "  novelctl export ID > story.nvlog && novel-verify story.nvlog\n"
       "The file is binary: novelctl does not write it to a terminal.",
       F(OUTPUT), 1, 1, cmd_export },
+    { "why", NULL, "ID EVENT", "Why an event happened, and what the story makes of it",
+      "Its causes in words, what weighed most in the choice, the two acts that came next, and the\n"
+      "sentences that tell it, or why none does. --json shows the whole tree of causes.\n"
+      "It names what the story may keep hidden.",
+      0, 2, 2, cmd_why },
+    { "why-not", NULL, "ID TURN CHARACTER OPERATOR [TARGET...]", "Why a character did not do something",
+      "  novelctl why-not ID 2 pilot console engineer\n"
+      "It was not possible, not known to be, forbidden, or worth less than what was done instead.",
+      0, 4, 10, cmd_why_not },
+    { "beliefs", NULL, "ID CHARACTER [TURN]", "What a character came to believe, from whom, and where they are wrong",
+      "Up to the end of TURN; without it, of all that is stored.", 0, 2, 3, cmd_beliefs },
+    { "verify", NULL, "ID", "Prove a stored log: chain, laws, and a run of it again",
+      "Exit code 0 when it is sound, 1 when it is not. To prove a log without the server:\n"
+      "  novelctl export ID -o story.nvlog && novel-verify story.nvlog",
+      0, 1, 1, cmd_verify },
 };
 const size_t args_n_commands = sizeof args_commands / sizeof args_commands[0];

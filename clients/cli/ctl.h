@@ -86,5 +86,9 @@ int cmd_story(struct ctl *c);
 int cmd_cancel(struct ctl *c);
 int cmd_delete(struct ctl *c);
 int cmd_export(struct ctl *c);
+int cmd_why(struct ctl *c);
+int cmd_why_not(struct ctl *c);
+int cmd_beliefs(struct ctl *c);
+int cmd_verify(struct ctl *c);
 
 #endif

@@ -102,6 +102,8 @@ struct nvl_sim {
     unsigned pass, turns_done;
     uint8_t tension;
     bool ended, cancelled, broken;
+    void (*on_choices)(void *ctx, struct nvl_sim *s); /* NULL, or told when all have chosen */
+    void *on_choices_ctx;
     nvl_sink sink;
     void *sink_ctx;
     struct sha256 *sha;
@@ -113,6 +115,8 @@ typedef void (*binding_fn)(void *ctx, const uint8_t args[NVL_ARGS_MAX]);
  * gated: op_open[op] is known to hold for this view, so that its plain conditions need no test. */
 void choice_bind(const struct nvl_sim *s, unsigned op, unsigned actor, const int16_t *view,
                  bool gated, binding_fn fn, void *ctx);
+/* Utility and terms of one candidate, as choice_make would weigh it now. */
+void choice_weigh(struct nvl_sim *s, unsigned actor, struct candidate *c);
 void choice_make(struct nvl_sim *s, unsigned actor); /* fills s->choices[actor] from beliefs */
 void choice_score(struct nvl_sim *s, unsigned actor, const int16_t *view,
                   const struct goal_view *goals, unsigned goals_count, struct candidate *c);

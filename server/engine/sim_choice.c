@@ -332,6 +332,12 @@ static void force(struct proposing *p)
     all->forced_unknown =
         judge_failing(s, c.op, c.args, s->belief[p->actor], false, &all->forced_cell) != 0;
 }
+void choice_weigh(struct nvl_sim *s, unsigned actor, struct candidate *c)
+{
+    struct proposing p = { .s = s, .actor = actor };
+    think(&p);
+    choice_score(s, actor, s->belief[actor], p.goals, p.goals_count, c);
+}
 void choice_make(struct nvl_sim *s, unsigned actor)
 {
     const struct nvl_pack *p = s->w->pack;
