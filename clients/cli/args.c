@@ -53,6 +53,9 @@ const struct flag args_flags[FLAG_COUNT] = {
     { FLAG_FORCE, "force", '\0', SWITCH, "cancel it first if it runs" },
     { FLAG_SET, "set", '\0', "FIELD=VALUE", T, "change one field; may be given several times" },
     { FLAG_ETAG, "etag", '\0', "ETAG", T, "only if nobody changed it since this version" },
+    { FLAG_ATTACH, "attach", '\0', "ID", T, "direct this simulation instead of a new one" },
+    { FLAG_ON_DETACH, "on-detach", '\0', "WHAT", T,
+      "what becomes of it when you leave: continue (after a minute), pause or cancel" },
 };
 
 struct reader {

@@ -38,6 +38,8 @@ enum flag_id {
     FLAG_FORCE,
     FLAG_SET,
     FLAG_ETAG,
+    FLAG_ATTACH,
+    FLAG_ON_DETACH,
     FLAG_COUNT
 };
 #define FLAG_BIT(id)     ((uint64_t) 1 << (id))

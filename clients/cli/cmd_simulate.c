@@ -12,15 +12,6 @@
 
 enum { PATIENCE_DEFAULT_MS = 60000, TURNS_DEFAULT = 3, STORY_WIDTH_MAX = 88 };
 
-/* Lives on the stack of the command that sends it. */
-struct request {
-    Novelengine__V1__SimulationRequest proto;
-    Google__Protobuf__Int32Value turns;
-    Google__Protobuf__UInt64Value seed;
-    Google__Protobuf__UInt32Value words;
-    Novelengine__V1__Telling telling;
-};
-
 /* One followed simulation on the screen. */
 struct screen {
     struct ctl *c;
@@ -40,7 +31,7 @@ struct screen {
 };
 
 /* ---- requests ---- */
-static void request_init(struct request *r, struct ctl *c)
+void request_init(struct request *r, struct ctl *c)
 {
     novelengine__v1__simulation_request__init(&r->proto);
     google__protobuf__int32_value__init(&r->turns);

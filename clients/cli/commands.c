@@ -47,6 +47,20 @@ const struct command args_commands[] = {
       "none is\n"
       "lost and none is shown twice.",
       F(AFTER) | F(FULL) | F(PATIENCE), 1, 1, cmd_watch },
+    { "direct", NULL, "[ID ID...]", "Direct a simulation live: pause, step, whisper, veto",
+      "Starts one with these characters, or takes over another with --attach. It waits before its "
+      "first\n"
+      "turn; every line you type is an order (type help), every change is judged by the laws and "
+      "kept\n"
+      "in the log. From a file or a pipe, a line is read once the one before it was answered, and "
+      "after\n"
+      "step once the turns were played:\n"
+      "  printf 'step 2\\nwhisper pilot secret_engineer\\nfinish\\n' | novelctl direct engineer "
+      "pilot\n"
+      "quit, Ctrl-D or a lost connection leave it waiting for what --on-detach says; finish lets it "
+      "run on.",
+      REQUEST_FLAGS | F(ATTACH) | F(ON_DETACH) | F(AFTER) | F(FULL), 0, ARGS_POSITIONAL_MAX,
+      cmd_direct },
     { "list", NULL, "", "Simulations, newest first", NULL, F(LIMIT) | F(STATE), 0, 0, cmd_list },
     { "show", NULL, "ID", "State, request and result of a simulation", NULL, 0, 1, 1, cmd_show },
     { "story", NULL, "ID", "Print the story of a finished simulation",
@@ -59,5 +73,20 @@ const struct command args_commands[] = {
       "  novelctl export ID > story.nvlog && novel-verify story.nvlog\n"
       "The file is binary: novelctl does not write it to a terminal.",
       F(OUTPUT), 1, 1, cmd_export },
+    { "why", NULL, "ID EVENT", "Why an event happened, and what the story makes of it",
+      "Its causes in words, what weighed most in the choice, the two acts that came next, and the\n"
+      "sentences that tell it, or why none does. --json shows the whole tree of causes.\n"
+      "It names what the story may keep hidden.",
+      0, 2, 2, cmd_why },
+    { "why-not", NULL, "ID TURN CHARACTER OPERATOR [TARGET...]", "Why a character did not do something",
+      "  novelctl why-not ID 2 pilot console engineer\n"
+      "It was not possible, not known to be, forbidden, or worth less than what was done instead.",
+      0, 4, 10, cmd_why_not },
+    { "beliefs", NULL, "ID CHARACTER [TURN]", "What a character came to believe, from whom, and where they are wrong",
+      "Up to the end of TURN; without it, of all that is stored.", 0, 2, 3, cmd_beliefs },
+    { "verify", NULL, "ID", "Prove a stored log: chain, laws, and a run of it again",
+      "Exit code 0 when it is sound, 1 when it is not. To prove a log without the server:\n"
+      "  novelctl export ID -o story.nvlog && novel-verify story.nvlog",
+      0, 1, 1, cmd_verify },
 };
 const size_t args_n_commands = sizeof args_commands / sizeof args_commands[0];

@@ -57,6 +57,16 @@ void help_overview(bool color);
 void help_command(const struct command *command, bool color);
 void help_group(const char *name, bool color);
 
+/* A SimulationRequest of the command line's; lives where the caller puts it. */
+struct request {
+    Novelengine__V1__SimulationRequest proto;
+    Google__Protobuf__Int32Value turns;
+    Google__Protobuf__UInt64Value seed;
+    Google__Protobuf__UInt32Value words;
+    Novelengine__V1__Telling telling;
+};
+void request_init(struct request *r, struct ctl *c);
+
 /* The commands. */
 int cmd_health(struct ctl *c);
 int cmd_info(struct ctl *c);
@@ -69,11 +79,16 @@ int cmd_characters_reset(struct ctl *c);
 int cmd_simulate(struct ctl *c);
 int cmd_submit(struct ctl *c);
 int cmd_watch(struct ctl *c);
+int cmd_direct(struct ctl *c);
 int cmd_list(struct ctl *c);
 int cmd_show(struct ctl *c);
 int cmd_story(struct ctl *c);
 int cmd_cancel(struct ctl *c);
 int cmd_delete(struct ctl *c);
 int cmd_export(struct ctl *c);
+int cmd_why(struct ctl *c);
+int cmd_why_not(struct ctl *c);
+int cmd_beliefs(struct ctl *c);
+int cmd_verify(struct ctl *c);
 
 #endif

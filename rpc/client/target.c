@@ -64,8 +64,9 @@ static int parse_inet(enum scheme scheme, struct target_name *name)
     bool v6 = name->text[0] == '[';
     if ((scheme == SCHEME_IPV4 && (v6 || local)) || (scheme == SCHEME_IPV6 && !v6))
         return NRPC_E_INVAL;
-    if (!local && strlen(name->text) < sizeof name->found[0].text) {
-        snprintf(name->found[0].text, sizeof name->found[0].text, "%s", name->text);
+    size_t length = strlen(name->text);
+    if (!local && length < sizeof name->found[0].text) {
+        memcpy(name->found[0].text, name->text, length + 1);
         if (parse_literal(name) == 0)
             return 0;
     }

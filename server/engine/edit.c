@@ -182,7 +182,8 @@ static int read_edit(const struct reading *r)
 }
 
 /* "it cannot be done from there: at(pilot)." */
-static void explain(const struct nvl_sim *s, unsigned code, unsigned cell, struct nvl_judgement *out)
+static void explain(const struct nvl_sim *s, unsigned code, unsigned cell,
+                    struct nvl_judgement *out)
 {
     struct buf text = { 0 };
     struct nvl_cell info;

@@ -67,15 +67,16 @@ int nvl_propose(const struct nvl_sim *sim, struct nvl_proposal *out, size_t max,
  * stays until the last one is freed.  NVL_E_NOMEM. */
 int nvl_clone(const struct nvl_sim *sim, struct nvl_sim **out);
 
-/* Plays a stored log again up to its last event (to_turn UINT32_MAX), or all that bears a turn of at
- * most to_turn (edits after it are of that turn too) without the COMPLETED or CANCELLED, so that
+/* Plays a stored log again up to its last event (to_turn UINT32_MAX), or all that bears a turn of
+ * at most to_turn (edits after it are of that turn too) without the COMPLETED or CANCELLED, so that
  * what comes back can go on.  Every event goes through sink, byte for byte as stored, and on
- * success *out is the simulation as it then stands.  NVL_E_CORRUPT with the sequence in err->line when what is derived differs.  A log that
- * stops within a turn (it never does when a store wrote it) is NVL_E_CORRUPT too. */
+ * success *out is the simulation as it then stands.  NVL_E_CORRUPT with the sequence in err->line
+ * when what is derived differs.  A log that stops within a turn (it never does when a store wrote
+ * it) is NVL_E_CORRUPT too. */
 int nvl_replay(const struct nvl_pack *pack, const struct nvl_request *request,
                const struct nvl_span *canonical, size_t count, uint32_t to_turn, nvl_sink sink,
                void *ctx, struct nvl_error *err, struct nvl_sim **out);
-/* The same one event at a time, for a run that follows a log: INTERVENTION and FORKED of it, between
- * two turns.  NVL_E_CORRUPT when it cannot have happened here, or not so. */
+/* The same one event at a time, for a run that follows a log: INTERVENTION and FORKED of it,
+ * between two turns.  NVL_E_CORRUPT when it cannot have happened here, or not so. */
 int nvl_reapply(struct nvl_sim *sim, const struct nvl_event *event, nvl_sink sink, void *ctx);
 #endif

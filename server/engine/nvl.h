@@ -214,6 +214,8 @@ struct nvl_request {
     const struct nvl_profile *cast; /* 2..6, ids unique */
     size_t cast_count;
     const uint8_t *carry_digest; /* 32 bytes of the chapter before, or NULL */
+    const void *carry;           /* the pack itself (carry.h), or NULL without a digest */
+    size_t carry_size;
 };
 int nvl_mood_parse(const char *name,
                    enum nvl_mood *out); /* "" is neutral; NVL_E_INVALID else unknown */
@@ -485,6 +487,8 @@ uint32_t nvl_progress(const struct nvl_sim *sim); /* 0..100; 100 only when compl
 const struct nvl_world *
 nvl_sim_world(const struct nvl_sim *sim);                /* lives as long as the simulation */
 const int16_t *nvl_sim_state(const struct nvl_sim *sim); /* nvl_world_cells values, as of now */
+/* The same as a character takes them to be; NULL for an index that is no character. */
+const int16_t *nvl_sim_belief(const struct nvl_sim *sim, unsigned character);
 void nvl_free(struct nvl_sim *sim);
 
 /* --- .nvlog

@@ -95,10 +95,9 @@ static void order(const struct nvl_sim *s, uint8_t *out, unsigned n)
     int32_t key[SIM_CHARS];
     for (unsigned c = 0; c < n; c++) {
         const struct choices *all = &s->choices[c];
-        key[c] =
-            (all->count > 0 ? all->best[0].utility : -1000) +
-            2 * s->traits[c * NVL_TRAITS + NVL_EXTRAVERSION] +
-            (int32_t) rng_below(s->seed, rng_key(RNG_CHOICE, s->pass, c, 1, 0), 120);
+        key[c] = (all->count > 0 ? all->best[0].utility : -1000) +
+                 2 * s->traits[c * NVL_TRAITS + NVL_EXTRAVERSION] +
+                 (int32_t) rng_below(s->seed, rng_key(RNG_CHOICE, s->pass, c, 1, 0), 120);
         unsigned at = c;
         for (; at > 0 && key[out[at - 1]] < key[c]; at--)
             out[at] = out[at - 1];
@@ -136,6 +135,8 @@ static int play_pass(struct nvl_sim *s)
             choice_make(s, c);
         s->silent |= (uint32_t) lets_it_go_by(s, c) << c;
     }
+    if (s->on_choices != NULL)
+        s->on_choices(s->on_choices_ctx, s);
     order(s, first, n);
     for (unsigned i = 0; i < n && rc == NVL_OK; i++)
         if (s->sequence < NVL_EVENTS_MAX - 64)
@@ -214,6 +215,10 @@ uint32_t nvl_progress(const struct nvl_sim *s)
 const struct nvl_world *nvl_sim_world(const struct nvl_sim *s)
 {
     return s->w;
+}
+const int16_t *nvl_sim_belief(const struct nvl_sim *s, unsigned character)
+{
+    return character < s->w->counts[NVL_SORT_CHAR] ? s->belief[character] : NULL;
 }
 const int16_t *nvl_sim_state(const struct nvl_sim *s)
 {

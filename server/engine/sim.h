@@ -16,8 +16,8 @@ enum {
     PLAN_SECOND = 200,    /* worth of what makes it possible; half of that one step earlier */
     SIM_OPS = 512,
     SIM_THREADS = 32,
-    SIM_INCIDENTS = 4, /* incidents that may wait to strike */
-    SIM_VETOES = 64,   /* in one turn */
+    SIM_INCIDENTS = 4,               /* incidents that may wait to strike */
+    SIM_VETOES = 64,                 /* in one turn */
     SIM_EDITED = NVL_EVENTS_MAX / 2, /* a log that long takes no more edits */
 };
 struct candidate {
@@ -30,7 +30,7 @@ struct candidate {
 struct choices { /* of one character in one pass, best first */
     struct candidate best[SIM_KEPT];
     unsigned count;
-    uint32_t forced; /* the INTERVENTION that wants best[0]; 0: it is the actor's own */
+    uint32_t forced;      /* the INTERVENTION that wants best[0]; 0: it is the actor's own */
     bool forced_unknown;  /* it needs something that the actor does not believe */
     uint16_t forced_cell; /* and the cell that told */
 };
@@ -69,7 +69,7 @@ enum { LAW_UNKNOWN = 0x12, LAW_RANGE = 0x21, LAW_BARRED = 0x41 };
 struct nvl_sim {
     struct arena arena;
     struct nvl_world *w;
-    uint64_t seed;         /* these four may differ from the request's: see edit.h */
+    uint64_t seed; /* these four may differ from the request's: see edit.h */
     uint32_t turns;
     struct pass_plan plan;
     uint8_t traits[SIM_CHARS * NVL_TRAITS];
@@ -102,6 +102,8 @@ struct nvl_sim {
     unsigned pass, turns_done;
     uint8_t tension;
     bool ended, cancelled, broken;
+    void (*on_choices)(void *ctx, struct nvl_sim *s); /* NULL, or told when all have chosen */
+    void *on_choices_ctx;
     nvl_sink sink;
     void *sink_ctx;
     struct sha256 *sha;
@@ -113,6 +115,8 @@ typedef void (*binding_fn)(void *ctx, const uint8_t args[NVL_ARGS_MAX]);
  * gated: op_open[op] is known to hold for this view, so that its plain conditions need no test. */
 void choice_bind(const struct nvl_sim *s, unsigned op, unsigned actor, const int16_t *view,
                  bool gated, binding_fn fn, void *ctx);
+/* Utility and terms of one candidate, as choice_make would weigh it now. */
+void choice_weigh(struct nvl_sim *s, unsigned actor, struct candidate *c);
 void choice_make(struct nvl_sim *s, unsigned actor); /* fills s->choices[actor] from beliefs */
 void choice_score(struct nvl_sim *s, unsigned actor, const int16_t *view,
                   const struct goal_view *goals, unsigned goals_count, struct candidate *c);
@@ -124,7 +128,7 @@ bool choice_complete(struct nvl_sim *s, unsigned actor, unsigned op, uint8_t arg
 /* sim_gate.c */
 bool gate_build(struct nvl_sim *s); /* false: no memory */
 bool gate_holds(const struct nvl_sim *s, unsigned op, const int16_t *state);
-void gate_alive(struct nvl_sim *s); /* fills op_alive; again when the plan has changed */
+void gate_alive(struct nvl_sim *s);        /* fills op_alive; again when the plan has changed */
 void gate_forget(const struct nvl_sim *s); /* before another character, or another view, chooses */
 void gate_pass(struct nvl_sim *s);         /* after the state has changed: fills op_open */
 /* sim_plan.c */
@@ -164,9 +168,14 @@ bool direct_bind(struct nvl_sim *s, unsigned op, uint8_t out_args[NVL_ARGS_MAX])
 unsigned direct_ending(const struct nvl_sim *s, const int16_t *state);
 
 /* sim_edit.c */
-/* Sequence of what keeps actor (BARRED by bit) from the act, or 0. */
+/* Sequence of the edit that keeps actor (NVL_ACTOR_WORLD: an incident) from the act, or 0. */
 uint32_t edit_bar(const struct nvl_sim *s, unsigned actor, unsigned op, const uint8_t *args);
 int edit_incidents(struct nvl_sim *s, bool *out_struck); /* those that were ordered */
+/* Sets a cell of fluent(a), within its range, and notes the change. */
+void edit_set(struct nvl_sim *s, struct nvl_event *e, int fluent, unsigned a, int value);
+/* The same by name, when the pack has such a number of an `of` (NVL_SORT_NONE: of nobody). */
+void edit_set_named(struct nvl_sim *s, struct nvl_event *e, const char *name, enum nvl_sort of,
+                    unsigned a, int value);
 void edit_turn_done(struct nvl_sim *s);
 /* Checks what a change says against the laws; binds what the actor or the world would bind.
  * NVL_OK or NVL_E_NOMEM; out_cell: what told, or NVL_NO_CELL. */
@@ -174,8 +183,9 @@ int edit_judge(const struct nvl_sim *s, struct nvl_event *e, uint8_t *out_code, 
 /* Carries it out: state, persona, what is awaited; the event goes through the sink. */
 int edit_apply(struct nvl_sim *s, struct nvl_event *e);
 /* sim.c */
-struct nvl_event sim_between(const struct nvl_sim *s, unsigned type); /* where the next turn begins */
-int sim_turn(struct nvl_sim *s); /* without the end */
+struct nvl_event sim_between(const struct nvl_sim *s,
+                             unsigned type); /* where the next turn begins */
+int sim_turn(struct nvl_sim *s);             /* without the end */
 int sim_complete(struct nvl_sim *s);
 
 static inline unsigned sim_phase(const struct nvl_sim *s)

@@ -96,7 +96,7 @@ void choice_bind(const struct nvl_sim *s, unsigned op, unsigned actor, const int
 }
 /* The same with what is not NVL_NONE in args already bound. */
 static void choice_bind_rest(const struct nvl_sim *s, unsigned op, const uint8_t args[NVL_ARGS_MAX],
-                      const int16_t *view, binding_fn fn, void *ctx)
+                             const int16_t *view, binding_fn fn, void *ctx)
 {
     struct binder b = { .s = s, .op = &s->w->pack->ops[op], .fn = fn, .ctx = ctx };
     b.env = judge_env(s, view, args);
@@ -329,8 +329,14 @@ static void force(struct proposing *p)
     memmove(all->best + 1, all->best, at * sizeof(c));
     all->best[0] = c;
     all->forced = a->by;
-    all->forced_unknown = judge_failing(s, c.op, c.args, s->belief[p->actor], false,
-                                        &all->forced_cell) != 0;
+    all->forced_unknown =
+        judge_failing(s, c.op, c.args, s->belief[p->actor], false, &all->forced_cell) != 0;
+}
+void choice_weigh(struct nvl_sim *s, unsigned actor, struct candidate *c)
+{
+    struct proposing p = { .s = s, .actor = actor };
+    think(&p);
+    choice_score(s, actor, s->belief[actor], p.goals, p.goals_count, c);
 }
 void choice_make(struct nvl_sim *s, unsigned actor)
 {

@@ -55,8 +55,7 @@ static void consider(void *ctx, const uint8_t args[NVL_ARGS_MAX])
     for (unsigned i = 0; i < op->params_count; i++)
         salt = (salt * 31 + args[i]) & 0xFFFFFF;
     int32_t w = op->weight != 0 ? code_run(&env, op->weight) : 10;
-    w = w * 16 +
-        (int32_t) rng_below(s->seed, rng_key(RNG_DIRECTOR, s->pass, 0, 1, salt), 480);
+    w = w * 16 + (int32_t) rng_below(s->seed, rng_key(RNG_DIRECTOR, s->pass, 0, 1, salt), 480);
     if (in->any && w <= in->weight)
         return;
     in->weight = w;
@@ -156,8 +155,7 @@ static int32_t ending_score(const struct nvl_sim *s, unsigned ending)
 {
     const struct pack_ending *e = &s->w->pack->endings[ending];
     static const int8_t lean[NVL_MOODS] = { 1, -2, 4, 1 };
-    int32_t v =
-        (int32_t) rng_below(s->seed, rng_key(RNG_DIRECTOR, 0, 0, 2, ending), 160);
+    int32_t v = (int32_t) rng_below(s->seed, rng_key(RNG_DIRECTOR, 0, 0, 2, ending), 160);
     v += e->tone * lean[s->w->request->mood];
     return e->when != 0 ? v + ENDING_OPEN : v;
 }
@@ -190,9 +188,9 @@ static void look_ahead(void *ctx, const uint8_t args[NVL_ARGS_MAX])
         if (effect_apply(&env, s->scratch, &s->w->pack->effects[op->effect_first[k] + i],
                          1u << l->actor, l->actor, touched, 96) < 0)
             return;
-    int32_t score = ending_score(s, direct_ending(s, s->scratch)) * 8 - (int32_t) l->depth * 6 +
-                    (int32_t) rng_below(s->seed,
-                                        rng_key(RNG_DIRECTOR, s->pass, l->actor, 3, l->op), 6);
+    int32_t score =
+        ending_score(s, direct_ending(s, s->scratch)) * 8 - (int32_t) l->depth * 6 +
+        (int32_t) rng_below(s->seed, rng_key(RNG_DIRECTOR, s->pass, l->actor, 3, l->op), 6);
     unsigned at = *l->count < SIM_SEARCH_BEAM ? (*l->count)++ : SIM_SEARCH_BEAM;
     if (at == SIM_SEARCH_BEAM) {
         if (l->beam[SIM_SEARCH_BEAM - 1].score >= score)

@@ -3,7 +3,13 @@
 #include "server/engine/sim.h"
 #include <string.h>
 
-enum { LAW_ITEM_LAW = 0x42, LAW_BODY = 0x32, LAW_PLACE = 0x31, LAW_TIME = 0x33, LAW_SETTLED = 0x44 };
+enum {
+    LAW_ITEM_LAW = 0x42,
+    LAW_BODY = 0x32,
+    LAW_PLACE = 0x31,
+    LAW_TIME = 0x33,
+    LAW_SETTLED = 0x44
+};
 
 static unsigned known(const struct nvl_sim *s, enum known_fluent f)
 {
@@ -208,8 +214,12 @@ int edit_judge(const struct nvl_sim *s, struct nvl_event *e, uint8_t *out_code, 
 /* --- the marks -----------------------------------------------------------------------------------
  */
 
-static void set(struct nvl_sim *s, struct nvl_event *e, int cell, int value)
+void edit_set(struct nvl_sim *s, struct nvl_event *e, int fluent, unsigned a, int value)
 {
+    const struct pack_fluent *f = &s->w->pack->fluents[fluent];
+    int cell = world_cell(s->w, (unsigned) fluent, a, 0);
+    int min = f->value_sort != 0 ? -1 : f->min, max = world_max(s->w, f);
+    value = value < min ? min : value > max ? max : value;
     if (cell < 0 || s->state[cell] == value)
         return;
     unsigned at = e->deltas_count++;
@@ -217,6 +227,14 @@ static void set(struct nvl_sim *s, struct nvl_event *e, int cell, int value)
         e->deltas[at] = e->deltas[at - 1];
     e->deltas[at] = (struct nvl_delta){ (uint16_t) cell, s->state[cell], (int16_t) value };
     s->state[cell] = (int16_t) value;
+}
+void edit_set_named(struct nvl_sim *s, struct nvl_event *e, const char *name, enum nvl_sort of,
+                    unsigned a, int value)
+{
+    int fluent = nvl_pack_fluent_find(s->w->pack, name);
+    const struct pack_fluent *f = fluent < 0 ? NULL : &s->w->pack->fluents[fluent];
+    if (f != NULL && f->sorts[0] == of && f->sorts[1] == 0 && f->value_sort == 0)
+        edit_set(s, e, fluent, a, value);
 }
 static uint32_t awake_at(const struct nvl_sim *s, int place)
 {
@@ -233,26 +251,25 @@ static void apply_whisper(struct nvl_sim *s, struct nvl_event *e)
     e->witnesses = 1u << c->who;
     if (cell < 0 || s->state[cell] == c->value)
         return;
-    e->beliefs[e->beliefs_count++] = (struct nvl_belief){
-        c->who, c->thing, (uint8_t) s->state[cell], c->value, NVL_HEARD, NVL_NONE
-    };
+    e->beliefs[e->beliefs_count++] =
+        (struct nvl_belief){ c->who,   c->thing,  (uint8_t) s->state[cell],
+                             c->value, NVL_HEARD, NVL_NONE };
     s->state[cell] = c->value;
 }
 static void apply_trait(struct nvl_sim *s, struct nvl_event *e)
 {
     const struct nvl_change *c = &e->change;
-    int f = nvl_pack_fluent_find(s->w->pack, pack_trait_names[c->thing]);
     s->traits[c->who * NVL_TRAITS + c->thing] = c->value;
     e->witnesses = 1u << c->who;
-    set(s, e, f < 0 ? -1 : world_cell(s->w, (unsigned) f, c->who, 0), c->value);
+    edit_set_named(s, e, pack_trait_names[c->thing], NVL_SORT_CHAR, c->who, c->value);
 }
 static void apply_item(struct nvl_sim *s, struct nvl_event *e)
 {
     const struct nvl_change *c = &e->change;
     bool held = c->to_sort == NVL_SORT_CHAR;
     int second, from = world_where(s->w, s->state, NVL_SORT_ITEM, c->thing, &second);
-    set(s, e, world_cell(s->w, known(s, KNOWN_HOLDER), c->thing, 0), held ? c->to : -1);
-    set(s, e, world_cell(s->w, known(s, KNOWN_LIES), c->thing, 0), held ? -1 : c->to);
+    edit_set(s, e, (int) known(s, KNOWN_HOLDER), c->thing, held ? c->to : -1);
+    edit_set(s, e, (int) known(s, KNOWN_LIES), c->thing, held ? -1 : c->to);
     int to = world_where(s->w, s->state, NVL_SORT_ITEM, c->thing, &second);
     e->place = (uint8_t) to;
     e->witnesses = awake_at(s, from) | awake_at(s, to);

@@ -14,10 +14,12 @@ enum {
 
 struct code_env judge_env(const struct nvl_sim *s, const int16_t *state, const uint8_t *args)
 {
-    struct code_env env = {
-        .world = s->w, .state = state, .each = NVL_NONE, .pass = s->pass, .passes = s->plan.count,
-        .phase = sim_phase(s)
-    };
+    struct code_env env = { .world = s->w,
+                            .state = state,
+                            .each = NVL_NONE,
+                            .pass = s->pass,
+                            .passes = s->plan.count,
+                            .phase = sim_phase(s) };
     memcpy(env.args, args, sizeof(env.args));
     return env;
 }
@@ -119,8 +121,7 @@ static bool bind_hidden(const struct nvl_sim *s, struct nvl_event *e)
     hidden_search(s, &s->w->pack->ops[e->op], 0, e->args, &h);
     if (h.count == 0)
         return false;
-    uint32_t k =
-        rng_below(s->seed, rng_key(RNG_BIND, s->pass, e->actor, 0, e->op), h.count);
+    uint32_t k = rng_below(s->seed, rng_key(RNG_BIND, s->pass, e->actor, 0, e->op), h.count);
     memcpy(e->args, h.found[k], NVL_ARGS_MAX);
     return true;
 }
@@ -156,8 +157,8 @@ static void decide_outcome(struct nvl_sim *s, struct nvl_event *e, bool bound)
     e->difficulty = (int16_t) keep_percent(code_run(&env, op->difficulty));
     int chance = e->skill + 50 - e->difficulty;
     chance = chance < 5 ? 5 : chance > 95 ? 95 : chance;
-    e->roll = (int16_t) (1 + rng_below(s->seed,
-                                       rng_key(RNG_ROLL, s->pass, e->actor, 0, e->op), 100));
+    e->roll =
+        (int16_t) (1 + rng_below(s->seed, rng_key(RNG_ROLL, s->pass, e->actor, 0, e->op), 100));
     unsigned want = e->roll * 10 <= chance && op->effect_count[0] != PACK_NO_OUTCOME ? NVL_CRITICAL
                     : e->roll <= chance                                              ? NVL_DONE
                     : e->roll <= chance + 20                                         ? NVL_PARTIAL
@@ -329,7 +330,7 @@ static void add_alternatives(const struct nvl_sim *s, struct nvl_event *e, unsig
 {
     const struct choices *all = &s->choices[actor];
     unsigned n = 0;
-    for (unsigned i = 0; i < all->count && n < 2; i++) {
+    for (unsigned i = all->forced != 0; i < all->count && n < 2; i++) { /* nobody's own wish else */
         if (i == taken || all->best[i].op == e->op ||
             (n == 1 && all->best[i].op == e->alternatives[0].op))
             continue;
@@ -404,8 +405,12 @@ static int reject(struct nvl_sim *s, unsigned actor, const struct candidate *c, 
     e.verdict = NVL_LAW_REJECTED, e.codes[0] = (uint8_t) code, e.codes_count = 1;
     e.reason = (uint16_t) cell;
     e.witnesses = 1u << actor;
-    uint32_t bar = code == LAW_BARRED ? edit_bar(s, actor, c->op, c->args) : 1;
-    record_cause(&e, cell != NVL_NO_CELL ? s->writer[cell] : bar, NVL_PREVENTS, cell);
+    uint32_t bar = code == LAW_BARRED ? edit_bar(s, actor, c->op, c->args) : 0;
+    record_cause(&e,
+                 cell != NVL_NO_CELL ? s->writer[cell]
+                 : bar != 0          ? bar
+                                     : 1,
+                 NVL_PREVENTS, cell);
     if (s->choices[actor].forced != 0)
         record_cause(&e, s->choices[actor].forced, NVL_BY_INTERVENTION, NVL_NO_CELL);
     record_causes(s, &e);
@@ -480,8 +485,8 @@ static int act_forced(struct nvl_sim *s, unsigned actor)
     const struct choices *all = &s->choices[actor];
     const struct candidate *c = &all->best[0];
     uint16_t cell = NVL_NO_CELL;
-    unsigned code = edit_bar(s, actor, c->op, c->args) != 0 ? LAW_BARRED
-                                                            : judge_law(s, actor, c, &cell);
+    unsigned code =
+        edit_bar(s, actor, c->op, c->args) != 0 ? LAW_BARRED : judge_law(s, actor, c, &cell);
     s->edits.acts[actor].by = 0;
     if (code == 0 && all->forced_unknown)
         code = LAW_UNKNOWN, cell = all->forced_cell;

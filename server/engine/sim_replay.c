@@ -35,9 +35,9 @@ int nvl_clone(const struct nvl_sim *from, struct nvl_sim **out)
     s->dist = copy_of(&s->arena, from->dist, places * places, &nomem);
     s->cond_plain = copy_of(&s->arena, from->cond_plain, sections[SEC_COND] + 1, &nomem);
     s->memo = copy_of(&s->arena, from->memo, sections[SEC_COND] + 1, &nomem);
-    s->op_writes = copy_of(&s->arena, from->op_writes,
-                           (size_t) (sections[SEC_OPER] + 1) * ((sections[SEC_FLUE] + 7) / 8),
-                           &nomem);
+    s->op_writes =
+        copy_of(&s->arena, from->op_writes,
+                (size_t) (sections[SEC_OPER] + 1) * ((sections[SEC_FLUE] + 7) / 8), &nomem);
     if (nomem) {
         nvl_free(s);
         return NVL_E_NOMEM;
@@ -107,18 +107,6 @@ static void replan(struct nvl_sim *s, uint32_t turns)
         }
     s->turns = turns;
 }
-static void set_pass(struct nvl_sim *s, struct nvl_event *e, const char *fluent, unsigned pass)
-{
-    int f = nvl_pack_fluent_find(s->w->pack, fluent);
-    int cell = f < 0 ? -1 : world_cell(s->w, (unsigned) f, 0, 0);
-    if (cell < 0 || s->state[cell] == (int16_t) pass)
-        return;
-    unsigned at = e->deltas_count++;
-    for (; at > 0 && e->deltas[at - 1].cell > cell; at--)
-        e->deltas[at] = e->deltas[at - 1];
-    e->deltas[at] = (struct nvl_delta){ (uint16_t) cell, s->state[cell], (int16_t) pass };
-    s->state[cell] = (int16_t) pass;
-}
 static int fork_apply(struct nvl_sim *s, uint64_t seed, uint32_t turns, const uint8_t *parent_head,
                       struct nvl_event *e)
 {
@@ -130,8 +118,8 @@ static int fork_apply(struct nvl_sim *s, uint64_t seed, uint32_t turns, const ui
     e->seed = seed, e->turns = turns;
     memcpy(e->parent_head, parent_head, SHA256_SIZE);
     world_climax(&s->plan, &first, &last);
-    set_pass(s, e, "climax_starts", first);
-    set_pass(s, e, "climax_ends", last);
+    edit_set_named(s, e, "climax_starts", NVL_SORT_NONE, 0, (int) first);
+    edit_set_named(s, e, "climax_ends", NVL_SORT_NONE, 0, (int) last);
     gate_alive(s);
     return record_event(s, e);
 }

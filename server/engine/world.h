@@ -87,6 +87,12 @@ int effect_apply(struct code_env *env, int16_t *state, const struct pack_effect 
                  uint32_t present, unsigned actor, uint16_t *touched, int room);
 /* Another holder of the same world; each gives it back with nvl_world_free. */
 struct nvl_world *world_share(struct nvl_world *w);
+/* Appends an entity as it is told: "the dock", "Alex Chen". */
+void world_put_entity(const struct nvl_world *w, enum nvl_sort sort, unsigned i, bool spoilers,
+                      struct buf *out);
+/* Appends the plain line of an INTERVENTION or FORKED. */
+void world_edit_text(const struct nvl_world *w, const struct nvl_event *e, bool spoilers,
+                     struct buf *out);
 /* Why an act could not be, for a reader; the law text beside it names the cell. */
 const char *world_refusal(unsigned code);
 /* Phases of the passes for a number of turns. */

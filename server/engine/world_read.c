@@ -230,8 +230,8 @@ void nvl_cell_text(const struct nvl_world *w, unsigned cell, struct buf *out)
 /* --- plain lines
  * ------------------------------------------------------------------------------------------ */
 
-static void put_entity(const struct nvl_world *w, enum nvl_sort sort, unsigned i, bool spoilers,
-                       struct buf *out)
+void world_put_entity(const struct nvl_world *w, enum nvl_sort sort, unsigned i, bool spoilers,
+                      struct buf *out)
 {
     const struct nvl_entity *e = nvl_world_entity(w, sort, i);
     if (e == NULL) {
@@ -282,7 +282,7 @@ static void put_slot(const struct nvl_world *w, const struct nvl_event *e, const
             continue;
         char form[8] = "";
         if (dot == NULL) {
-            put_entity(w, (enum nvl_sort) op->params[i].sort, e->args[i], spoilers, out);
+            world_put_entity(w, (enum nvl_sort) op->params[i].sort, e->args[i], spoilers, out);
         } else if (size - n - 1 < sizeof(form)) {
             memcpy(form, dot + 1, size - n - 1);
             buf_puts(
@@ -361,12 +361,14 @@ void nvl_event_text(const struct nvl_world *w, const struct nvl_event *e, bool s
         const char *clause =
             e->ending < w->pack->counts[SEC_ENDI] ? w->pack->endings[e->ending].clause : "";
         buf_puts(out, clause[0] != 0 ? clause : "The story ends.");
+    } else if (e->type == NVL_INTERVENTION || e->type == NVL_FORKED) {
+        world_edit_text(w, e, spoilers, out);
     } else if (e->type == NVL_CANCELLED) {
         buf_puts(out, "The story is broken off.");
     } else if (e->op >= w->pack->counts[SEC_OPER]) {
         buf_puts(out, "Something happens.");
     } else if (e->type == NVL_REJECTED) {
-        put_entity(w, NVL_SORT_CHAR, e->actor, spoilers, out);
+        world_put_entity(w, NVL_SORT_CHAR, e->actor, spoilers, out);
         buf_puts(out, " has to let it be (");
         for (const char *p = w->pack->ops[e->op].name; *p != 0; p++)
             buf_putc(out, *p == '_' ? ' ' : *p);

@@ -226,9 +226,11 @@ static int slice_follow(struct slice *s)
     arena_init(&q.read.arena, 4096);
     store_read_wait(sim->jobs->o.store, &q.read); /* a worker may wait; this is once a turn */
     int r = 0;
-    if (q.read.result != STORE_OK || q.n_events == 0) {
+    if (q.read.result != STORE_OK) {
         s->no_memory = true; /* later, when the store can be read */
         r = -1;
+    } else if (q.n_events == 0) {
+        r = 0; /* the row promises more than there is: its head will not be reached */
     } else if (nvl_event_decode(q.events[0].canonical.data, q.events[0].canonical.size, &event) !=
                NVL_OK) {
         slice_fail(s, "REPLAY_MISMATCH", "event %llu of the stored log is damaged; it is kept",

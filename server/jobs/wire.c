@@ -4,6 +4,7 @@
 
 #include "rpc/base/alloc.h"
 #include "rpc/base/check.h"
+#include "server/engine/edit.h"
 
 PB(Timestamp) wire_timestamp(uint64_t wall_us)
 {
@@ -58,13 +59,31 @@ static bool cell_hidden(const struct painter *p, unsigned cell)
     return nvl_world_cell_info(p->e->world, cell, &info) != NVL_OK || info.hidden;
 }
 
+/* Whom and what an edit is about, beside what its operator is done to. */
+static void paint_change(struct painter *p, NE(SimulationEvent) * out)
+{
+    const struct nvl_change *c = &p->e->event->change;
+    enum nvl_sort thing = c->kind == NVL_EDIT_WHISPER ? NVL_SORT_FACT
+                          : c->kind == NVL_EDIT_ITEM  ? NVL_SORT_ITEM
+                                                      : NVL_SORT_NONE;
+    if (p->e->event->args_count == 0 && c->who != NVL_NONE)
+        out->targets[out->n_targets++] = (char *) entity(p, NVL_SORT_CHAR, c->who);
+    if (thing != NVL_SORT_NONE)
+        out->targets[out->n_targets++] = (char *) entity(p, thing, c->thing);
+    if (c->to_sort != NVL_SORT_NONE)
+        out->targets[out->n_targets++] =
+            (char *) entity(p, (enum nvl_sort) c->to_sort, c->to);
+}
+
 /* Entities that an event is about; args[0] is the actor unless the world acts. */
 static void paint_targets(struct painter *p, NE(SimulationEvent) * out)
 {
     const struct nvl_event *e = p->e->event;
-    out->targets = take(p, e->args_count, sizeof *out->targets);
+    out->targets = take(p, e->args_count + 3u, sizeof *out->targets);
     if (p->failed)
         return;
+    if (e->type == NVL_INTERVENTION)
+        paint_change(p, out);
     for (size_t i = e->actor < NVL_ACTOR_WORLD ? 1 : 0; i < e->args_count; i++)
         if (e->args[i] != NVL_NONE)
             out->targets[out->n_targets++] =

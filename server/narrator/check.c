@@ -217,7 +217,7 @@ int nvl_prose_check_statement(void *ctx, const struct nvl_pack *pack, const stru
         env_add(&c.env, "A", NVL_SORT_CHAR, 0);
         env_add(&c.env, "B", NVL_SORT_CHAR, 1);
         if (rule.kind == PROSE_MUSE)
-            env_add(&c.env, "X", NVL_SORT_FACT, 0);
+            env_add(&c.env, "X", NVL_SORT_FACT, 0), env_add(&c.env, "I", NVL_SORT_ITEM, 0);
     }
     for (uint32_t i = 0; i < prose->lines_count; i++) {
         c.line = &prose->lines[i];

@@ -1,4 +1,5 @@
 /* compose.c — scenes out of chosen units: opening, entries, events, decisions, exits, ending. */
+#include "server/engine/edit.h"
 #include "server/narrator/teller.h"
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +14,8 @@ struct composing {
     uint32_t sequence;
     const char *image;
     size_t image_size;
-    uint32_t tick; /* units told */
+    uint32_t tick;    /* units told */
+    uint32_t outside; /* events whose edits have been told or passed over */
     bool weighed;
 };
 
@@ -403,9 +405,41 @@ static void stand_here(struct teller *t, uint32_t event)
     if (t->focaliser >= 0 && t->at[t->focaliser] >= 0)
         t->place = t->at[t->focaliser];
 }
+/* An edit is not told as such; who we are with may notice what it did. */
+static void put_noticed(struct composing *c, const struct nvl_event *e)
+{
+    struct teller *t = c->t;
+    unsigned who = (unsigned) t->focaliser;
+    bool item = e->change.kind == NVL_EDIT_ITEM, held = e->change.to_sort == NVL_SORT_CHAR;
+    if (e->deltas_count + e->beliefs_count == 0 || !(e->witnesses >> who & 1))
+        return;
+    struct env env;
+    stand_here(t, c->outside);
+    env_story(t, &env);
+    env_add(&env, "A", NVL_SORT_CHAR, item && held ? e->change.to : who);
+    c->event = e, c->sequence = e->sequence;
+    if (item) {
+        env_add(&env, "I", NVL_SORT_ITEM, e->change.thing);
+        put_part(c, &env, PROSE_MUSE, held ? "in_hand" : "turns_up", false);
+    } else if (e->change.kind == NVL_EDIT_WHISPER && e->change.value != NVL_DISBELIEVES) {
+        const struct nvl_entity *fact = nvl_world_entity(t->world, NVL_SORT_FACT, e->change.thing);
+        env_add(&env, "X", NVL_SORT_FACT, e->change.thing);
+        if (fact != NULL && fact->owner < 0) /* somebody's secret is quoted by nobody */
+            put_part(c, &env, PROSE_MUSE, "out_of_nowhere", false);
+    }
+}
+static void put_outside(struct composing *c, uint32_t before)
+{
+    for (; c->outside < before && c->outside < c->t->events_count; c->outside++) {
+        const struct nvl_event *e = &c->t->events[c->outside];
+        if (e->type == NVL_INTERVENTION && c->t->focaliser >= 0 && !style_is_log(c->t))
+            put_noticed(c, e);
+    }
+}
 static void put_unit(struct composing *c, const struct unit *u)
 {
     struct teller *t = c->t;
+    put_outside(c, u->first);
     for (uint32_t i = u->first; i < u->first + u->count && !t->nomem; i++) {
         const struct nvl_event *e = &t->events[i];
         if (!plan_sees(t, e, t->focaliser))

@@ -174,7 +174,7 @@ static int32_t sameness(const struct teller *t, size_t index)
     int32_t s = 0;
     for (size_t i = index, n = 0; i-- > 0 && n < LOOK_BACK; n++) {
         const struct nvl_event *b = &t->events[i];
-        if (b->op != e->op)
+        if (b->op != e->op || !tellable(b))
             continue;
         s += 9 + (b->actor == e->actor ? 14 : 0) + (b->outcome == e->outcome ? 6 : 0);
         s += b->args_count > 1 && e->args_count > 1 && memcmp(b->args, e->args, e->args_count) == 0

@@ -107,7 +107,7 @@ static void learn_people(struct teller *t)
 }
 static uint32_t default_words(const struct teller *t)
 {
-    return 450 + 40 * nvl_world_turns(t->world) + 40 * (t->cast > 2 ? (uint32_t) t->cast - 2 : 0);
+    return 450 + 40 * t->turns + 40 * (t->cast > 2 ? (uint32_t) t->cast - 2 : 0);
 }
 static int check_events(const struct teller *t)
 {
@@ -124,6 +124,10 @@ static int set_telling(struct teller *t, const struct nvl_telling *telling, stru
 {
     int rc = nvl_telling_check(telling, err);
     t->only = -1;
+    t->turns = nvl_world_turns(t->world);
+    for (size_t i = 0; i < t->events_count; i++)
+        if (t->events[i].type == NVL_FORKED)
+            t->turns = t->events[i].turns;
     t->words = default_words(t);
     if (rc != NVL_OK || telling == NULL)
         return rc;
@@ -173,7 +177,7 @@ static size_t chars_told(const struct teller *t)
 static bool compose_to_length(struct teller *t)
 {
     uint32_t budget = t->words * 7 / 10, low = t->words * 90 / 100, high = t->words * 110 / 100;
-    bool capped = nvl_world_turns(t->world) <= CHARS_TURNS;
+    bool capped = t->turns <= CHARS_TURNS;
     for (int i = 0; i < LENGTH_TRIES; i++) {
         begin_again(t);
         plan_choose(t, budget);

@@ -114,6 +114,7 @@ struct teller {
     bool omniscient;
     int16_t only; /* the telling's focaliser, or -1 */
     uint32_t words;
+    uint32_t turns; /* of the story, as it was last planned */
     uint64_t seed;
     size_t people, cast;
     enum morph_gender gender[PEOPLE_MAX];

@@ -6,6 +6,7 @@
 #include "rpc/base/clock.h"
 #include "rpc/base/log.h"
 #include "server/service/inner.h"
+#include "server/service/work.h"
 
 enum { SLOW_CALL_US = 1000000 };
 
@@ -258,6 +259,10 @@ static void fill_handlers(novelengine_v1_novel_engine_handlers *h)
     h->direct_simulation.stream = &direct_events;
     h->fork_simulation.request = handle_fork_simulation;
     h->compare_simulations.request = handle_compare_simulations;
+    h->explain_event.request = handle_explain_event;
+    h->explain_absence.request = handle_explain_absence;
+    h->get_beliefs.request = handle_get_beliefs;
+    h->verify_simulation.request = handle_verify_simulation;
     h->get_story.request = handle_get_story;
     h->export_simulation =
         (nrpc_handler) { .request = handle_export_simulation, .on_writable = export_on_writable, .on_end = export_on_end };

@@ -29,8 +29,9 @@ static void check_cause(struct verify_run *run, const struct verify_cause *cause
                    cause->sequence);
         return;
     }
-    if (cause->kind == CAUSE_INTERVENTION)
-        verify_say(run, VERIFY_CAUSE, "event %u is no intervention", cause->sequence);
+    if (cause->kind == CAUSE_INTERVENTION &&
+        (cause->sequence != run->ordered || cause->cell != NONE_U16))
+        verify_say(run, VERIFY_CAUSE, "event %u did not order it", cause->sequence);
     if (cause->kind == CAUSE_REACTS && e->type == EVENT_REACTION &&
         cause->sequence != run->previous.sequence)
         verify_say(run, VERIFY_CAUSE, "it reacts to event %u and not to the one before it",
@@ -90,12 +91,17 @@ static void check_prevents(struct verify_run *run)
     for (unsigned i = 0; i < e->cause_count; i++)
         if (e->causes[i].kind == CAUSE_PREVENTS && e->causes[i].cell != e->reason)
             verify_say(run, VERIFY_CAUSE, "what prevents it is not its reason");
+    for (unsigned i = 0; i < e->cause_count; i++)
+        if (e->causes[i].kind == CAUSE_PREVENTS && e->code_count > 0 && run->barred_by != 0 &&
+            e->codes[0] == VERIFY_BAN && e->causes[i].cell == NONE_U16 &&
+            e->causes[i].sequence != run->barred_by)
+            verify_say(run, VERIFY_CAUSE, "it is event %u that forbids it", run->barred_by);
 }
 
 void verify_causes_check(struct verify_run *run)
 {
     const struct verify_event *e = run->e;
-    if (e->cause_count == 0 && !verify_is_frame(e->type))
+    if (e->cause_count == 0 && !verify_is_frame(e->type) && !verify_is_outside(e->type))
         verify_say(run, VERIFY_CAUSE, "it has no cause");
     if (e->type == EVENT_ACTION || e->type == EVENT_SPEECH || e->type == EVENT_THOUGHT) {
         if (!has_kind(e, CAUSE_MOTIVATES))
@@ -105,6 +111,9 @@ void verify_causes_check(struct verify_run *run)
     } else if (e->type == EVENT_REJECTED && !has_kind(e, CAUSE_PREVENTS)) {
         verify_say(run, VERIFY_CAUSE, "nothing prevents it");
     }
+    if (run->ordered != 0 && !has_kind(e, CAUSE_INTERVENTION))
+        verify_say(run, VERIFY_CAUSE, "event %u ordered it, and is not among its causes",
+                   run->ordered);
     for (unsigned i = 0; i < e->cause_count; i++)
         check_cause(run, &e->causes[i]);
     if (e->type == EVENT_REJECTED)

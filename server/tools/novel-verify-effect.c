@@ -10,6 +10,11 @@
 static int event_place(const struct verify_run *run)
 {
     const struct verify_event *e = run->e;
+    int place;
+    if (verify_is_outside(e->type)) {
+        (void) verify_edit_witnesses(run, &place);
+        return place;
+    }
     if (verify_is_character(run, e->actor))
         return run->before.place[e->actor];
     return e->place == NONE_U8 ? -1 : e->place;
@@ -56,8 +61,11 @@ static uint32_t witnesses(const struct verify_run *run, const int16_t after[VERI
 {
     const struct verify_event *e = run->e;
     const struct verify_before *b = &run->before;
+    int place;
     if (verify_is_frame(e->type))
         return 0;
+    if (verify_is_outside(e->type))
+        return verify_edit_witnesses(run, &place);
     if (!verify_is_character(run, e->actor))
         return b->present;
     if (e->type == EVENT_REJECTED)
@@ -88,7 +96,7 @@ unsigned verify_run_below(const struct verify_run *run, unsigned stream, unsigne
     const struct verify_event *e = run->e;
     uint64_t key =
         (uint64_t) stream << 56 | (uint64_t) e->pass << 40 | (uint64_t) e->actor << 32 | e->op;
-    uint64_t random = mix64(run->header.seed ^ mix64(key));
+    uint64_t random = mix64(run->seed ^ mix64(key));
     return (unsigned) ((random >> 32) * n >> 32);
 }
 
@@ -108,37 +116,45 @@ static int clamp(int64_t value, int low, int high)
     return value < low ? low : value > high ? high : (int) value;
 }
 
+struct due_roll {
+    int roll, skill, difficulty;
+    unsigned outcome;
+};
+
+static struct due_roll roll_due(struct verify_run *run)
+{
+    struct due_roll d = { .outcome = OUTCOME_OK };
+    if (run->in_vain) {
+        d.outcome = OUTCOME_FAIL;
+    } else if (run->op.skill != 0) {
+        struct verify_frame frame = verify_run_frame(run, run->cells);
+        d.roll = 1 + (int) verify_run_below(run, STREAM_ROLL, 100);
+        d.skill = clamp(verify_code_run(&frame, run->op.skill), 0, 100);
+        d.difficulty = clamp(verify_code_run(&frame, run->op.difficulty), 0, 100);
+        int chance = clamp(d.skill + 50 - d.difficulty, 5, 95);
+        if (d.roll * 10 <= chance && run->op.outcomes[OUTCOME_CRITICAL].possible)
+            d.outcome = OUTCOME_CRITICAL;
+        else
+            d.outcome = d.roll <= chance        ? OUTCOME_OK
+                        : d.roll <= chance + 20 ? OUTCOME_PARTIAL
+                                                : OUTCOME_FAIL;
+    }
+    d.outcome = outcome_it_has(&run->op, d.outcome);
+    return d;
+}
+
 void verify_roll_check(struct verify_run *run)
 {
     const struct verify_event *e = run->e;
-    int roll = 0, skill = 0, difficulty = 0;
-    unsigned outcome = OUTCOME_NONE;
-    bool plays = run->has_op && !verify_is_frame(e->type) && e->type != EVENT_REJECTED;
-    if (plays && run->in_vain) {
-        outcome = OUTCOME_FAIL;
-    } else if (plays && run->op.skill != 0) {
-        struct verify_frame frame = verify_run_frame(run, run->cells);
-        roll = 1 + (int) verify_run_below(run, STREAM_ROLL, 100);
-        skill = clamp(verify_code_run(&frame, run->op.skill), 0, 100);
-        difficulty = clamp(verify_code_run(&frame, run->op.difficulty), 0, 100);
-        int chance = clamp(skill + 50 - difficulty, 5, 95);
-        if (roll * 10 <= chance && run->op.outcomes[OUTCOME_CRITICAL].possible)
-            outcome = OUTCOME_CRITICAL;
-        else
-            outcome = roll <= chance        ? OUTCOME_OK
-                      : roll <= chance + 20 ? OUTCOME_PARTIAL
-                                            : OUTCOME_FAIL;
-    } else if (plays) {
-        outcome = OUTCOME_OK;
-    }
-    if (plays)
-        outcome = outcome_it_has(&run->op, outcome);
-    if (e->roll != roll || e->skill != skill || e->difficulty != difficulty)
+    struct due_roll due = { .outcome = OUTCOME_NONE };
+    if (run->has_op && !verify_is_frame(e->type) && e->type != EVENT_REJECTED)
+        due = roll_due(run);
+    if (e->roll != due.roll || e->skill != due.skill || e->difficulty != due.difficulty)
         verify_say(run, VERIFY_EFFECT,
-                   "roll %d with skill %d against %d is due, the event says %d, %d, %d", roll,
-                   skill, difficulty, e->roll, e->skill, e->difficulty);
-    if (e->outcome != outcome)
-        verify_say(run, VERIFY_EFFECT, "outcome %u follows, the event says %u", outcome,
+                   "roll %d with skill %d against %d is due, the event says %d, %d, %d", due.roll,
+                   due.skill, due.difficulty, e->roll, e->skill, e->difficulty);
+    if (e->outcome != due.outcome)
+        verify_say(run, VERIFY_EFFECT, "outcome %u follows, the event says %u", due.outcome,
                    e->outcome);
 }
 
@@ -202,25 +218,20 @@ static void run_effects(struct verify_run *run, const struct verify_span *span)
     }
 }
 
-struct change {
-    uint16_t cell;
-    int16_t before, after;
-};
-
 static int by_cell(const void *a, const void *b)
 {
-    const struct change *x = a, *y = b;
+    const struct verify_change *x = a, *y = b;
     return (int) x->cell - (int) y->cell;
 }
 
 /* Net changes in order of cells; puts the state back as it was. */
-static unsigned take_back(struct verify_run *run, struct change *out)
+static unsigned take_back(struct verify_run *run, struct verify_change *out)
 {
     unsigned count = 0;
     for (unsigned i = 0; i < run->touched.count; i++) {
         uint16_t cell = run->touched.cell[i];
         if (run->cells[cell] != run->touched.before[i])
-            out[count++] = (struct change){ cell, run->touched.before[i], run->cells[cell] };
+            out[count++] = (struct verify_change){ cell, run->touched.before[i], run->cells[cell] };
         run->cells[cell] = run->touched.before[i];
     }
     qsort(out, count, sizeof(*out), by_cell);
@@ -234,7 +245,7 @@ static void say_delta(struct verify_run *run, uint16_t cell, const char *should)
     verify_say(run, VERIFY_EFFECT, "%s: %s", what, should);
 }
 
-static void compare_deltas(struct verify_run *run, const struct change *due, unsigned count)
+static void compare_deltas(struct verify_run *run, const struct verify_change *due, unsigned count)
 {
     const struct verify_event *e = run->e;
     char text[120];
@@ -265,7 +276,7 @@ static void compare_deltas(struct verify_run *run, const struct change *due, uns
 }
 
 /* Entries of knows() among the changes, which are those beliefs; they are taken out of the list. */
-static unsigned compare_beliefs(struct verify_run *run, struct change *due, unsigned count)
+static unsigned compare_beliefs(struct verify_run *run, struct verify_change *due, unsigned count)
 {
     const struct verify_event *e = run->e;
     unsigned kept = 0, k = 0;
@@ -293,19 +304,54 @@ static unsigned compare_beliefs(struct verify_run *run, struct change *due, unsi
     return kept;
 }
 
+bool verify_overdraws(struct verify_run *run)
+{
+    const struct verify_event *event = run->e;
+    const struct verify_before before = run->before;
+    struct verify_event trial = *event;
+    struct verify_change due[VERIFY_TOUCHED_MAX];
+    bool in_vain = run->in_vain;
+    int hidden = verify_hidden_parm(run);
+    run->e = &trial;
+    verify_before_take(run);
+    if (hidden >= 0)
+        trial.args[hidden] = (uint8_t) verify_hidden_due(run, (unsigned) hidden);
+    run->in_vain =
+        verify_is_character(run, trial.actor) &&
+        (hidden >= 0 ? trial.args[hidden] == NONE_U8 : !verify_wheres_hold(run, trial.args));
+    run_effects(run, &run->op.outcomes[roll_due(run).outcome]);
+    (void) take_back(run, due);
+    run->e = event;
+    run->before = before;
+    run->in_vain = in_vain;
+    return run->touched.overdrawn >= 0;
+}
+
+/* What an edit marks; it has no operator's effects. */
+static void check_marks(struct verify_run *run)
+{
+    struct verify_change due[2];
+    verify_edit_belief_check(run);
+    compare_deltas(run, due, verify_edit_marks(run, due));
+}
+
 void verify_effects_check(struct verify_run *run)
 {
     const struct verify_event *e = run->e;
     static const struct verify_span nothing = { 0 };
     bool plays = run->has_op && !verify_is_frame(e->type) && e->type != EVENT_REJECTED;
-    struct change due[VERIFY_TOUCHED_MAX];
+    struct verify_change due[VERIFY_TOUCHED_MAX];
     int16_t after[VERIFY_CHARS_MAX];
     run_effects(run, plays ? &run->op.outcomes[e->outcome] : &nothing);
     for (unsigned c = 0; verify_is_character(run, c); c++)
         after[c] = (int16_t) verify_run_named(run, NAMED_AT, (int) c, 0, -1);
     unsigned count = take_back(run, due);
-    count = compare_beliefs(run, due, count);
-    compare_deltas(run, due, count);
+    if (verify_is_outside(e->type)) {
+        check_marks(run);
+    } else {
+        count = compare_beliefs(run, due, count);
+        compare_deltas(run, due, count);
+    }
     if (run->touched.overflow)
         verify_say(run, VERIFY_COST, "its effects write more than %d cells", VERIFY_TOUCHED_MAX);
     if (run->touched.overdrawn >= 0) {
@@ -376,7 +422,11 @@ void verify_deltas_check(struct verify_run *run)
         unsigned a, b;
         verify_world_args(&run->world, &run->pack, cell, &a, &b);
         check_value(run, cell);
-        if ((run->pack.fluents[fluent].flags & FLUENT_STATIC) != 0) {
+        /* What an edit may mark has been compared; of that only items can be settled. */
+        bool free = e->type == EVENT_FORKED ||
+                    (e->type == EVENT_INTERVENTION && fluent != run->pack.named[NAMED_HOLDER] &&
+                     fluent != run->pack.named[NAMED_LIES]);
+        if (!free && (run->pack.fluents[fluent].flags & FLUENT_STATIC) != 0) {
             verify_world_describe(&run->world, &run->pack, cell, what);
             verify_say(run, VERIFY_CANON, "%s never changes, and the event changes it", what);
         }

@@ -159,6 +159,17 @@ static const char *read_head(struct verify_cursor *c, struct verify_event *e)
     return NULL;
 }
 
+static const char *read_edit(struct verify_cursor *c, struct verify_edit *edit)
+{
+    const uint8_t *p = verify_take(c, 6);
+    if (p == NULL)
+        return NULL;
+    *edit = (struct verify_edit){ p[0], p[1], p[2], p[3], p[4], p[5] };
+    return edit->kind < 1 || edit->kind > 7 || edit->to_sort > 2 || edit->value > 100
+               ? "an edit of a kind, or with a value, that does not exist"
+               : NULL;
+}
+
 bool verify_event_decode(const uint8_t *data, size_t size, struct verify_event *out_event,
                          const char **out_why)
 {
@@ -174,6 +185,14 @@ bool verify_event_decode(const uint8_t *data, size_t size, struct verify_event *
     if (why == NULL && e->type == EVENT_STARTED) {
         e->hash_0 = verify_take(&c, 32);
         e->world_digest = verify_take(&c, 32);
+    } else if (why == NULL && e->type == EVENT_INTERVENTION) {
+        why = read_edit(&c, &e->edit);
+    } else if (why == NULL && e->type == EVENT_FORKED) {
+        e->parent_head = verify_take(&c, 32);
+        e->seed = verify_u64(&c);
+        e->turns = verify_u16(&c);
+        if (!c.failed && (e->seed < 1 || e->seed >= 1ull << 53 || e->turns < 1 || e->turns > 50))
+            why = "a seed or a number of turns that is out of range";
     } else if (why == NULL && e->type == EVENT_COMPLETED) {
         e->turns = verify_u32(&c);
         e->ending = verify_u8(&c);

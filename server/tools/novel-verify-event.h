@@ -73,6 +73,9 @@ struct verify_choice {
     uint8_t count, args[6];
     int32_t utility;
 };
+struct verify_edit { /* what an INTERVENTION does; operator and arguments are the event's */
+    uint8_t kind, who, thing, to_sort, to, value;
+};
 struct verify_event {
     uint32_t sequence, minute, witnesses, silent;
     uint16_t turn, pass, op, reason;
@@ -90,7 +93,10 @@ struct verify_event {
     struct verify_belief beliefs[16];
     struct verify_thread threads[6];
     const uint8_t *hash_0, *world_digest; /* STARTED */
-    uint32_t turns;                       /* COMPLETED */
+    struct verify_edit edit;              /* INTERVENTION */
+    const uint8_t *parent_head;           /* FORKED */
+    uint64_t seed;                        /* FORKED */
+    uint32_t turns;                       /* COMPLETED and FORKED */
     uint8_t ending;                       /* COMPLETED */
 };
 

@@ -34,7 +34,7 @@ static void check_actor(struct verify_run *run)
         verify_say(run, VERIFY_UNKNOWABLE, "there is no character %u to act", e->actor);
         return;
     }
-    if (verify_is_frame(e->type) && e->actor != ACTOR_DIRECTOR)
+    if ((verify_is_frame(e->type) || verify_is_outside(e->type)) && e->actor != ACTOR_DIRECTOR)
         verify_say(run, VERIFY_ORDER, "%s is not the director's", verify_event_type_name(e->type));
     if (e->type == EVENT_INCIDENT && e->actor != ACTOR_WORLD)
         verify_say(run, VERIFY_ORDER, "an incident is not the world's");
@@ -74,7 +74,8 @@ static void check_alternatives(struct verify_run *run)
     const struct verify_choice *best = &e->alternatives[0], *second = &e->alternatives[1];
     if (second->op != NONE_U16 && (best->op == NONE_U16 || second->utility > best->utility))
         verify_say(run, VERIFY_UTILITY, "the alternatives do not descend by utility");
-    if (best->op != NONE_U16 && e->verdict != VERDICT_REPAIRED && best->utility > e->utility)
+    if (best->op != NONE_U16 && e->verdict != VERDICT_REPAIRED && run->ordered == 0 &&
+        best->utility > e->utility)
         verify_say(run, VERIFY_UTILITY, "an alternative of %d was better than the choice of %d",
                    best->utility, e->utility);
 }
@@ -102,6 +103,8 @@ void verify_shape_check(struct verify_run *run)
     if (verify_is_frame(e->type)) {
         if (e->op != NONE_U16 || e->arg_count != 0)
             verify_say(run, VERIFY_EFFECT, "%s has an operator", verify_event_type_name(e->type));
+        run->has_op = false;
+    } else if (verify_is_outside(e->type)) { /* its operator is what it orders, nothing it does */
         run->has_op = false;
     } else if (!run->has_op) {
         verify_say(run, VERIFY_EFFECT, "there is no operator %u", e->op);
@@ -151,7 +154,7 @@ static void say_condition(struct verify_run *run, unsigned code, unsigned index,
 }
 
 /* Whether the world would say yes to these arguments; what is only tried is not read. */
-static bool wheres_hold(struct verify_run *run, const uint8_t *args)
+bool verify_wheres_hold(struct verify_run *run, const uint8_t *args)
 {
     struct verify_frame frame = verify_run_frame(run, run->cells);
     frame.args = args;
@@ -164,7 +167,7 @@ static bool wheres_hold(struct verify_run *run, const uint8_t *args)
 }
 
 /* Index of the operator's hidden parameter, of which there is at most one; -1 without one. */
-static int hidden_parm(const struct verify_run *run)
+int verify_hidden_parm(const struct verify_run *run)
 {
     for (unsigned i = 0; i < run->op.parms; i++)
         if (verify_pack_parm(&run->pack, run->op.parm_first + i).hidden != 0)
@@ -172,9 +175,7 @@ static int hidden_parm(const struct verify_run *run)
     return -1;
 }
 
-/* What the world had for the hidden parameter: one of the entities for which every where holds,
- * drawn by stream 5; nothing only if there is none. */
-static void check_hidden(struct verify_run *run, unsigned parm)
+unsigned verify_hidden_due(struct verify_run *run, unsigned parm)
 {
     const struct verify_event *e = run->e;
     unsigned sort = verify_pack_parm(&run->pack, run->op.parm_first + parm).sort, count = 0;
@@ -182,15 +183,22 @@ static void check_hidden(struct verify_run *run, unsigned parm)
     memcpy(args, e->args, sizeof(args));
     for (unsigned entity = 0; entity < run->world.counts[sort]; entity++) {
         args[parm] = (uint8_t) entity;
-        if (wheres_hold(run, args))
+        if (verify_wheres_hold(run, args))
             fits[count++] = (uint8_t) entity;
     }
-    unsigned due = count == 0 ? NONE_U8 : fits[verify_run_below(run, STREAM_HIDDEN, count)];
-    run->in_vain = count == 0;
-    if (e->args[parm] != due)
+    return count == 0 ? NONE_U8 : fits[verify_run_below(run, STREAM_HIDDEN, count)];
+}
+
+/* What the world had for the hidden parameter: one of the entities for which every where holds,
+ * drawn by stream 5; nothing only if there is none. */
+static void check_hidden(struct verify_run *run, unsigned parm)
+{
+    unsigned due = verify_hidden_due(run, parm);
+    run->in_vain = due == NONE_U8;
+    if (run->e->args[parm] != due)
         verify_say(run, VERIFY_EFFECT,
                    "what the world gives it as argument %u is %u, the event says %u", parm + 1, due,
-                   e->args[parm]);
+                   run->e->args[parm]);
 }
 
 /* A where is the world's answer: if it is no, the act fails, and if it can't fail, it was not
@@ -199,7 +207,7 @@ static void check_wheres(struct verify_run *run)
 {
     const struct verify_event *e = run->e;
     bool can_fail = run->op.outcomes[OUTCOME_FAIL].possible;
-    int hidden = hidden_parm(run);
+    int hidden = verify_hidden_parm(run);
     for (unsigned i = 0; i < run->op.conds; i++) {
         struct verify_cond cond = verify_pack_cond(&run->pack, run->op.cond_first + i);
         uint16_t first;
@@ -213,15 +221,27 @@ static void check_wheres(struct verify_run *run)
         check_hidden(run, (unsigned) hidden);
 }
 
+/* What its actor's beliefs read may prevent an act that was ordered. */
+static void mark_believed(struct verify_run *run, const struct verify_cond *cond)
+{
+    uint32_t latest = run->reads.latest;
+    uint16_t first;
+    if (verify_is_character(run, run->e->actor))
+        (void) holds(run, run->chosen + (size_t) run->e->actor * run->world.cells, cond, &first);
+    run->reads.latest = latest;
+}
+
 void verify_conditions_check(struct verify_run *run)
 {
     const struct verify_event *e = run->e;
     run->reads.stamp++;
     run->reads.latest = 0;
     run->in_vain = false;
+    run->barred_by = 0;
     if (!run->has_op)
         return;
     bool believing = e->type == EVENT_ACTION || e->type == EVENT_SPEECH || e->type == EVENT_THOUGHT;
+    bool tried = e->type == EVENT_REJECTED && run->ordered != 0;
     for (unsigned i = 0; i < run->op.conds; i++) {
         struct verify_cond cond = verify_pack_cond(&run->pack, run->op.cond_first + i);
         uint16_t first;
@@ -229,6 +249,8 @@ void verify_conditions_check(struct verify_run *run)
             continue;
         if (!holds(run, run->cells, &cond, &first) && e->type != EVENT_REJECTED)
             say_condition(run, law_of(run, &cond, first), i, first, "before the event");
+        if (tried && cond.kind == 0)
+            mark_believed(run, &cond);
         if (!believing || !verify_is_character(run, e->actor))
             continue;
         /* What a belief reads may be named as a cause; what must be named is what the state reads.
@@ -311,6 +333,31 @@ static bool need_fails(struct verify_run *run, unsigned code, bool *out_reason)
     return found;
 }
 
+/* What else may stand against an act that an edit ordered: a bar, a need that is false in what its
+ * actor believes, a resource that it would overdraw. */
+static bool ordered_fails(struct verify_run *run, unsigned code, bool *out_need, bool *out_reason)
+{
+    const struct verify_event *e = run->e;
+    bool found = false;
+    if (run->ordered == 0 || !verify_is_character(run, e->actor))
+        return false;
+    if (code == VERIFY_BAN)
+        return (run->barred_by = verify_edit_bar(run)) != 0;
+    if (code == VERIFY_RANGE)
+        return verify_overdraws(run);
+    for (unsigned i = 0; code == VERIFY_UNKNOWABLE && i < run->op.conds; i++) {
+        struct verify_cond cond = verify_pack_cond(&run->pack, run->op.cond_first + i);
+        uint16_t first;
+        if (cond.kind != 0 ||
+            holds(run, run->chosen + (size_t) e->actor * run->world.cells, &cond, &first))
+            continue;
+        found = true;
+        *out_reason = *out_reason || first == e->reason;
+    }
+    *out_need = *out_need || found;
+    return found;
+}
+
 static void check_rejected(struct verify_run *run)
 {
     const struct verify_event *e = run->e;
@@ -323,7 +370,7 @@ static void check_rejected(struct verify_run *run)
     for (unsigned i = 0; i < e->code_count && run->has_op; i++) {
         bool fails = need_fails(run, e->codes[i], &reason);
         need = need || fails;
-        if (fails || breaks(run, e->codes[i]))
+        if (fails || ordered_fails(run, e->codes[i], &need, &reason) || breaks(run, e->codes[i]))
             continue;
         verify_code_name(e->codes[i], name);
         verify_say(run, VERIFY_VERDICT, "rejected for %s, which it does not break", name);

@@ -136,6 +136,7 @@ static void check_events(struct verify_run *run, struct verify_cursor *c, struct
         if (tail)
             continue;
         run->report->events++;
+        memcpy(run->head, run->report->head, sizeof(run->head));
         chain_add(sha, run->report->head, &section);
         replay = replay && take_event(run, &section);
     }

@@ -36,14 +36,15 @@ static void phase_lengths(unsigned turns, unsigned lengths[6])
 
 static void add_beat(struct verify_run *run, unsigned turn, unsigned phase)
 {
-    for (unsigned i = 0; i < (run->header.turns <= 6 ? 2u : 1u); i++) {
+    for (unsigned i = 0; i < (run->turns <= 6 ? 2u : 1u) && run->passes < VERIFY_PASSES_MAX; i++) {
         run->plan[run->passes].turn = (uint8_t) turn;
         run->plan[run->passes].phase = (uint8_t) phase;
         run->passes++;
     }
 }
 
-void verify_plan_init(struct verify_run *run)
+/* The plan for run->turns turns, as far as it comes after the turns done. */
+static void add_plan(struct verify_run *run, unsigned done)
 {
     struct beat {
         uint8_t turn, phase;
@@ -54,18 +55,41 @@ void verify_plan_init(struct verify_run *run)
         { { 1, SETUP }, { 2, CRISIS }, { 3, CLIMAX }, { 3, RESOLUTION } },
         { { 1, SETUP }, { 2, COMPLICATION }, { 3, CRISIS }, { 4, CLIMAX }, { 4, RESOLUTION } },
     };
-    unsigned turns = run->header.turns;
-    run->passes = 0;
+    unsigned turns = run->turns;
     if (turns <= 4) {
         for (unsigned i = 0; i < 5 && few[turns - 1][i].turn != 0; i++)
-            add_beat(run, few[turns - 1][i].turn, few[turns - 1][i].phase);
+            if (few[turns - 1][i].turn > done)
+                add_beat(run, few[turns - 1][i].turn, few[turns - 1][i].phase);
         return;
     }
     unsigned lengths[6], turn = 1;
     phase_lengths(turns, lengths);
     for (unsigned p = SETUP; p <= RESOLUTION; p++)
-        for (unsigned i = 0; i < lengths[p]; i++)
-            add_beat(run, turn++, p);
+        for (unsigned i = 0; i < lengths[p]; i++, turn++)
+            if (turn > done)
+                add_beat(run, turn, p);
+}
+
+void verify_plan_init(struct verify_run *run)
+{
+    run->passes = 0;
+    add_plan(run, 0);
+}
+
+/* Passes of turns that are done stay, what comes is planned anew. */
+static void check_forked(struct verify_run *run)
+{
+    const struct verify_event *e = run->e;
+    unsigned played = 0;
+    if (e->turns <= e->turn) {
+        verify_say(run, VERIFY_ORDER, "%u turns are done, %u are wanted", e->turn, e->turns);
+        return;
+    }
+    while (played < run->passes && run->plan[played].turn <= e->turn)
+        played++;
+    run->turns = e->turns;
+    run->passes = (uint16_t) played;
+    add_plan(run, e->turn);
 }
 
 /* ---- order ----------------------------------------------------------------------------------- */
@@ -82,7 +106,8 @@ static void finish_pass(struct verify_run *run)
                    run->silent, run->pass);
     for (unsigned c = 0; verify_is_character(run, c); c++) {
         bool awake = verify_run_named(run, NAMED_AWAKE, (int) c, 0, 0) == 1;
-        if (!awake || ((run->acted | run->silent) >> c & 1) != 0 || (run->looked && (run->watched >> c & 1) == 0))
+        if (!awake || ((run->acted | run->silent) >> c & 1) != 0 ||
+            (run->looked && (run->watched >> c & 1) == 0))
             continue;
         verify_text_copy(run->world.entities[SORT_CHAR][c].name, name, sizeof(name));
         verify_say(run, VERIFY_ORDER, "pass %u ends, and %s, who was awake, did nothing in it",
@@ -116,9 +141,11 @@ static void check_beat(struct verify_run *run)
              before = e->pass == 0 ? 0 : run->plan[e->pass - 1].turn;
     if (e->type == EVENT_STARTED)
         turn = 0;
-    if (e->type == EVENT_CANCELLED) { /* stands where the next turn would have begun */
-        if (turn == before)
-            verify_say(run, VERIFY_ORDER, "cancelled in the middle of turn %u", turn);
+    if (e->type == EVENT_CANCELLED || verify_is_outside(e->type)) {
+        /* stands where the next turn would have begun */
+        if (turn == before || run->previous.turn > before)
+            verify_say(run, VERIFY_ORDER, "%s in the middle of turn %u",
+                       verify_event_type_name(e->type), turn);
         turn = before;
     }
     if (e->turn != turn)
@@ -138,10 +165,11 @@ static void check_beat(struct verify_run *run)
 static void check_silent(struct verify_run *run)
 {
     const struct verify_event *e = run->e;
-    bool before = verify_is_frame(e->type) || e->type == EVENT_INCIDENT;
+    bool before =
+        verify_is_frame(e->type) || verify_is_outside(e->type) || e->type == EVENT_INCIDENT;
     if (before ? e->silent != 0 : run->silent_known && e->silent != run->silent)
-        verify_say(run, VERIFY_ORDER, "it says that 0x%x let the pass go by, others 0x%x", e->silent,
-                   before ? 0u : run->silent);
+        verify_say(run, VERIFY_ORDER, "it says that 0x%x let the pass go by, others 0x%x",
+                   e->silent, before ? 0u : run->silent);
     if (before)
         return;
     run->silent = e->silent;
@@ -183,9 +211,9 @@ static void check_completed(struct verify_run *run)
     const struct verify_event *e = run->e;
     if (e->pass + 1 != run->passes)
         verify_say(run, VERIFY_ORDER, "COMPLETED in pass %u of %u", e->pass, run->passes);
-    if (e->turns != run->header.turns)
+    if (e->turns != run->turns)
         verify_say(run, VERIFY_ORDER, "%u turns are counted, %u were asked for", e->turns,
-                   run->header.turns);
+                   run->turns);
     finish_pass(run);
 }
 
@@ -199,11 +227,13 @@ void verify_order_check(struct verify_run *run)
                    last->type == 0 ? "the first event is not STARTED" : "STARTED again");
     if (last->type == EVENT_COMPLETED || last->type == EVENT_CANCELLED)
         verify_say(run, VERIFY_ORDER, "an event after the last");
-    if (e->type == EVENT_INTERVENTION || e->type == EVENT_FORKED || e->type == EVENT_FAILED)
+    if (e->type == EVENT_FAILED)
         verify_say(run, VERIFY_FORMAT, "%s events have no meaning in format 1",
                    verify_event_type_name(e->type));
     if (e->type == EVENT_STARTED && e->pass != 0)
         verify_say(run, VERIFY_ORDER, "STARTED in pass %u", e->pass);
+    if (e->type == EVENT_FORKED)
+        check_forked(run);
     check_beat(run);
     check_place_in_pass(run);
     if (e->type == EVENT_COMPLETED)

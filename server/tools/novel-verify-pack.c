@@ -214,6 +214,14 @@ static const struct named_shape named[NAMED_COUNT] = {
     [NAMED_KNOWS] = { "knows", SORT_CHAR, SORT_FACT, 0, false },
     [NAMED_TRUST] = { "trust", SORT_CHAR, SORT_CHAR, 0, false },
     [NAMED_STANDING] = { "standing", SORT_CHAR, 0, 0, false },
+    [NAMED_CLIMAX_STARTS] = { "climax_starts", 0, 0, 0, false },
+    [NAMED_CLIMAX_ENDS] = { "climax_ends", 0, 0, 0, false },
+    [NAMED_OPENNESS] = { "openness", SORT_CHAR, 0, 0, false },
+    [NAMED_OPENNESS + 1] = { "conscientiousness", SORT_CHAR, 0, 0, false },
+    [NAMED_OPENNESS + 2] = { "extraversion", SORT_CHAR, 0, 0, false },
+    [NAMED_OPENNESS + 3] = { "agreeableness", SORT_CHAR, 0, 0, false },
+    [NAMED_OPENNESS + 4] = { "neuroticism", SORT_CHAR, 0, 0, false },
+    [NAMED_HONESTY] = { "honesty", SORT_CHAR, 0, 0, false },
 };
 
 static int find_named(struct opening *o)
@@ -234,6 +242,9 @@ static int find_named(struct opening *o)
         if (which < 0)
             continue;
         const struct named_shape *s = &named[which];
+        bool fits = f->sort1 == s->sort1 && f->sort2 == s->sort2 && f->value == s->value;
+        if (!fits && which >= NAMED_CLIMAX_STARTS)
+            continue; /* another fluent of that name: edits leave it alone */
         if (pack->named[which] >= 0 || f->sort1 != s->sort1 || f->sort2 != s->sort2 ||
             f->value != s->value)
             return unsound(

@@ -39,6 +39,10 @@ enum verify_named {
     NAMED_KNOWS,
     NAMED_TRUST,
     NAMED_STANDING,
+    NAMED_CLIMAX_STARTS,
+    NAMED_CLIMAX_ENDS,
+    NAMED_OPENNESS, /* the six traits, in the header's order */
+    NAMED_HONESTY = NAMED_OPENNESS + 5,
     NAMED_COUNT
 };
 

@@ -75,8 +75,9 @@ int verify_run_init(struct verify_run *run, struct arena *arena)
                     ? run->cells[cell]
                     : run->pack.fluents[run->world.cell_fluent[cell]].assume;
     memcpy(run->chosen, run->beliefs, cells * characters * sizeof(*run->chosen));
+    int r = verify_edit_init(run, arena);
     verify_plan_init(run);
-    return 0;
+    return r;
 }
 
 /* ---- looking and learning -------------------------------------------------------------------- */
@@ -229,6 +230,9 @@ bool verify_run_event(struct verify_run *run, const struct verify_event *e)
     if (e->type == EVENT_STARTED)
         check_started(run);
     verify_before_take(run);
+    verify_edit_owed(run);
+    if (verify_is_outside(e->type))
+        verify_edit_check(run);
     verify_shape_check(run);
     verify_conditions_check(run);
     verify_verdict_check(run);
@@ -241,6 +245,7 @@ bool verify_run_event(struct verify_run *run, const struct verify_event *e)
     verify_deltas_check(run);
     check_tension(run);
     verify_threads_check(run);
+    verify_edit_take(run);
     learn_all(run);
     run->previous = *e;
     if (run->fuel < 0)

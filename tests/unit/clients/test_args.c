@@ -27,6 +27,7 @@ COMMAND(cmd_characters_delete)
 COMMAND(cmd_characters_reset)
 COMMAND(cmd_simulate)
 COMMAND(cmd_submit)
+COMMAND(cmd_direct)
 COMMAND(cmd_watch)
 COMMAND(cmd_list)
 COMMAND(cmd_show)
@@ -34,6 +35,10 @@ COMMAND(cmd_story)
 COMMAND(cmd_cancel)
 COMMAND(cmd_delete)
 COMMAND(cmd_export)
+COMMAND(cmd_why)
+COMMAND(cmd_why_not)
+COMMAND(cmd_beliefs)
+COMMAND(cmd_verify)
 
 static bool parse(struct args *a, const char *line, char *problem, size_t size)
 {
@@ -83,6 +88,10 @@ static void test_good_lines(void **state)
         { "help|simulate", cmd_simulate, B(HELP), 0, NULL },
         { "simulate|--help", cmd_simulate, B(HELP), 0, NULL },
         { "export|id|-o|f.nvlog", cmd_export, B(OUTPUT), 1, "id" },
+        { "why|id|7", cmd_why, 0, 2, "id" },
+        { "why-not|id|2|pilot|console|engineer", cmd_why_not, 0, 5, "id" },
+        { "beliefs|id|pilot", cmd_beliefs, 0, 2, "id" },
+        { "verify|id", cmd_verify, 0, 1, "id" },
         { "watch|--help", cmd_watch, B(HELP), 0, NULL },
         { "--version", NULL, B(VERSION), 0, NULL },
         { "", NULL, 0, 0, NULL },

@@ -1,0 +1,321 @@
+#include "server/service/work.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "rpc/base/alloc.h"
+#include "rpc/base/check.h"
+#include "server/jobs/wire.h"
+
+/* Larger than any log that the engine writes. */
+enum { LOG_BYTES_MAX = 256 << 20 };
+
+/* ---- a stored log ---- */
+
+static enum store_result unreadable(char *why, size_t why_size, const char *what)
+{
+    snprintf(why, why_size, "%s", what);
+    return STORE_E_STALE;
+}
+
+static enum store_result nvl_result(int rc, char *why, size_t why_size, const char *what)
+{
+    return rc == NVL_OK ? STORE_OK : rc == NVL_E_NOMEM ? STORE_E_NOMEM : unreadable(why, why_size, what);
+}
+
+static bool keep(struct arena *a, struct store_bytes *bytes)
+{
+    if (bytes->size == 0)
+        return true;
+    bytes->data = arena_copy(a, bytes->data, bytes->size);
+    return bytes->data != NULL;
+}
+
+static bool keep_row(struct stored_log *log, struct arena *a, const struct store_row *row)
+{
+    log->row = *row;
+    struct store_bytes *all[] = { &log->row.request, &log->row.header, &log->row.result, &log->row.error,
+                                  &log->row.story, &log->row.passages };
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+        if (!keep(a, all[i]))
+            return false;
+    return true;
+}
+
+static bool keep_events(struct stored_log *log, struct arena *a, const struct store_event *events, size_t count)
+{
+    log->canonical = arena_zero(a, count + 1, sizeof *log->canonical);
+    log->wire = arena_zero(a, count + 1, sizeof *log->wire);
+    if (log->canonical == NULL || log->wire == NULL)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        struct store_bytes canonical = events[i].canonical;
+        log->wire[i] = events[i].wire;
+        if (!keep(a, &canonical) || !keep(a, &log->wire[i]))
+            return false;
+        log->canonical[i] = (struct nvl_span) { canonical.data, canonical.size };
+    }
+    log->count = count;
+    return true;
+}
+
+static enum store_result read_stored(struct service *s, const char *id, int with, struct arena *a,
+                                     struct stored_log *log)
+{
+    struct store_read_events q = { .read.kind = STORE_READ_EVENTS,
+                                   .limit = NVL_EVENTS_MAX + 1,
+                                   .byte_limit = LOG_BYTES_MAX,
+                                   .with = with | STORE_WITH_HEADER,
+                                   .canonical = true };
+    snprintf(q.id, sizeof q.id, "%s", id);
+    arena_init(&q.read.arena, 65536);
+    store_read_wait(s->o.store, &q.read);
+    enum store_result r = q.read.result;
+    if (r == STORE_OK && (!keep_row(log, a, &q.row) || !keep_events(log, a, q.events, q.n_events)))
+        r = STORE_E_NOMEM;
+    arena_done(&q.read.arena);
+    return r;
+}
+
+static enum store_result open_pack(struct service *s, struct stored_log *log, char *why, size_t why_size)
+{
+    log->pack = s->o.pack;
+    if (memcmp(log->row.pack_digest, nvl_pack_digest(log->pack), STORE_DIGEST_SIZE) == 0)
+        return STORE_OK;
+    struct store_read_pack q = { .read.kind = STORE_READ_PACK };
+    memcpy(q.digest, log->row.pack_digest, sizeof q.digest);
+    arena_init(&q.read.arena, 65536);
+    store_read_wait(s->o.store, &q.read);
+    enum store_result r = q.read.result;
+    if (r == STORE_OK)
+        r = nvl_result(nvl_pack_open(q.image.data, q.image.size, NULL, &log->own_pack), why, why_size,
+                       "the content pack that it was told with is not one of this engine");
+    else if (r == STORE_E_NOT_FOUND)
+        r = unreadable(why, why_size, "the content pack that it was told with is gone");
+    arena_done(&q.read.arena);
+    log->pack = log->own_pack;
+    return r;
+}
+
+static enum store_result open_world(struct stored_log *log, struct arena *a, char *why, size_t why_size)
+{
+    int rc = nvl_header_decode(log->row.header.data, log->row.header.size, &log->header);
+    if (rc == NVL_OK)
+        rc = nvl_world_open(log->pack, nvl_header_request(log->header), NULL, &log->world);
+    if (rc != NVL_OK)
+        return nvl_result(rc, why, why_size, "its header was written by another engine, or is damaged");
+    log->events = arena_zero(a, log->count + 1, sizeof *log->events);
+    if (log->events == NULL)
+        return STORE_E_NOMEM;
+    for (size_t i = 0; i < log->count; i++) {
+        const struct nvl_span *c = &log->canonical[i];
+        if (nvl_event_decode(c->data, c->size, &log->events[i]) != NVL_OK || log->events[i].sequence != i + 1) {
+            snprintf(why, why_size, "event %zu is damaged; verify the simulation", i + 1);
+            return STORE_E_STALE;
+        }
+    }
+    return STORE_OK;
+}
+
+enum store_result stored_log_open(struct service *s, struct stored_log *log, struct arena *a, char *why,
+                                  size_t why_size)
+{
+    if (log->row.abi != NVL_ENGINE_ABI) {
+        snprintf(why, why_size, "it was written by engine %u, this is engine %u", (unsigned) log->row.abi,
+                 (unsigned) NVL_ENGINE_ABI);
+        return STORE_E_STALE;
+    }
+    enum store_result r = open_pack(s, log, why, why_size);
+    return r == STORE_OK ? open_world(log, a, why, why_size) : r;
+}
+
+enum store_result stored_log_read(struct service *s, const char *id, int with, struct arena *a,
+                                  struct stored_log *out, char *why, size_t why_size)
+{
+    struct stored_log log = { .own_pack = NULL };
+    enum store_result r = read_stored(s, id, with & ~STORED_RAW, a, &log);
+    if (r == STORE_OK && (with & STORED_RAW) == 0)
+        r = stored_log_open(s, &log, a, why, why_size);
+    if (r != STORE_OK) {
+        stored_log_done(&log);
+        return r;
+    }
+    *out = log;
+    return STORE_OK;
+}
+
+void stored_log_done(struct stored_log *log)
+{
+    nvl_world_free(log->world);
+    nvl_header_free(log->header);
+    nvl_pack_free(log->own_pack);
+    *log = (struct stored_log) { .own_pack = NULL };
+}
+
+/* ---- what an answer is made of ---- */
+
+static void no_memory(struct work *w)
+{
+    if (w->st.code == NRPC_OK)
+        error_set(&w->st, ERROR_OUT_OF_MEMORY, "the server is out of memory");
+}
+
+void *work_get(struct work *w, size_t count, size_t size)
+{
+    void *p = arena_zero(&w->arena, count > 0 ? count : 1, size);
+    if (p == NULL)
+        no_memory(w);
+    return p;
+}
+
+char *work_text(struct work *w, struct buf *b)
+{
+    char *s = b->failed ? NULL : arena_strndup(&w->arena, buf_str(b), b->size);
+    buf_done(b);
+    if (s == NULL)
+        no_memory(w);
+    return s;
+}
+
+NE(SimulationEvent) * work_event(struct work *w, size_t index)
+{
+    ProtobufCAllocator allocator = contract_allocator(&w->arena);
+    struct store_bytes full;
+    NE(SimulationUpdate) *update = NULL;
+    if (wire_split(w->log.wire[index], JOBS_FULL, &full) == 0)
+        update = novelengine__v1__simulation_update__unpack(&allocator, full.size, full.data);
+    if (update == NULL || update->update_case != NOVELENGINE__V1__SIMULATION_UPDATE__UPDATE_EVENT) {
+        error_set(&w->st, ERROR_STORE_FAILED, "event %zu of '%s' cannot be read; verify the simulation", index + 1,
+                  w->id);
+        return NULL;
+    }
+    return update->event;
+}
+
+void work_put_words(struct buf *out, const char *name)
+{
+    for (; *name != '\0'; name++)
+        buf_putc(out, *name == '_' ? ' ' : *name);
+}
+
+void work_put_cell(const struct stored_log *log, unsigned cell, struct buf *out)
+{
+    struct nvl_cell c;
+    if (nvl_world_cell_info(log->world, cell, &c) != NVL_OK)
+        return;
+    work_put_words(out, nvl_pack_fluent_name(log->pack, c.fluent));
+    for (size_t i = 0; i < c.args_count; i++) {
+        const struct nvl_entity *e = nvl_world_entity(log->world, (enum nvl_sort) c.sorts[i], c.args[i]);
+        const char *name = e == NULL ? "" : c.sorts[i] == NVL_SORT_FACT && e->detail[0] != '\0' ? e->detail : e->name;
+        if (name[0] == '\0')
+            name = nvl_entity_id(log->world, (enum nvl_sort) c.sorts[i], c.args[i]);
+        buf_puts(out, i == 0 ? " of " : " and ");
+        work_put_words(out, name);
+    }
+}
+
+/* ---- from the loop to the worker and back ---- */
+
+static void refuse(struct work *w, enum store_result r, const char *why)
+{
+    switch (r) {
+    case STORE_E_NOT_FOUND:
+        error_set(&w->st, ERROR_SIMULATION_NOT_FOUND, "simulation '%s' not found", w->id);
+        break;
+    case STORE_E_STALE:
+        error_set(&w->st, ERROR_ENGINE_CHANGED, "simulation '%s' cannot be read: %s", w->id, why);
+        break;
+    case STORE_E_NOMEM:
+        no_memory(w);
+        break;
+    case STORE_E_BUSY:
+        error_set(&w->st, ERROR_STORE_BUSY, "too many operations wait for the store");
+        break;
+    case STORE_E_CLOSED:
+        error_set(&w->st, ERROR_SHUTTING_DOWN, "the server is shutting down");
+        break;
+    default:
+        error_set(&w->st, ERROR_STORE_FAILED, "the store failed (%s)", store_result_name(r));
+        break;
+    }
+}
+
+static void pack_reply(struct work *w)
+{
+    size_t size = protobuf_c_message_get_packed_size(w->reply);
+    uint8_t *bytes = arena_get(&w->arena, size + 1);
+    if (bytes == NULL)
+        no_memory(w);
+    else
+        w->bytes = (struct store_bytes) { bytes, protobuf_c_message_pack(w->reply, bytes) };
+}
+
+static void work_run(nrpc_job *job)
+{
+    struct work *w = CONTAINER_OF(job, struct work, job);
+    char why[160] = "";
+    enum store_result r =
+        stored_log_read(w->service, w->id, w->with, &w->arena, &w->log, why, sizeof why);
+    if (r != STORE_OK)
+        refuse(w, r, why);
+    else
+        w->answer(w);
+    if (w->st.code == NRPC_OK && w->reply != NULL)
+        pack_reply(w);
+    stored_log_done(&w->log);
+}
+
+static void work_free(struct work *w)
+{
+    nrpc_status_clear(&w->st);
+    arena_done(&w->arena);
+    alloc_free(w);
+}
+
+static void work_done(nrpc_task *t, nrpc_loop *loop)
+{
+    struct work *w = CONTAINER_OF(t, struct work, job.done);
+    nrpc_call *c = nrpc_call_get(loop, w->call);
+    if (c != NULL && w->st.code != NRPC_OK)
+        nrpc_call_finish(c, &w->st);
+    else if (c != NULL)
+        nrpc_call_reply_bytes(c, (nrpc_slice) { w->bytes.data, w->bytes.size });
+    work_free(w);
+}
+
+/* The request outlives its message: its bytes and what they say go into the arena. */
+static bool keep_request(struct work *w, nrpc_msg *m)
+{
+    ProtobufCAllocator allocator = contract_allocator(&w->arena);
+    nrpc_slice bytes = nrpc_msg_bytes(m);
+    const ProtobufCMessage *body = nrpc_msg_body(m);
+    w->request = protobuf_c_message_unpack(body->descriptor, &allocator, bytes.size, bytes.data);
+    return w->request != NULL;
+}
+
+void work_start(struct service *s, nrpc_call *c, nrpc_msg *m, const char *id, int with, void (*answer)(struct work *w))
+{
+    char copy[STORE_ID_SIZE];
+    struct work *w = NULL;
+    if (service_valid(c, nrpc_msg_body(m)) && service_copy_id(c, id, copy)) {
+        w = alloc_zero(1, sizeof *w);
+        if (w == NULL)
+            error_reply(c, ERROR_OUT_OF_MEMORY, "the server is out of memory");
+    }
+    if (w != NULL) {
+        arena_init(&w->arena, 65536);
+        memcpy(w->id, copy, sizeof copy);
+        w->call = nrpc_call_ref(c);
+        w->service = s;
+        w->with = with;
+        w->answer = answer;
+        w->st = (nrpc_status) NRPC_STATUS_INIT;
+        w->job = (nrpc_job) { .done.run = work_done, .work = work_run, .home = nrpc_call_loop(c), .key = nrpc_call_number(c) };
+        bool kept = keep_request(w, m);
+        if (!kept || nrpc_pool_submit(s->o.pool, &w->job) != 0) {
+            error_reply(c, kept ? ERROR_QUEUE_FULL : ERROR_OUT_OF_MEMORY, kept ? "too much work is waiting" : "the server is out of memory");
+            work_free(w);
+        }
+    }
+    nrpc_msg_free(m);
+}
