@@ -114,6 +114,8 @@ static void submitted_run(struct mail *m, void *owner)
     };
     memcpy(row.id, r->submit.id, sizeof row.id);
     memcpy(row.head, r->submit.head, sizeof row.head);
+    if (r->submit.parent != NULL)
+        strncpy(row.parent, r->submit.parent, sizeof row.parent - 1);
     struct sim *sim = sim_new(j, &row);
     if (sim != NULL)
         sim->submit_mono_ns = clock_mono_ns();

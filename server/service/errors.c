@@ -31,8 +31,6 @@ static const struct error_entry registry[ERROR_REASONS] = {
                               "watch the simulation until that turn is over" },
     [ERROR_EDIT_REJECTED] = { "EDIT_REJECTED", NRPC_FAILED_PRECONDITION,
                               "the violation names the law; change the edit or fork at another turn" },
-    [ERROR_ENGINE_CHANGED] = { "ENGINE_CHANGED", NRPC_FAILED_PRECONDITION,
-                               "a log is only gone on with by the engine that wrote it" },
     [ERROR_STORY_NOT_READY] = { "STORY_NOT_READY", NRPC_FAILED_PRECONDITION, "watch the simulation to its end" },
     [ERROR_ENGINE_CHANGED] = { "ENGINE_CHANGED", NRPC_FAILED_PRECONDITION,
                                "ask a server of the version that wrote it; its story can still be read" },
