@@ -118,6 +118,9 @@ static void put_sheet(struct sheet *s, struct ctl *c, const Novelengine__V1__Com
         return;
     }
     const difference_t *first = r->differences[0];
+    for (size_t i = 0; first->unseen && i < r->n_differences; i++)
+        if (!r->differences[i]->unseen)
+            first = r->differences[i];
     const event_t *event = first->event != NULL ? first->event : first->other;
     buf_printf(&s->out, "They part in turn %d; %d events are the same.\n\nturn  ", event->turn, r->same_events);
     put_cell(s, c->args.positional[0], TERM_BOLD, false);
