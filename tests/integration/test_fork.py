@@ -14,14 +14,13 @@ import harness
 from harness import BIN, CAST
 from novelengine.v1 import novel_engine_pb2 as pb
 from novelengine.v1 import novel_engine_pb2_grpc as stubs
-from google.protobuf import wrappers_pb2
 from google.rpc import error_details_pb2, status_pb2
-from test_direct import Base, Director, SCENARIO, start_request
+from test_direct import Base, Director, EMPTY, SCENARIO, start_request
 
 COMPLETED = pb.Simulation.STATE_COMPLETED
 EVENT = pb.SimulationEvent
 EDITS = (EVENT.TYPE_FORKED, EVENT.TYPE_INTERVENTION)
-NO_BELIEF, BELIEVES = 0, 2
+BELIEVES = 2
 
 
 class ForkBase(Base):
@@ -266,7 +265,7 @@ class Forks(ForkBase):
         director.edit(trait=pb.Edit.SetTrait(character="pilot", trait="openness", value=1))
         other = self.fork(identifier, 3)
         self.assertIn(EVENT.TYPE_INTERVENTION, [e.type for e in self.events(other.simulation_id)])
-        director.post(finish=harness_empty())
+        director.post(finish=EMPTY)
         director.to_end()
         whole = self.wait_state(identifier, COMPLETED)
         self.assertEqual(whole.result.story, other.result.story)
@@ -294,9 +293,85 @@ class Forks(ForkBase):
             self.verify(identifier)
 
 
-def harness_empty():
-    from google.protobuf import empty_pb2
-    return empty_pb2.Empty()
+class OtherWays(ForkBase):
+    def ctl(self, *args, code=0):
+        run = subprocess.run([str(BIN / "novelctl"), "--server", self.server.address, *args], capture_output=True,
+                             text=True, timeout=120)
+        self.assertEqual(run.returncode, code, run.stdout + run.stderr)
+        return run.stdout if code == 0 else run.stderr
+
+    def test_rest(self):
+        parent = self.parent()
+        gateway = harness.start_gateway(self.server.address)
+        try:
+            path = f"/simulations/{parent.simulation_id}"
+            body = {"at_turn": 4, "edits": [{"trait": {"character": "pilot", "trait": "openness", "value": 3}}]}
+            answer = harness.rest(gateway.port, "POST", path + ":fork", body, {"Idempotency-Key": "one"})
+            self.assertEqual(answer.status, 202, answer.body)
+            made = answer.json()
+            self.assertEqual((made["parent_id"], made["fork_turn"]), (parent.simulation_id, 4))
+            again = harness.rest(gateway.port, "POST", path + ":fork", body, {"Idempotency-Key": "one"})
+            self.assertEqual(again.json()["simulation_id"], made["simulation_id"])
+            self.wait_state(made["simulation_id"], COMPLETED)
+            found = harness.rest(gateway.port, "GET", f"{path}:compare?other_id={made['simulation_id']}")
+            self.assertEqual(found.status, 200, found.body)
+            self.assertTrue(found.json()["same_beginning"])
+            body["edits"].append({"whisper": {"character": "pilot", "fact": "no_such_fact"}})
+            wrong = harness.rest(gateway.port, "POST", path + ":fork", body)
+            self.assertEqual(wrong.status, 422, wrong.body)
+            self.assertIn("edits[1].whisper", wrong.body.decode() if isinstance(wrong.body, bytes) else wrong.body)
+            self.assertEqual(harness.rest(gateway.port, "POST", "/simulations/sim_nobody:fork", {}).status, 404)
+        finally:
+            gateway.stop()
+
+    def test_novelctl(self):
+        parent = self.parent().simulation_id
+        child = self.ctl("fork", parent, "--at", "4", "--edit", "trait:pilot:openness=2", "--edit",
+                         "forbid:anyone:let_be").strip()
+        self.wait_state(child, COMPLETED)
+        types = [e.type for e in self.events(child) if e.type in EDITS]
+        self.assertEqual(types, [EVENT.TYPE_FORKED, EVENT.TYPE_INTERVENTION, EVENT.TYPE_INTERVENTION])
+        sheet = self.ctl("compare", parent, child)
+        self.assertIn("They part in turn", sheet)
+        self.assertIn("openness", sheet)
+        self.assertIn("They are the same", self.ctl("compare", parent, parent))
+        self.assertIn("begun otherwise", self.ctl("compare", parent, self.parent(seed=3).simulation_id))
+        self.assertEqual(json.loads(self.ctl("--json", "compare", parent, child))["same_beginning"], True)
+        story = self.ctl("fork", parent, "--at", "6", "--wait")
+        self.assertEqual(story.strip(), self.get(parent).result.story.strip())
+        self.assertIn("whisper", self.ctl("fork", parent, "--at", "4", "--edit", "whisper:pilot", code=2))
+        self.assertIn("edits[0].whisper.fact", self.ctl("fork", parent, "--at", "4", "--edit", "whisper:pilot:no:believes", code=5))
+        self.assertIn("--at", self.ctl("fork", parent, code=2))
+        self.ctl("fork", "sim_nobody", "--at", "0", code=3)
+        self.ctl("compare", parent, "sim_nobody", code=3)
+
+    def test_seek(self):
+        def seek(*args, code=0):
+            out = self.ctl("--json", "seek", *CAST, "--turns", "5", "--scenario", SCENARIO, *args, code=code)
+            return [json.loads(line) for line in out.splitlines()] if code == 0 else out
+        everything = seek("--seeds", "40", "--seed", "100", "--keep")
+        self.assertEqual([int(r["seed"]) for r in everything], list(range(100, 140)))
+        truth = {}
+        for r in everything:
+            events = self.events(r["simulation_id"])
+            truth[int(r["seed"])] = dict(
+                hurt=any(x.fluent == "hurt" and x.after > x.before for e in events for x in e.effects),
+                does={e.operator for e in events if e.type != EVENT.TYPE_REJECTED}, ending=r["metadata"]["ending"])
+        stored = len(self.engine.ListSimulations(pb.ListSimulationsRequest(page_size=1000)).simulations)
+        ask = ("--seeds", "40", "--seed", "100")
+        operator = sorted(set.union(*(t["does"] for t in truth.values())) - set.intersection(*(t["does"] for t in truth.values())))[0]
+        ending = truth[100]["ending"]
+        for where, holds in (("nobody-hurt", lambda t: not t["hurt"]), (f"has={operator}", lambda t: operator in t["does"]),
+                             (f"lacks={operator}", lambda t: operator not in t["does"]),
+                             (f"ending={ending}", lambda t: ending in t["ending"])):
+            found = {int(r["seed"]) for r in seek(*ask, "--where", where)}
+            self.assertEqual(found, {s for s, t in truth.items() if holds(t)}, where)
+            stored += len(found)  # those that were not chosen are gone again
+            self.assertEqual(len(self.engine.ListSimulations(pb.ListSimulationsRequest(page_size=1000)).simulations), stored)
+        chosen = seek(*ask, "--most-different", "4")
+        self.assertEqual(len({r["seed"] for r in chosen}), 4)
+        self.assertEqual(chosen, sorted(chosen, key=chosen.index))
+        self.assertIn("--where", self.ctl("seek", *CAST, "--where", "nonsense", code=2))
 
 
 def random_edit(chance, stage, names):

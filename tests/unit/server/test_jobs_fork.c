@@ -1,5 +1,4 @@
-/* Forks below the service: what a fork's log begins with, what refuses it, that it runs and resumes, and how
- * long a thousand take. */
+/* Forks below the service: what a fork's log begins with, what refuses it, that it runs and resumes. */
 #include "tests/unit/server/jobs_fixture.h"
 
 #include <sqlite3.h>
@@ -7,7 +6,6 @@
 #include <string.h>
 
 #include "rpc/base/check.h"
-#include "rpc/base/clock.h"
 #include "rpc/base/log.h"
 #include "server/jobs/fork.h"
 #include "server/jobs/past.h"
@@ -118,35 +116,6 @@ static void test_refusals(void **state)
     arena_done(&a);
 }
 
-
-static void begin_fork(struct fixture *f, const struct store_row *parent, uint32_t turn, int32_t value)
-{
-    const struct nvl_edit edit = { .kind = NVL_EDIT_TRAIT, .actor = "pilot", .name = "openness", .to = "", .value = value };
-    struct fork_in in = fork_of(f, parent, turn);
-    struct fork_out out;
-    struct arena a;
-    arena_init(&a, 65536);
-    in.edits = &edit;
-    in.n_edits = 1;
-    fork_make(&in, &a, &out);
-    assert_int_equal(out.result, FORK_OK);
-    arena_done(&a);
-}
-
-static void test_a_thousand_beginnings(void **state)
-{
-    struct fixture *f = *state;
-    struct arena a;
-    arena_init(&a, 65536);
-    start(f);
-    struct store_row parent = finished(f, TURNS, &a);
-    uint64_t begin = clock_mono_ns();
-    for (int i = 0; i < 1000; i++)
-        begin_fork(f, &parent, (uint32_t) i % TURNS, i % 101);
-    print_message("1,000 forks' beginnings: %llu ms\n", (unsigned long long) ((clock_mono_ns() - begin) / 1000000));
-    arena_done(&a);
-}
-
 /* Submits the fork of parent at turn with one edit. */
 static void submit_fork(struct fixture *f, const struct store_row *parent, uint32_t turn, uint32_t turns,
                         char id[STORE_ID_SIZE])
@@ -231,7 +200,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_prefix_is_the_parents, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_thousand_beginnings, setup, teardown),
         cmocka_unit_test_setup_teardown(test_resumed_forks_end_alike, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
