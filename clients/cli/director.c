@@ -217,7 +217,7 @@ static bool read_act(struct director_order *o, const stage_t *stage)
 static bool read_trait(struct director_order *o, const stage_t *stage)
 {
     Novelengine__V1__Edit__SetTrait *t = &o->part.trait;
-    long value;
+    long value = 0;
     novelengine__v1__edit__set_trait__init(t);
     if (!read_number(o, o->words[3], 0, 100, "a trait", &value))
         return false;
@@ -455,7 +455,7 @@ static void put_operators(struct buf *out, const stage_t *stage, const char *wor
             buf_putc(out, ' ');
             put_safe_column(out, op->targets[k], 0);
         }
-        buf_putc(out, '\n');
+        buf_puts(out, op->reaction ? "  (in answer to another act)\n" : "\n");
     }
 }
 

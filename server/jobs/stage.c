@@ -71,6 +71,7 @@ static bool put_operators(const struct nvl_world *w, struct arena *a,
         NE(DirectorUpdate__Operator) *to = &items[out->n_operators];
         novelengine__v1__director_update__operator__init(to);
         to->name = (char *) op.name;
+        to->reaction = op.kind == NVL_OP_REACTION;
         if (!put_targets(&op, a, to))
             return false;
         list[out->n_operators++] = to;

@@ -409,7 +409,7 @@ static void post_order(struct directing *d, enum jobs_order_kind kind)
 
 static void take_seat(struct directing *d, const char *id, NE(DirectorCommand__OnDetach) on_detach, uint64_t after)
 {
-    strncpy(d->seat.id, id, sizeof d->seat.id - 1);
+    snprintf(d->seat.id, sizeof d->seat.id, "%s", id);
     d->seat.on_detach = on_detach == NOVELENGINE__V1__DIRECTOR_COMMAND__ON_DETACH__ON_DETACH_UNSPECIFIED
                             ? JOBS_DETACH_CONTINUE
                             : (enum jobs_detach) on_detach;

@@ -520,6 +520,27 @@ class Lost(Base):
         directors[0].to_end()
         self.start().lose()
 
+    def test_who_does_not_read_is_not_read(self):
+        """Commands without end from a director who takes no answers: he is stopped by his window, and nothing piles up."""
+        director = self.start()
+        memory = lambda: int(pathlib.Path(f"/proc/{self.server.process.pid}/statm").read_text().split()[1]) * 4096
+        before, fact = memory(), "nothing_" + "x" * 3000
+        for _ in range(20000):
+            director.post(edit=pb.Edit(whisper=pb.Edit.Whisper(character="pilot", fact=fact, belief=2)))
+        time.sleep(2)
+        self.assertLess(memory() - before, 16 << 20)
+        start = time.monotonic()
+        self.engine.GetHealth(pb.GetHealthRequest(), timeout=10)  # others are served
+        self.assertLess(time.monotonic() - start, 2)
+        answered = 0
+        for _ in range(3000):
+            update = director.take()
+            if update.WhichOneof("update") == "error":
+                answered += 1
+                self.assertEqual(update.command_id, f"order-{answered + 1}")  # each one, in order
+        self.assertGreater(answered, 1000)
+        director.lose()
+
     def test_the_server_may_stop_while_directors_wait(self):
         directors = [self.start(on_detach=DETACH.ON_DETACH_PAUSE) for _ in range(3)]
         started = time.monotonic()
