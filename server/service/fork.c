@@ -202,7 +202,7 @@ static bool swap(struct forking *f, nrpc_call *c, size_t i, nrpc_status *st)
         error_set_field(st, prefix, "the cast is exchanged only before the first turn: at_turn must be 0");
         return false;
     }
-    strcat(prefix, ".");
+    snprintf(prefix, sizeof prefix, "edits[%zu].swap.", i);
     struct store_row row = f->parent.row;
     row.header = f->in.header;
     row.request = f->made->submit.submit.request;
