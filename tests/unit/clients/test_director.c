@@ -52,7 +52,8 @@ static Novelengine__V1__DirectorUpdate__Stage *stage(void)
                                             { "place", "hub", "the hub" },
                                             { "item", "key_1", "a key" },
                                             { "fact", "someone_alive", "someone_alive" } };
-    static char *incidents[] = { "air_fails" }, *traits[] = { "honesty" }, *sorts[] = { "character" };
+    static char *incidents[] = { "air_fails" }, *traits[] = { "honesty" },
+                *sorts[] = { "character" };
     novelengine__v1__director_update__stage__init(&s);
     for (size_t i = 0; i < 5; i++) {
         novelengine__v1__director_update__entity__init(&entities[i]);
@@ -140,8 +141,10 @@ static void test_edits(void **state)
     assert_string_equal(e->swap->in, "smuggler");
     /* Packed as the server reads it. */
     uint8_t bytes[256];
-    size_t size = novelengine__v1__director_command__pack(&read_line("item key_1 engineer")->command, bytes);
-    Novelengine__V1__DirectorCommand *back = novelengine__v1__director_command__unpack(NULL, size, bytes);
+    size_t size =
+        novelengine__v1__director_command__pack(&read_line("item key_1 engineer")->command, bytes);
+    Novelengine__V1__DirectorCommand *back =
+        novelengine__v1__director_command__unpack(NULL, size, bytes);
     assert_string_equal(back->edit->item->item, "key_1");
     novelengine__v1__director_command__free_unpacked(back, NULL);
 }
