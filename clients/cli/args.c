@@ -35,6 +35,8 @@ const struct flag args_flags[FLAG_COUNT] = {
       "sci_fi_dramatic, tactical, philosophical, literary, noir, fable" },
     { FLAG_PERSPECTIVE, "perspective", '\0', "HOW", T,
       "third_limited, omniscient, first_person, journal" },
+    { FLAG_FOCALISER, "focaliser", '\0', "ID", T,
+      "whose side is told: what that character saw, heard or learned" },
     { FLAG_WORDS, "words", '\0', "N", VALUE_NUMBER, 0, UINT32_MAX, "about how long the story is" },
     { FLAG_KEY, "idempotency-key", '\0', "KEY", T,
       "sent again with the same key, a request runs once" },
