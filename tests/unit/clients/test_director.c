@@ -7,38 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "clients/cli/ctl.h"
 #include "clients/cli/director.h"
-
-/* The table of commands names them; nobody calls them here. */
-#define COMMAND(name)                                                                              \
-    int name(struct ctl *c)                                                                        \
-    {                                                                                              \
-        (void) c;                                                                                  \
-        return 0;                                                                                  \
-    }
-COMMAND(cmd_health)
-COMMAND(cmd_info)
-COMMAND(cmd_characters_list)
-COMMAND(cmd_characters_show)
-COMMAND(cmd_characters_create)
-COMMAND(cmd_characters_update)
-COMMAND(cmd_characters_delete)
-COMMAND(cmd_characters_reset)
-COMMAND(cmd_simulate)
-COMMAND(cmd_submit)
-COMMAND(cmd_direct)
-COMMAND(cmd_watch)
-COMMAND(cmd_list)
-COMMAND(cmd_show)
-COMMAND(cmd_story)
-COMMAND(cmd_cancel)
-COMMAND(cmd_delete)
-COMMAND(cmd_export)
-COMMAND(cmd_why)
-COMMAND(cmd_why_not)
-COMMAND(cmd_beliefs)
-COMMAND(cmd_verify)
 
 typedef Novelengine__V1__DirectorUpdate__Entity entity_t;
 
