@@ -35,6 +35,8 @@ const struct flag args_flags[FLAG_COUNT] = {
       "sci_fi_dramatic, tactical, philosophical, literary, noir, fable" },
     { FLAG_PERSPECTIVE, "perspective", '\0', "HOW", T,
       "third_limited, omniscient, first_person, journal" },
+    { FLAG_FOCALISER, "focaliser", '\0', "ID", T,
+      "whose side is told: what that character saw, heard or learned" },
     { FLAG_WORDS, "words", '\0', "N", VALUE_NUMBER, 0, UINT32_MAX, "about how long the story is" },
     { FLAG_KEY, "idempotency-key", '\0', "KEY", T,
       "sent again with the same key, a request runs once" },
@@ -90,44 +92,6 @@ static bool fail(struct reader *r, const char *format, ...)
 bool args_has(const struct args *a, enum flag_id id)
 {
     return (a->given & FLAG_BIT(id)) != 0;
-}
-
-/* Edit distance with neighbours swapped counted as one, of words up to 31 bytes; 99 beyond. */
-static unsigned distance(const char *a, const char *b)
-{
-    size_t n = strlen(a), m = strlen(b);
-    unsigned d[33][33];
-    if (n > 31 || m > 31)
-        return 99;
-    for (size_t i = 0; i <= n; i++)
-        for (size_t j = 0; j <= m; j++) {
-            if (i == 0 || j == 0) {
-                d[i][j] = (unsigned) (i + j);
-                continue;
-            }
-            unsigned best = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
-            best = d[i - 1][j] + 1 < best ? d[i - 1][j] + 1 : best;
-            best = d[i][j - 1] + 1 < best ? d[i][j - 1] + 1 : best;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-                d[i - 2][j - 2] + 1 < best)
-                best = d[i - 2][j - 2] + 1;
-            d[i][j] = best;
-        }
-    return d[n][m];
-}
-
-const char *args_nearest(const char *word, const char *const *names, size_t n)
-{
-    const char *best = NULL;
-    unsigned least = strlen(word) < 4 ? 1 : 2;
-    for (size_t i = 0; i < n; i++) {
-        unsigned far = distance(word, names[i]);
-        if (far <= least && (best == NULL || far < least)) {
-            best = names[i];
-            least = far;
-        }
-    }
-    return best;
 }
 
 /* ---- flags ---- */

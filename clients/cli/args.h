@@ -25,6 +25,7 @@ enum flag_id {
     FLAG_MOOD,
     FLAG_STYLE,
     FLAG_PERSPECTIVE,
+    FLAG_FOCALISER,
     FLAG_WORDS,
     FLAG_KEY,
     FLAG_EVENTS,

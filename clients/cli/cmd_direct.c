@@ -1,7 +1,8 @@
 /* direct: a director at the terminal, or a script in his place.
  *
- * Two threads: one reads lines, one at a time, and hands each to the client's loop, where everything
- * else happens.  A line is taken once the order before it was answered, so a script needs no pauses. */
+ * Two threads: one reads lines, one at a time, and hands each to the client's loop, where
+ * everything else happens.  A line is taken once the order before it was answered, so a script
+ * needs no pauses. */
 #include "clients/cli/ctl.h"
 
 #include <errno.h>
@@ -229,7 +230,8 @@ static void note_simulation(struct session *s, const Novelengine__V1__Simulation
 }
 
 /* True when the message is kept. */
-static bool note_stage(struct session *s, nrpc_msg *m, Novelengine__V1__DirectorUpdate__Stage *stage)
+static bool note_stage(struct session *s, nrpc_msg *m,
+                       Novelengine__V1__DirectorUpdate__Stage *stage)
 {
     nrpc_msg_free(s->stage_message);
     s->stage_message = m;
@@ -263,7 +265,8 @@ static void note_verdict(struct session *s, const Novelengine__V1__LawVerdict *v
 static bool on_message(void *ctx, nrpc_msg *m)
 {
     struct session *s = ctx;
-    const Novelengine__V1__DirectorUpdate *u = novelengine_v1_novel_engine_direct_simulation_response(m);
+    const Novelengine__V1__DirectorUpdate *u =
+        novelengine_v1_novel_engine_direct_simulation_response(m);
     struct buf b = { 0 };
     bool kept = false;
     if (s->c->json && ctl_print_json(&u->base) != EXIT_OK)
@@ -306,7 +309,8 @@ static void on_open(void *ctx, nrpc_call *c)
 {
     struct session *s = ctx;
     s->call = c;
-    (void) novelengine_v1_novel_engine_direct_simulation_send(c, &s->first); /* its end says what went wrong */
+    (void) novelengine_v1_novel_engine_direct_simulation_send(
+        c, &s->first); /* its end says what went wrong */
 }
 
 /* ---- the reader ---- */
@@ -414,8 +418,8 @@ static bool read_detach(struct ctl *c, Novelengine__V1__DirectorCommand__OnDetac
 
 static void hint_left(struct session *s)
 {
-    static const char *const then[] = { "goes on after a while", "goes on after a while",
-                                        "waits", "is cancelled after a while" };
+    static const char *const then[] = { "goes on after a while", "goes on after a while", "waits",
+                                        "is cancelled after a while" };
     size_t what = s->first.command_case == NOVELENGINE__V1__DIRECTOR_COMMAND__COMMAND_ATTACH
                       ? (size_t) s->first.attach->on_detach
                       : (size_t) s->first.on_detach;
@@ -447,7 +451,8 @@ static int end(struct session *s, nrpc_code code)
     } else if (s->ending[0] != '\0') {
         return ctl_problem(EXIT_FAILED, "%s", s->ending);
     } else {
-        ctl_hint(c, "The story is told.\n  read it:  novelctl%s story %s", ctl_server_flag(c), s->id_text);
+        ctl_hint(c, "The story is told.\n  read it:  novelctl%s story %s", ctl_server_flag(c),
+                 s->id_text);
     }
     return s->wrong > 0 && !s->terminal ? EXIT_INVALID : EXIT_OK;
 }
@@ -460,10 +465,10 @@ static int run(struct session *s)
     s->terminal = !c->json && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
     if (!start_reader(s))
         return ctl_problem(EXIT_FAILED, "cannot read standard input: %s", strerror(errno));
-    const nrpc_method *method =
-        &novelengine_v1_novel_engine_service
-             .methods[NOVELENGINE_V1_NOVEL_ENGINE_METHOD_DIRECT_SIMULATION];
-    nrpc_code code = nrpc_client_duplex(c->client, method, &options, on_open, on_message, s, &c->status);
+    const nrpc_method *method = &novelengine_v1_novel_engine_service
+                                     .methods[NOVELENGINE_V1_NOVEL_ENGINE_METHOD_DIRECT_SIMULATION];
+    nrpc_code code =
+        nrpc_client_duplex(c->client, method, &options, on_open, on_message, s, &c->status);
     s->call = NULL;
     s->over = true;
     stop_reader(s);
@@ -478,7 +483,8 @@ int cmd_direct(struct ctl *c)
     static struct session session; /* lines that come late look at it, up to the client's end */
     struct session *s = &session;
     struct request request;
-    Novelengine__V1__DirectorCommand__Attach attach = NOVELENGINE__V1__DIRECTOR_COMMAND__ATTACH__INIT;
+    Novelengine__V1__DirectorCommand__Attach attach =
+        NOVELENGINE__V1__DIRECTOR_COMMAND__ATTACH__INIT;
     Novelengine__V1__DirectorCommand__OnDetach on_detach;
     memset(s, 0, sizeof *s);
     s->c = c;
@@ -488,8 +494,9 @@ int cmd_direct(struct ctl *c)
                            ctl_text(c, FLAG_ON_DETACH));
     bool attaches = args_has(&c->args, FLAG_ATTACH);
     if (attaches == (c->args.n > 0))
-        return ctl_problem(EXIT_USAGE, attaches ? "give characters or --attach, not both"
-                                                : "give characters, or a simulation with --attach ID");
+        return ctl_problem(EXIT_USAGE, attaches
+                                           ? "give characters or --attach, not both"
+                                           : "give characters, or a simulation with --attach ID");
     if (args_has(&c->args, FLAG_FULL))
         s->first.view = NOVELENGINE__V1__EVENT_VIEW__EVENT_VIEW_FULL;
     if (attaches) {

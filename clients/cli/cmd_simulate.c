@@ -45,6 +45,7 @@ void request_init(struct request *r, struct ctl *c)
     r->proto.mood = ctl_text(c, FLAG_MOOD);
     r->telling.narrative_style = ctl_text(c, FLAG_STYLE);
     r->telling.perspective = ctl_text(c, FLAG_PERSPECTIVE);
+    r->telling.focaliser = ctl_text(c, FLAG_FOCALISER);
     r->turns.value = (int32_t) c->args.number[FLAG_TURNS];
     r->seed.value = c->args.number[FLAG_SEED];
     r->words.value = (uint32_t) c->args.number[FLAG_WORDS];
@@ -52,7 +53,8 @@ void request_init(struct request *r, struct ctl *c)
     r->proto.seed = args_has(&c->args, FLAG_SEED) ? &r->seed : NULL;
     r->telling.words = args_has(&c->args, FLAG_WORDS) ? &r->words : NULL;
     if ((c->args.given &
-         (FLAG_BIT(FLAG_STYLE) | FLAG_BIT(FLAG_PERSPECTIVE) | FLAG_BIT(FLAG_WORDS))) != 0)
+         (FLAG_BIT(FLAG_STYLE) | FLAG_BIT(FLAG_PERSPECTIVE) | FLAG_BIT(FLAG_FOCALISER) |
+          FLAG_BIT(FLAG_WORDS))) != 0)
         r->proto.telling = &r->telling;
 }
 

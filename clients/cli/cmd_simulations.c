@@ -308,6 +308,36 @@ static bool is_text(const char *content_type)
     return strncmp(content_type, "text/", 5) == 0;
 }
 
+static int print_story(struct ctl *c, const void *data, size_t size)
+{
+    struct buf text = { 0 }, b = { 0 };
+    buf_put(&text, data, size);
+    if (args_has(&c->args, FLAG_FORMAT))
+        term_put_safe(&b, buf_str(&text));
+    else
+        term_put_story(&b, buf_str(&text),
+                       c->width_out > STORY_WIDTH_MAX ? STORY_WIDTH_MAX : c->width_out - 1,
+                       c->color_out);
+    b.failed |= text.failed;
+    buf_done(&text);
+    return ctl_print(&b);
+}
+
+int ctl_put_story(struct ctl *c, const void *data, size_t size, const char *content_type)
+{
+    bool terminal = !args_has(&c->args, FLAG_OUTPUT) && isatty(STDOUT_FILENO);
+    if (terminal && !is_text(content_type))
+        return ctl_problem(EXIT_USAGE, "that is binary (%s): name a file with --output FILE",
+                           content_type);
+    if (terminal)
+        return print_story(c, data, size);
+    struct sink s = { 0 };
+    if (!sink_open(c, &s))
+        return EXIT_FAILED;
+    sink_put(&s, data, size);
+    return sink_close(&s, true);
+}
+
 int cmd_story(struct ctl *c)
 {
     Novelengine__V1__GetStoryRequest request = NOVELENGINE__V1__GET_STORY_REQUEST__INIT;
@@ -320,34 +350,8 @@ int cmd_story(struct ctl *c)
     if (novelengine_v1_novel_engine_get_story(c->client, &c->options, &request, &m, &body,
                                               &c->status) != NRPC_OK)
         return ctl_fail(c, &c->status);
-    int code = EXIT_OK;
-    bool terminal = !args_has(&c->args, FLAG_OUTPUT) && isatty(STDOUT_FILENO);
-    struct buf text = { 0 };
-    buf_put(&text, body->data.data, body->data.len);
-    if (c->json) {
-        code = ctl_print_json(&body->base);
-    } else if (terminal && !is_text(body->content_type)) {
-        code = ctl_problem(EXIT_USAGE, "that is binary (%s): name a file with --output FILE",
-                           body->content_type);
-    } else if (terminal && !args_has(&c->args, FLAG_FORMAT)) {
-        struct buf b = { 0 };
-        term_put_story(&b, buf_str(&text),
-                       c->width_out > STORY_WIDTH_MAX ? STORY_WIDTH_MAX : c->width_out - 1,
-                       c->color_out);
-        code = ctl_print(&b);
-    } else if (terminal) {
-        struct buf b = { 0 };
-        term_put_safe(&b, buf_str(&text));
-        code = ctl_print(&b);
-    } else {
-        struct sink s = { 0 };
-        code = EXIT_FAILED;
-        if (sink_open(c, &s)) {
-            sink_put(&s, body->data.data, body->data.len);
-            code = sink_close(&s, true);
-        }
-    }
-    buf_done(&text);
+    int code = c->json ? ctl_print_json(&body->base)
+                       : ctl_put_story(c, body->data.data, body->data.len, body->content_type);
     nrpc_msg_free(m);
     return code;
 }

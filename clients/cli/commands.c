@@ -2,9 +2,9 @@
 #include "clients/cli/ctl.h"
 
 #define F(id) FLAG_BIT(FLAG_##id)
+#define TELLING_FLAGS (F(STYLE) | F(PERSPECTIVE) | F(FOCALISER) | F(WORDS))
 #define REQUEST_FLAGS                                                                              \
-    (F(TURNS) | F(SETTING) | F(SCENARIO) | F(SEED) | F(MOOD) | F(STYLE) | F(PERSPECTIVE) |         \
-     F(WORDS) | F(KEY))
+    (F(TURNS) | F(SETTING) | F(SCENARIO) | F(SEED) | F(MOOD) | TELLING_FLAGS | F(KEY))
 
 const struct command args_commands[] = {
     { "health", NULL, "", "Is the server there and well?",
@@ -98,6 +98,13 @@ const struct command args_commands[] = {
     { "story", NULL, "ID", "Print the story of a finished simulation",
       "On a terminal it is wrapped for reading; elsewhere it is Markdown, or what --format says.",
       F(FORMAT) | F(OUTPUT), 1, 1, cmd_story },
+    { "tell", NULL, "ID", "Tell a finished simulation again, otherwise",
+      "The same log, and it stays as it is: another side, style, perspective or length.\n"
+      "  novelctl tell ID --focaliser engineer --perspective first_person\n"
+      "  novelctl tell ID --style noir --words 1500 --format epub -o noir.epub\n"
+      "Whoever tells it tells only what they saw, heard or learned. What is not named is told as a\n"
+      "new story would be; one that was cancelled is told as far as it goes.",
+      TELLING_FLAGS | F(FORMAT) | F(OUTPUT), 1, 1, cmd_tell },
     { "cancel", NULL, "ID", "Stop a simulation within a turn; its log stays", NULL, 0, 1, 1,
       cmd_cancel },
     { "delete", NULL, "ID", "Remove a simulation and its log", NULL, F(FORCE), 1, 1, cmd_delete },

@@ -43,6 +43,8 @@ const char *ctl_server_flag(const struct ctl *c);
 int ctl_print(struct buf *b);
 /* m as JSON and a newline on stdout. */
 int ctl_print_json(const ProtobufCMessage *m);
+/* Writes a story to standard output or --output: wrapped on a terminal unless --format was given. */
+int ctl_put_story(struct ctl *c, const void *data, size_t size, const char *content_type);
 /* The flag's text, or "". */
 char *ctl_text(const struct ctl *c, enum flag_id id);
 /* "2 min 5 s" */
@@ -88,6 +90,7 @@ int cmd_direct(struct ctl *c);
 int cmd_list(struct ctl *c);
 int cmd_show(struct ctl *c);
 int cmd_story(struct ctl *c);
+int cmd_tell(struct ctl *c);
 int cmd_cancel(struct ctl *c);
 int cmd_delete(struct ctl *c);
 int cmd_export(struct ctl *c);

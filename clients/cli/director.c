@@ -34,17 +34,21 @@ static const struct order {
     const char *sort; /* DO_SHOW: of the entities */
 } orders[] = {
     { "step", "[N]", "play a turn, or N of them, then wait", 0, 1, DO_STEP, NULL },
-    { "resume", "", "let it run; what you order counts at the next turn's end", 0, 0, DO_RESUME, NULL },
+    { "resume", "", "let it run; what you order counts at the next turn's end", 0, 0, DO_RESUME,
+      NULL },
     { "pause", "", "wait at the next turn's end", 0, 0, DO_PAUSE, NULL },
     { "veto", "N", "this proposal must not be", 1, 1, DO_VETO, NULL },
-    { "act", "WHO OPERATOR [TARGET...]", "somebody does this next, whatever it wanted", 2, 12, DO_ACT, NULL },
-    { "forbid", "WHO|anyone OPERATOR", "somebody never does this from here on", 2, 2, DO_FORBID, NULL },
+    { "act", "WHO OPERATOR [TARGET...]", "somebody does this next, whatever it wanted", 2, 12,
+      DO_ACT, NULL },
+    { "forbid", "WHO|anyone OPERATOR", "somebody never does this from here on", 2, 2, DO_FORBID,
+      NULL },
     { "whisper", "WHO FACT [unknown|suspects|believes|disbelieves]",
       "somebody now holds this (believes)", 2, 3, DO_WHISPER, NULL },
     { "trait", "WHO TRAIT VALUE", "a trait becomes 0 to 100", 3, 3, DO_TRAIT, NULL },
     { "item", "ITEM TO", "an item goes to a place or a character", 2, 2, DO_ITEM, NULL },
     { "incident", "NAME", "it strikes as the next turn begins", 1, 1, DO_INCIDENT, NULL },
-    { "swap", "OUT IN", "another character takes part, before anything has happened", 2, 2, DO_SWAP, NULL },
+    { "swap", "OUT IN", "another character takes part, before anything has happened", 2, 2, DO_SWAP,
+      NULL },
     { "finish", "", "leave; the simulation runs on to its end", 0, 0, DO_FINISH, NULL },
     { "quit", "", "leave; it waits for what --on-detach says", 0, 0, DO_QUIT, NULL },
     { "who", "", "characters", 0, 0, DO_SHOW, "character" },
@@ -54,13 +58,15 @@ static const struct order {
     { "links", "", "ways between places", 0, 0, DO_SHOW, "link" },
     { "clues", "", "traces that tell of facts", 0, 0, DO_SHOW, "clue" },
     { "motifs", "", "what is spoken of", 0, 0, DO_SHOW, "motif" },
-    { "operators", "[WORD]", "what characters do, and to what; with WORD in the name", 0, 1, DO_SHOW, NULL },
+    { "operators", "[WORD]", "what characters do, and to what; with WORD in the name", 0, 1,
+      DO_SHOW, NULL },
     { "incidents", "", "what may befall them", 0, 0, DO_SHOW, NULL },
     { "traits", "", "traits", 0, 0, DO_SHOW, NULL },
     { "help", "", "this", 0, 0, DO_SHOW, NULL },
 };
 
-static bool wrong(struct director_order *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static bool wrong(struct director_order *o, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 static bool wrong(struct director_order *o, const char *format, ...)
 {
     va_list args;
@@ -211,7 +217,8 @@ static bool read_act(struct director_order *o, const stage_t *stage)
     a->targets = &o->words[3];
     o->edit.edit_case = NOVELENGINE__V1__EDIT__EDIT_ACT;
     o->edit.act = a;
-    return known_sort(o, stage, "character", "who", a->actor) && known_operator(o, stage, a->operator_);
+    return known_sort(o, stage, "character", "who", a->actor) &&
+           known_operator(o, stage, a->operator_);
 }
 
 static bool read_trait(struct director_order *o, const stage_t *stage)
@@ -227,7 +234,8 @@ static bool read_trait(struct director_order *o, const stage_t *stage)
     o->edit.edit_case = NOVELENGINE__V1__EDIT__EDIT_TRAIT;
     o->edit.trait = t;
     return known_sort(o, stage, "character", "who", t->character) &&
-           (stage == NULL || known_string(o, stage->traits, stage->n_traits, "trait", "traits", t->trait));
+           (stage == NULL ||
+            known_string(o, stage->traits, stage->n_traits, "trait", "traits", t->trait));
 }
 
 static bool read_item(struct director_order *o, const stage_t *stage)
@@ -400,11 +408,12 @@ static void put_help(struct buf *out, bool color)
 {
     for (size_t i = 0; i < ARRAY_SIZE(orders); i++) {
         char left[80];
-        snprintf(left, sizeof left, "%s%s%s", orders[i].name, orders[i].arguments[0] != '\0' ? " " : "",
-                 orders[i].arguments);
+        snprintf(left, sizeof left, "%s%s%s", orders[i].name,
+                 orders[i].arguments[0] != '\0' ? " " : "", orders[i].arguments);
         buf_puts(out, "  ");
         term_put_styled(out, TERM_BOLD, color, left);
-        buf_printf(out, "%*s  %s\n", strlen(left) < 32 ? (int) (32 - strlen(left)) : 0, "", orders[i].help);
+        buf_printf(out, "%*s  %s\n", strlen(left) < 32 ? (int) (32 - strlen(left)) : 0, "",
+                   orders[i].help);
     }
 }
 
@@ -468,7 +477,8 @@ static void put_strings(struct buf *out, char **items, size_t n)
     }
 }
 
-void director_put_shown(struct buf *out, const struct director_order *o, const stage_t *stage, bool color)
+void director_put_shown(struct buf *out, const struct director_order *o, const stage_t *stage,
+                        bool color)
 {
     if (strcmp(o->name, "help") == 0) {
         put_help(out, color);
@@ -490,7 +500,8 @@ void director_put_shown(struct buf *out, const struct director_order *o, const s
 void director_put_stage(struct buf *out, const stage_t *stage, bool color)
 {
     struct buf cast = { 0 };
-    for (size_t i = 0; i < stage->n_entities && strcmp(stage->entities[i]->sort, "character") == 0; i++)
+    for (size_t i = 0; i < stage->n_entities && strcmp(stage->entities[i]->sort, "character") == 0;
+         i++)
         buf_printf(&cast, "%s%s", i > 0 ? ", " : "", stage->entities[i]->id);
     term_put_styled(out, TERM_BOLD, color, stage->simulation_id);
     buf_printf(out, ": %d of %d turns played. With ", stage->turns_done, stage->turns);
@@ -499,7 +510,8 @@ void director_put_stage(struct buf *out, const stage_t *stage, bool color)
     buf_done(&cast);
 }
 
-void director_put_proposals(struct buf *out, const Novelengine__V1__DirectorUpdate__Proposals *p, bool color)
+void director_put_proposals(struct buf *out, const Novelengine__V1__DirectorUpdate__Proposals *p,
+                            bool color)
 {
     term_put_styled(out, TERM_DIM, color, "Next, unless you say otherwise:");
     buf_putc(out, '\n');
@@ -520,7 +532,8 @@ void director_put_proposals(struct buf *out, const Novelengine__V1__DirectorUpda
     }
 }
 
-void director_put_verdict(struct buf *out, const char *name, const Novelengine__V1__LawVerdict *v, bool color)
+void director_put_verdict(struct buf *out, const char *name, const Novelengine__V1__LawVerdict *v,
+                          bool color)
 {
     static const char *const words[][2] = {
         { "pause", "It waits." },

@@ -286,6 +286,11 @@ const char *nvl_world_saying(const struct nvl_world *world);
 size_t nvl_world_noun_count(const struct nvl_world *world);
 const char *nvl_world_noun(const struct nvl_world *world, size_t i, bool *out_placed);
 
+/* Whether somebody who holds a fact at a level (enum nvl_belief_level) is right: facts of the truth
+ * that was drawn are so, its rivals are not, for the whole story.  To suspect or believe what is so,
+ * or to disbelieve what is not, is right; not to know is neither, and false here. */
+bool nvl_world_belief_true(const struct nvl_world *world, unsigned fact, unsigned level);
+
 /* The state vector.  Values are int16; entity-valued fluents hold an index, -1 is none. */
 size_t nvl_world_cells(const struct nvl_world *world);
 const int16_t *nvl_world_initial(const struct nvl_world *world);

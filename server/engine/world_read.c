@@ -83,6 +83,13 @@ const int16_t *nvl_world_initial(const struct nvl_world *w)
 {
     return w->initial;
 }
+bool nvl_world_belief_true(const struct nvl_world *w, unsigned fact, unsigned level)
+{
+    if (fact >= w->counts[NVL_SORT_FACT] || level == NVL_UNKNOWN || level > NVL_DISBELIEVES)
+        return false;
+    bool so = world_get(w, w->initial, KNOWN_FACT_TRUE, fact, 0) == 1; /* it is static */
+    return so == (level != NVL_DISBELIEVES);
+}
 int nvl_world_cell(const struct nvl_world *w, size_t fluent, unsigned a, unsigned b)
 {
     return fluent < w->pack->counts[SEC_FLUE] ? world_cell(w, (unsigned) fluent, a, b) : -1;

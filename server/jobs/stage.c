@@ -12,7 +12,8 @@ static const char *const trait_names[NVL_TRAITS] = { "openness",     "conscienti
                                                      "extraversion", "agreeableness",
                                                      "neuroticism",  "honesty" };
 
-static bool put_entities(const struct nvl_world *w, struct arena *a, NE(DirectorUpdate__Stage) * out)
+static bool put_entities(const struct nvl_world *w, struct arena *a,
+                         NE(DirectorUpdate__Stage) * out)
 {
     size_t count = 0, at = 0;
     for (int sort = NVL_SORT_CHAR; sort < NVL_SORTS; sort++)
@@ -113,8 +114,8 @@ static const char *operator_name(const struct nvl_world *w, const struct nvl_pro
     return op.name;
 }
 
-nrpc_blob *stage_pack_proposals(const struct sim *sim, const struct nvl_proposal *list, size_t count,
-                                uint32_t first, struct arena *scratch)
+nrpc_blob *stage_pack_proposals(const struct sim *sim, const struct nvl_proposal *list,
+                                size_t count, uint32_t first, struct arena *scratch)
 {
     const struct nvl_world *w = nvl_sim_world(sim->engine);
     NE(DirectorUpdate__Proposals) all = NOVELENGINE__V1__DIRECTOR_UPDATE__PROPOSALS__INIT;

@@ -34,29 +34,33 @@ struct nvl_telling tell_from_request(const NE(SimulationRequest) * r)
     if (t.words == 0 && words != NULL &&
         words->kind_case == GOOGLE__PROTOBUF__VALUE__KIND_NUMBER_VALUE &&
         words->number_value >= 1 && words->number_value <= 10000)
+        t.at_most = true,
         t.words =
             (uint32_t) words->number_value * (r->turns != NULL ? (uint32_t) r->turns->value : 3);
     return t;
 }
 
-/* Decodes the log; NULL without memory. */
-static struct nvl_event *decode_log(const struct buf *log, size_t *out_count)
+/* Decodes the log into *out_events; 0, or NVL_E_NOMEM or NVL_E_CORRUPT. */
+static int decode_log(const struct buf *log, struct nvl_event **out_events, size_t *out_count)
 {
     size_t count = 0;
     uint32_t size;
     for (size_t at = 0; at < log->size; at += sizeof size + size, count++)
         memcpy(&size, log->data + at, sizeof size);
     struct nvl_event *events = alloc_zero(count, sizeof *events);
-    if (events == NULL)
-        return NULL;
+    int rc = events == NULL ? NVL_E_NOMEM : NVL_OK;
     count = 0;
-    for (size_t at = 0; at < log->size; at += sizeof size + size) {
+    for (size_t at = 0; rc == NVL_OK && at < log->size; at += sizeof size + size) {
         memcpy(&size, log->data + at, sizeof size);
-        /* What the engine has just encoded, it can decode. */
-        CHECK(nvl_event_decode(log->data + at + sizeof size, size, &events[count++]) == NVL_OK);
+        rc = nvl_event_decode(log->data + at + sizeof size, size, &events[count++]);
     }
+    if (rc != NVL_OK) {
+        alloc_free(events);
+        return rc;
+    }
+    *out_events = events;
     *out_count = count;
-    return events;
+    return NVL_OK;
 }
 
 static NE(Passage__Sentence) * make_sentence(const struct nvl_sentence *from, struct arena *a)
@@ -107,19 +111,28 @@ static int pack(const ProtobufCMessage *m, struct arena *a, struct store_bytes *
     return 0;
 }
 
+/* The passages of a story, without its Markdown; false without memory. */
+static bool fill_document(const struct nvl_story *story, struct arena *a, NE(StoryDocument) * doc)
+{
+    NE(Passage) **passages = arena_zero(a, story->passages_count + 1, sizeof *passages);
+    if (passages == NULL)
+        return false;
+    for (size_t i = 0; i < story->passages_count; i++)
+        if ((passages[i] = make_passage(&story->passages[i], a)) == NULL)
+            return false;
+    novelengine__v1__story_document__init(doc);
+    doc->title = (char *) story->title;
+    doc->n_passages = story->passages_count;
+    doc->passages = passages;
+    return true;
+}
+
 static int pack_passages(const struct nvl_story *story, NE(Telling) * telling, struct arena *a,
                          struct store_bytes *out)
 {
-    NE(StoryDocument) doc = NOVELENGINE__V1__STORY_DOCUMENT__INIT;
-    NE(Passage) **passages = arena_zero(a, story->passages_count + 1, sizeof *passages);
-    if (passages == NULL)
+    NE(StoryDocument) doc;
+    if (!fill_document(story, a, &doc))
         return -1;
-    for (size_t i = 0; i < story->passages_count; i++)
-        if ((passages[i] = make_passage(&story->passages[i], a)) == NULL)
-            return -1;
-    doc.title = (char *) story->title;
-    doc.n_passages = story->passages_count;
-    doc.passages = passages;
     doc.telling = telling;
     return pack(&doc.base, a, out);
 }
@@ -202,8 +215,104 @@ int tell_story(const struct tell_in *in, struct arena *a, struct store_append *w
     NE(SimulationRequest) *request =
         novelengine__v1__simulation_request__unpack(&allocator, in->request.size, in->request.data);
     size_t count = 0;
-    struct nvl_event *events = request != NULL ? decode_log(in->log, &count) : NULL;
-    int r = events == NULL ? -1 : tell(in, request, events, count, a, w, why, why_size);
+    struct nvl_event *events = NULL;
+    int rc = request != NULL ? decode_log(in->log, &events, &count) : NVL_E_NOMEM;
+    CHECK(rc != NVL_E_CORRUPT); /* what the engine has just encoded, it can decode */
+    int r = rc != NVL_OK ? -1 : tell(in, request, events, count, a, w, why, why_size);
     alloc_free(events);
     return r;
+}
+
+/* --- again --- */
+
+static struct nvl_telling tell_from_telling(const NE(Telling) * from)
+{
+    struct nvl_telling t = { 0 };
+    if (from == NULL)
+        return t;
+    t.narrative_style = from->narrative_style;
+    t.perspective = from->perspective;
+    t.focaliser = from->focaliser;
+    t.language = from->language;
+    t.words = from->words != NULL ? from->words->value : 0;
+    return t;
+}
+
+int tell_check(const NE(Telling) * telling, struct nvl_error *err)
+{
+    struct nvl_telling t = tell_from_telling(telling);
+    return nvl_telling_check(&t, err);
+}
+
+/* The telling as it was understood: defaults written out, the eyes that were chosen named. */
+static void fill_telling(const struct nvl_story *story, const NE(Telling) * asked,
+                         NE(Telling) * out, PB(UInt32Value) * words)
+{
+    novelengine__v1__telling__init(out);
+    google__protobuf__uint32_value__init(words);
+    out->narrative_style = (char *) nvl_style_name(story->style);
+    out->perspective = (char *) nvl_perspective_name(story->perspective);
+    out->focaliser = (char *) story->focaliser;
+    out->language = asked != NULL && asked->language[0] != '\0' ? asked->language : (char *) "en";
+    out->narrator = NOVELENGINE__V1__TELLING__NARRATOR__NARRATOR_BUILTIN;
+    words->value = story->words;
+    out->words = words;
+}
+
+static int pack_again(const struct nvl_story *story, const NE(Telling) * asked, struct arena *a,
+                      struct store_bytes *out)
+{
+    NE(StoryDocument) doc;
+    NE(Telling) telling;
+    PB(UInt32Value) words;
+    struct buf markdown = { 0 };
+    nvl_story_markdown(story, &markdown);
+    char *text = markdown.failed ? NULL : arena_strndup(a, buf_str(&markdown), markdown.size);
+    buf_done(&markdown);
+    if (text == NULL || !fill_document(story, a, &doc))
+        return NVL_E_NOMEM;
+    fill_telling(story, asked, &telling, &words);
+    doc.markdown = text;
+    doc.telling = &telling;
+    return pack(&doc.base, a, out) < 0 ? NVL_E_NOMEM : NVL_OK;
+}
+
+/* What a log was played in: the pack of its digest, the request of its header.  A chapter's carried
+ * state will come in here. */
+static int open_world(const struct tell_again_in *in, struct nvl_pack **out_own,
+                      struct nvl_world **out)
+{
+    struct nvl_header *header = NULL;
+    int rc = nvl_header_decode(in->header.data, in->header.size, &header);
+    if (rc == NVL_OK && in->image.size > 0)
+        rc = nvl_pack_open(in->image.data, in->image.size, NULL, out_own);
+    if (rc == NVL_OK)
+        rc = nvl_world_open(*out_own != NULL ? *out_own : in->pack, nvl_header_request(header),
+                            NULL, out);
+    nvl_header_free(header);
+    return rc;
+}
+
+int tell_again(const struct tell_again_in *in, const NE(Telling) * telling, struct arena *a,
+               struct nvl_error *err, struct store_bytes *out)
+{
+    struct nvl_pack *own = NULL;
+    struct nvl_world *world = NULL;
+    struct nvl_event *events = NULL;
+    struct nvl_story story;
+    size_t count = 0;
+    struct nvl_telling t = tell_from_telling(telling);
+    int rc = open_world(in, &own, &world);
+    if (rc == NVL_OK)
+        rc = decode_log(in->log, &events, &count);
+    if (rc == NVL_E_INVALID || rc == NVL_E_PACK)
+        rc = NVL_E_CORRUPT; /* of what is stored; the telling has not been looked at yet */
+    if (rc == NVL_OK)
+        rc = nvl_tell(world, events, count, &t, a, err, &story);
+    if (rc == NVL_OK)
+        rc = pack_again(&story, telling, a, out);
+    alloc_free(events);
+    nvl_world_free(world);
+    nvl_pack_free(own);
+    return rc;
 }

@@ -23,4 +23,18 @@ int tell_story(const struct tell_in *in, struct arena *a, struct store_append *w
  * constraints' perspective and words) count where `telling` says nothing. */
 struct nvl_telling tell_from_request(const NE(SimulationRequest) * r);
 
+/* A stored log told again, from its header and its events alone. */
+struct tell_again_in {
+    const struct nvl_pack *pack; /* the server's: used when image is empty */
+    struct store_bytes image;    /* of the pack that the header names, where that is another */
+    struct store_bytes header;
+    const struct buf *log; /* as in tell_in */
+};
+/* Checks style, perspective and language; NVL_E_INVALID names the field ("telling.words") in err. */
+int tell_check(const NE(Telling) * telling, struct nvl_error *err);
+/* The packed StoryDocument, in a's memory.  telling may be NULL.  NVL_OK; NVL_E_INVALID (telling:
+ * err says which field); NVL_E_CORRUPT (what is stored cannot be read); NVL_E_NOMEM. */
+int tell_again(const struct tell_again_in *in, const NE(Telling) * telling, struct arena *a,
+               struct nvl_error *err, struct store_bytes *out);
+
 #endif

@@ -196,9 +196,7 @@ static void paint_beliefs(struct painter *p, NE(SimulationEvent) * out)
         b->source =
             (char *) (from->informant != NVL_NONE ? entity(p, NVL_SORT_CHAR, from->informant)
                                                   : nvl_source_name(from->source));
-        /* Every fact of a world is a proposition that holds in it; only disbelieving one is an
-         * error. */
-        b->is_true = p->full && from->after != NVL_DISBELIEVES && from->after != NVL_UNKNOWN;
+        b->is_true = p->full && nvl_world_belief_true(p->e->world, from->fact, from->after);
         out->beliefs[out->n_beliefs++] = b;
     }
 }

@@ -38,6 +38,9 @@ static bool keep_chunk(struct composing *c, struct draft *d, bool fresh, int16_t
         return false;
     }
     k->size = strlen(k->text), k->named_count = d->named_count;
+    for (size_t i = 0; i < d->named_count; i++)
+        if (d->named[i].sort == NVL_SORT_FACT && d->named[i].index < THINGS_MAX)
+            t->facts_told |= UINT64_C(1) << d->named[i].index;
     k->events = sequence, k->events_count = 1;
     k->actor = actor;
     k->speaker = strchr(k->text, '"') != NULL ? actor : -1;
@@ -134,21 +137,21 @@ static const char *goal_phrase(const struct nvl_strings *list)
     }
     return NULL;
 }
-static void env_profile(const struct teller *t, int16_t who, struct env *env)
+static void env_profile(struct teller *t, int16_t who, struct env *env)
 {
     if (who < 0 || (size_t) who >= t->cast)
         return;
     const struct nvl_profile *p = nvl_world_profile(t->world, (size_t) who);
     const char *vow = first_phrase(&p->vows, true), *fear = first_phrase(&p->fears, false),
                *goal = goal_phrase(&p->goals);
-    env_text(env, "VOW", vow);
-    env_text(env, "FEAR", fear);
-    env_text(env, "GOAL", goal);
+    env_text(env, "VOW", person_phrase((struct teller *) t, who, vow));
+    env_text(env, "FEAR", person_phrase((struct teller *) t, who, fear));
+    env_text(env, "GOAL", person_phrase((struct teller *) t, who, goal));
 }
 static bool put_intro(struct composing *c, int16_t who, bool fresh)
 {
     struct teller *t = c->t;
-    if (who < 0 || (size_t) who >= t->cast || t->profile_used[who])
+    if (who < 0 || (size_t) who >= t->cast || t->profile_used[who] || t->terse)
         return true;
     struct env env;
     env_story(t, &env);
@@ -274,6 +277,39 @@ static void put_ground(struct composing *c)
  * -----------------------------------------------------------------------------------------------
  */
 
+/* A journal reports: where an event would be quoted at length, its plain line in the past. */
+static bool report(struct teller *t, const struct env *env, const struct nvl_op_info *info,
+                   unsigned outcome, struct draft *d)
+{
+    const char *plain = outcome <= NVL_FAIL ? info->plain[outcome] : NULL;
+    struct buf b = { 0 };
+    if (plain == NULL)
+        return false;
+    past_plain(plain, &b);
+    draft_begin(t, d);
+    d->plain = true;
+    bool told = !b.failed && expand_text(t, env, d, buf_str(&b), b.size, 0);
+    t->nomem |= b.failed;
+    buf_done(&b);
+    return told && (!t->limited || know_allows(t, d)) && usage_repeats(t, d) == 0;
+}
+static bool journal_event(struct composing *c, const struct env *env,
+                          const struct nvl_op_info *info, unsigned outcome, struct draft *d,
+                          bool told)
+{
+    struct teller *t = c->t;
+    bool quotes = told && memchr(d->text, '"', d->size) != NULL;
+    bool often = t->quotes_told * 3 > t->chunks_told;
+    struct draft reported;
+    if ((!told || (quotes && (often || journal_quotes_too_much(d)))) &&
+        report(t, env, info, outcome, &reported)) {
+        *d = reported;
+        told = true, quotes = false;
+    }
+    t->chunks_told += told;
+    t->quotes_told += quotes;
+    return told;
+}
 static bool event_chunk(struct composing *c, const struct nvl_event *e, bool fresh)
 {
     struct teller *t = c->t;
@@ -300,7 +336,11 @@ static bool event_chunk(struct composing *c, const struct nvl_event *e, bool fre
         snprintf(key, sizeof(key), "%s.ok", info.name);
         told = expand_chunk(t, &env, PROSE_SAY, key, &d);
     }
-    if (!told && outcome <= NVL_FAIL && info.plain[outcome] != NULL) {
+    if (t->perspective == NVL_JOURNAL) {
+        told = journal_event(c, &env, &info, outcome, &d, told);
+    } else if (!told && t->limited) {
+        told = report(t, &env, &info, outcome, &d);
+    } else if (!told && outcome <= NVL_FAIL && info.plain[outcome] != NULL) {
         draft_begin(t, &d);
         told = expand_text(t, &env, &d, info.plain[outcome], strlen(info.plain[outcome]), 0);
     }
@@ -317,7 +357,7 @@ static bool event_chunk(struct composing *c, const struct nvl_event *e, bool fre
 static void put_muse(struct composing *c, const struct nvl_event *e)
 {
     struct teller *t = c->t;
-    if (!style_muses(t, e) || e->op == NVL_NO_OP)
+    if (!style_muses(t, e) || e->op == NVL_NO_OP || t->terse)
         return;
     struct nvl_op_info info;
     struct env env;
@@ -331,7 +371,7 @@ static void put_muse(struct composing *c, const struct nvl_event *e)
 static void put_irony(struct composing *c, uint32_t event)
 {
     struct teller *t = c->t;
-    int fact = t->omniscient && !style_is_log(t) ? style_irony_fact(t, event) : -1;
+    int fact = t->omniscient && !style_is_log(t) && !t->terse ? style_irony_fact(t, event) : -1;
     struct env env;
     if (fact < 0)
         return;
@@ -378,7 +418,7 @@ static void put_weigh(struct composing *c, const struct nvl_event *e)
 {
     struct teller *t = c->t;
     if (e->actor >= t->cast || (!t->omniscient && e->actor != (uint8_t) t->focaliser) ||
-        e->phase < NVL_CRISIS)
+        e->phase < NVL_CRISIS || t->terse)
         return;
     const struct nvl_alternative *a = &e->alternatives[0];
     if (a->op == NVL_NO_OP || a->op == e->op || (!grave(t, e->op) && !grave(t, a->op)))
@@ -398,6 +438,19 @@ static void put_weigh(struct composing *c, const struct nvl_event *e)
     if (put_part(c, &env, PROSE_WEIGH, "any", true))
         c->weighed = true;
 }
+/* What the focaliser came to know by an event that does not itself say it. */
+static void put_learned(struct composing *c, const struct nvl_event *e)
+{
+    struct teller *t = c->t;
+    int fact = t->limited && !style_is_log(t) ? know_learned(t, e) : -1;
+    struct env env;
+    if (fact < 0 || fact >= THINGS_MAX || (t->facts_told >> fact & 1) != 0)
+        return; /* nothing, or it has been said */
+    env_story(t, &env);
+    env_add(&env, "X", NVL_SORT_FACT, (unsigned) fact);
+    c->sequence = e->sequence;
+    put_part(c, &env, PROSE_MUSE, "learned", false);
+}
 /* The scene's place is the focaliser's. */
 static void stand_here(struct teller *t, uint32_t event)
 {
@@ -405,14 +458,15 @@ static void stand_here(struct teller *t, uint32_t event)
     if (t->focaliser >= 0 && t->at[t->focaliser] >= 0)
         t->place = t->at[t->focaliser];
 }
-/* An edit is not told as such; who we are with may notice what it did. */
-static void put_noticed(struct composing *c, const struct nvl_event *e)
+/* An edit is not told as such; who we are with may notice what it did.  True when something was
+ * told. */
+static bool put_noticed(struct composing *c, const struct nvl_event *e)
 {
     struct teller *t = c->t;
     unsigned who = (unsigned) t->focaliser;
     bool item = e->change.kind == NVL_EDIT_ITEM, held = e->change.to_sort == NVL_SORT_CHAR;
     if (e->deltas_count + e->beliefs_count == 0 || !(e->witnesses >> who & 1))
-        return;
+        return false;
     struct env env;
     stand_here(t, c->outside);
     env_story(t, &env);
@@ -420,20 +474,22 @@ static void put_noticed(struct composing *c, const struct nvl_event *e)
     c->event = e, c->sequence = e->sequence;
     if (item) {
         env_add(&env, "I", NVL_SORT_ITEM, e->change.thing);
-        put_part(c, &env, PROSE_MUSE, held ? "in_hand" : "turns_up", false);
-    } else if (e->change.kind == NVL_EDIT_WHISPER && e->change.value != NVL_DISBELIEVES) {
-        const struct nvl_entity *fact = nvl_world_entity(t->world, NVL_SORT_FACT, e->change.thing);
-        env_add(&env, "X", NVL_SORT_FACT, e->change.thing);
-        if (fact != NULL && fact->owner < 0) /* somebody's secret is quoted by nobody */
-            put_part(c, &env, PROSE_MUSE, "out_of_nowhere", false);
+        return put_part(c, &env, PROSE_MUSE, held ? "in_hand" : "turns_up", false);
     }
+    if (e->change.kind != NVL_EDIT_WHISPER || e->change.value == NVL_DISBELIEVES)
+        return false;
+    const struct nvl_entity *fact = nvl_world_entity(t->world, NVL_SORT_FACT, e->change.thing);
+    env_add(&env, "X", NVL_SORT_FACT, e->change.thing);
+    return fact != NULL && fact->owner < 0 && /* somebody's secret is quoted by nobody */
+           put_part(c, &env, PROSE_MUSE, "out_of_nowhere", false);
 }
+/* One of all that came since the last unit is enough. */
 static void put_outside(struct composing *c, uint32_t before)
 {
+    bool told = c->t->focaliser < 0 || style_is_log(c->t);
     for (; c->outside < before && c->outside < c->t->events_count; c->outside++) {
         const struct nvl_event *e = &c->t->events[c->outside];
-        if (e->type == NVL_INTERVENTION && c->t->focaliser >= 0 && !style_is_log(c->t))
-            put_noticed(c, e);
+        told = told || (e->type == NVL_INTERVENTION && put_noticed(c, e));
     }
 }
 static void put_unit(struct composing *c, const struct unit *u)
@@ -444,7 +500,7 @@ static void put_unit(struct composing *c, const struct unit *u)
         const struct nvl_event *e = &t->events[i];
         if (!plan_sees(t, e, t->focaliser))
             continue;
-        c->event = e;
+        c->event = t->now = e;
         c->sequence = e->sequence;
         bool speaks = e->type == NVL_SPEECH || e->type == NVL_REACTION;
         int16_t actor = e->actor < PEOPLE_MAX ? (int16_t) e->actor : -1;
@@ -455,6 +511,7 @@ static void put_unit(struct composing *c, const struct unit *u)
         if (i == u->first && actor == t->focaliser && c->tick >= 1 && !style_is_log(t))
             put_intro(c, t->focaliser, false);
     }
+    put_learned(c, &t->events[u->first]);
     put_muse(c, &t->events[u->first]);
     c->tick++;
 }
@@ -470,7 +527,7 @@ static void scene_env(struct composing *c, struct env *env, const struct nvl_eve
     env->facts.values[TAG_PHASE] = nvl_phase_name(e->phase);
     env_text(env, "CLOCK", style_clock(t, e));
     for (size_t i = 0; i < t->cast; i++)
-        if ((int16_t) i != t->focaliser) {
+        if ((int16_t) i != t->focaliser && (!t->limited || t->at[i] == t->at[t->only])) {
             env_add(env, "B", NVL_SORT_CHAR, (unsigned) i);
             break;
         }
@@ -514,9 +571,11 @@ static void put_log_head(struct composing *c, struct env *env)
     struct teller *t = c->t;
     struct buf b = { 0 };
     for (size_t i = 0; i < t->cast; i++) {
-        buf_printf(&b, "%s%s", i == 0 ? "" : ", ", person(t, (unsigned) i)->name);
+        if ((int16_t) i != t->narrator)
+            buf_printf(&b, "%s%s", b.size == 0 ? "" : ", ", person(t, (unsigned) i)->name);
         t->discourse.people[i].introduced = true;
     }
+    buf_puts(&b, t->narrator < 0 ? "" : b.size == 0 ? "myself" : ", myself");
     env_text(env, "NAMES", buf_str(&b));
     env_text(env, "SAID", nvl_world_saying(t->world));
     put_part(c, env, PROSE_OPEN, "log", true);
@@ -525,32 +584,78 @@ static void put_log_head(struct composing *c, struct env *env)
     buf_done(&b);
     put_ground(c);
 }
+/* The heading of an entry, a paragraph of its own. */
+static void put_day(struct composing *c, const struct nvl_event *e)
+{
+    struct teller *t = c->t;
+    const char *day = journal_day(t, e);
+    const char *text = t->day != NULL && strcmp(day, t->day) == 0 ? "Later." : day;
+    struct draft d;
+    if (style_is_log(t) && t->day != NULL && strncmp(day, t->day, strcspn(day, ",")) == 0)
+        return; /* a log has its own times: only the days are headed */
+    draft_begin(t, &d);
+    draft_puts(&d, text, strlen(text), false);
+    c->sequence = e->sequence;
+    if (keep_chunk(c, &d, true, t->focaliser))
+        c->paragraph_words = PARAGRAPH_WORDS + 1; /* what follows begins another */
+    t->day = day;
+}
 static void scene_begin(struct composing *c, const struct nvl_event *e)
 {
     struct teller *t = c->t;
     bool first = t->scenes_count == 0;
     t->scenes[t->scenes_count++] = (struct scene){ t->chunks_count, 0, t->focaliser };
     stand_here(t, (uint32_t) (e - t->events));
-    c->event = e, c->sequence = first ? 1 : e->sequence;
+    c->event = t->now = e, c->sequence = first ? 1 : e->sequence;
     c->paragraph_words = 0, c->last_speaker = c->last_actor = -1;
     struct env env;
     scene_env(c, &env, e);
+    bool journal = t->perspective == NVL_JOURNAL;
+    if (journal) {
+        put_day(c, first ? &t->events[0] : e);
+        c->sequence = first ? 1 : e->sequence;
+    }
     if (first && style_is_log(t)) {
         put_log_head(c, &env);
         c->sequence = e->sequence;
     } else if (first) {
-        put_image(c, &env, PROSE_IMAGE, true);
-        put_part(c, &env, PROSE_OPEN, nvl_world_frame(t->world), false);
-        put_phrases(c);
-        put_ground(c);
+        if (journal && !t->terse)
+            put_part(c, &env, PROSE_INTRO, "journal", true);
+        if (!t->terse)
+            put_image(c, &env, PROSE_IMAGE, true);
+        put_part(c, &env, PROSE_OPEN, nvl_world_frame(t->world), t->terse);
+        if (!t->terse) {
+            put_phrases(c);
+            put_ground(c);
+        }
+        if (t->narrator >= 0 && !journal)
+            put_part(c, &env, PROSE_INTRO, "me", false);
         c->sequence = e->sequence;
     } else {
-        put_part(c, &env, PROSE_ENTRY, "any", true);
+        if (t->terse)
+            return;
+        if (!journal || style_is_log(t) || t->scenes_count % 2 == 0 ||
+            !put_part(c, &env, PROSE_ENTRY, "journal", true))
+            put_part(c, &env, PROSE_ENTRY, "any", true);
         if (t->scenes_count == 2) {
             put_ground(c);
             put_irony(c, (uint32_t) (e - t->events));
         }
     }
+}
+/* What the log says of the ending, as one of those concerned says it: "They" are "We". */
+static const char *as_ours(struct teller *t, const char *text)
+{
+    struct env env;
+    struct draft d;
+    env_story(t, &env);
+    draft_begin(t, &d);
+    d.plain = true;
+    if (t->narrator < 0 || !expand_text(t, &env, &d, text, strlen(text), 0))
+        return text;
+    const char *s = arena_strndup(&t->scratch, d.text, d.size);
+    t->nomem |= s == NULL;
+    return s;
 }
 static void scene_end(struct composing *c, const struct nvl_event *e, bool last)
 {
@@ -559,27 +664,45 @@ static void scene_end(struct composing *c, const struct nvl_event *e, bool last)
     scene_env(c, &env, e);
     c->sequence = e->sequence;
     if (!last) {
-        if (!style_is_log(t))
+        bool journal = t->perspective == NVL_JOURNAL && t->scenes_count % 2 == 0;
+        if (t->terse)
+            return;
+        if (!style_is_log(t) &&
+            !(journal && put_part(c, &env, PROSE_EXIT, "journal", false)))
             put_part(c, &env, PROSE_EXIT, "any", false);
         return;
     }
     t->focaliser = t->scenes[0].focaliser; /* who began it ends it, if still there to do so */
-    for (size_t i = 0; i < t->cast && !plan_awake_last(t, (unsigned) t->focaliser); i++)
+    for (size_t i = 0;
+         i < t->cast && t->only < 0 && !plan_awake_last(t, (unsigned) t->focaliser); i++)
         t->focaliser = plan_awake_last(t, (unsigned) i) ? (int16_t) i : t->focaliser;
     env_add(&env, "F", NVL_SORT_CHAR, (unsigned) t->focaliser);
     const struct nvl_event *end = &t->events[t->events_count - 1];
+    uint32_t known_by = e->sequence;
+    enum know_end knows = end->type == NVL_COMPLETED ? know_ending(t, &known_by) : KNOW_SAW;
+    if (knows == KNOW_NOT) { /* a version may honestly stop short */
+        put_part(c, &env, PROSE_CLOSE, "unseen", true);
+        return;
+    }
+    c->sequence = known_by;
+    if (knows == KNOW_LEARNED)
+        put_part(c, &env, PROSE_CLOSE, "learned", true);
     c->sequence = end->type == NVL_COMPLETED ? end->sequence : e->sequence;
     if (style_is_log(t) && t->ending[0] != 0) {
         struct buf b = { 0 };
         nvl_event_text(t->world, end, true, &b);
-        env_text(&env, "ENDING", buf_str(&b));
+        env_text(&env, "ENDING", as_ours(t, buf_str(&b)));
         put_part(c, &env, PROSE_CLOSE, "log", true);
         buf_done(&b);
         return;
     }
     if (t->ending[0] == 0 || !put_part(c, &env, PROSE_CLOSE, t->ending, true))
         put_part(c, &env, PROSE_CLOSE, t->ending[0] != 0 ? "any" : "unfinished", true);
+    if (t->terse)
+        return;
     put_image(c, &env, PROSE_ECHO, false);
+    if (t->perspective == NVL_JOURNAL)
+        put_part(c, &env, PROSE_CLOSE, "journal", false);
 }
 static bool scene_turns(const struct teller *t, const struct unit *u, const struct unit *before,
                         size_t units, int16_t eyes)

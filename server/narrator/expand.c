@@ -67,6 +67,7 @@ static void put_char(struct draft *d, char c)
         if (c == ' ')
             d->text[d->size++] = ',';
     }
+    d->open_quote ^= c == '"';
     if (c == ' ' && d->tagged) {
         d->tagged = false;
     } else if (c == ' ' && ends_sentence(d)) {
@@ -129,7 +130,7 @@ void env_story(const struct teller *t, struct env *env)
     static const char *const moods[] = { "neutral", "dark", "hopeful", "wry" };
     v[TAG_MOOD] = moods[nvl_world_mood(t->world) % NVL_MOODS];
     v[TAG_FRAME] = nvl_world_frame(t->world);
-    v[TAG_TRUTH] = nvl_world_truth(t->world);
+    v[TAG_TRUTH] = t->limited ? NULL : nvl_world_truth(t->world); /* hidden from one who lives in it */
     v[TAG_ENDING] = t->ending;
     env_text(env, "LOCALE", nvl_world_locale(t->world));
     if (t->place >= 0) {
@@ -266,7 +267,10 @@ static bool expand_slot(struct cursor *c, const char *p, const char *end)
         draft_puts(c->d, b->text, strlen(b->text), true);
         return b->text[0] != 0;
     }
-    return b->index != NVL_NONE && refer_put(c->t, c->d, b->sort, b->index, form);
+    c->d->ahead = end + 1;
+    bool put = b->index != NVL_NONE && refer_put(c->t, c->d, b->sort, b->index, form);
+    c->d->ahead = NULL;
+    return put;
 }
 static bool expand_class(struct cursor *c, const char *p, const char *end)
 {
@@ -435,7 +439,16 @@ static size_t put_plain(struct cursor *c, const char *p, const char *end)
     struct draft *d = c->d;
     const char *said;
     size_t said_size, n = 0;
+    if (d->drop_s && *p == '\'' && p + 1 < end && p[1] == 's') {
+        d->drop_s = false;
+        return 2;
+    }
+    d->drop_s = false;
     bool at_word = d->size == 0 || strchr(" \n\"(", d->text[d->size - 1]) != NULL;
+    if (at_word && (n = person_word(c->t, d, p, end, &said)) > 0) {
+        draft_puts(d, said, strlen(said), true);
+        return n;
+    }
     if (at_word)
         n = vary_find(c->t, p, (size_t) (end - p), mix64(c->nonce * 64 + d->size), &said,
                       &said_size);
@@ -481,6 +494,16 @@ bool expand_text(struct teller *t, const struct env *env, struct draft *d, const
     return expand(&c, text, text + size);
 }
 
+/* "They" are the people of a place where an opening tells of one (a shipwreck has nobody but us)
+ * or the ground of a country is given, and anybody in what a style makes of things. */
+static bool tells_of_others(const struct teller *t, enum prose_kind kind, const char *key)
+{
+    if (kind == PROSE_MUSE)
+        return t->style != NVL_STYLE_LITERARY;
+    if (kind == PROSE_GROUND)
+        return strcmp(key, "region") == 0 || strcmp(key, "wide") == 0;
+    return kind == PROSE_OPEN && strcmp(nvl_world_frame(t->world), "stranded") != 0;
+}
 bool expand_chunk(struct teller *t, const struct env *env, enum prose_kind kind, const char *key,
                   struct draft *out)
 {
@@ -497,14 +520,19 @@ bool expand_chunk(struct teller *t, const struct env *env, enum prose_kind kind,
         if (i < 0)
             break;
         draft_begin(t, &d);
+        d.own_they = tells_of_others(t, kind, key);
         c.nonce = tries;
         use(&d, a[i].id);
         int32_t cost = a[i].cost;
         a[i].cost = tries + 1 < DRAFTS && count <= tries + 1 ? a[i].cost + 30 : INT32_MAX;
         if (!expand(&c, a[i].text, a[i].text + a[i].size) || d.size == 0)
             continue;
+        if (t->limited && !know_allows(t, &d))
+            continue;
         made++;
         join_short(t, &d);
+        cost += d.crew > 0 && know_alone(t) ? 600 : 0;
+        cost += journal_cost(t, &d);
         int32_t faults = quote_cost(t, &d) + (int32_t) usage_repeats(t, &d) * 2000;
         offends |= made == 1 && (faults > 0 || usage_echoes(t, &d));
         cost += usage_cost(t, &d) + faults;

@@ -205,7 +205,7 @@ uint64_t morph_hash(const void *data, size_t size)
 }
 
 /* "keeps" -> "keep", "has" -> "have"; "was" and the past stay. */
-static void put_first_verb(struct buf *out, const char *w, size_t n)
+void morph_first_verb(struct buf *out, const char *w, size_t n)
 {
     static const struct contraction odd[] = {
         { "has", "have" }, { "is", "am" },   { "are", "am" },  { "were", "was" },
@@ -216,8 +216,9 @@ static void put_first_verb(struct buf *out, const char *w, size_t n)
             buf_puts(out, odd[i].to);
             return;
         }
-    bool es = n > 4 && memcmp(w + n - 2, "es", 2) == 0 &&
-              (w[n - 3] == 'h' || w[n - 3] == 's' || w[n - 3] == 'x');
+    bool es = n > 4 && memcmp(w + n - 2, "es", 2) == 0 && /* "passes", not "loses", "breathes" */
+              (w[n - 3] == 'x' || (w[n - 3] == 'h' && strchr("cs", w[n - 4]) != NULL) ||
+               (w[n - 3] == 's' && w[n - 4] == 's'));
     if (n > 4 && memcmp(w + n - 3, "ies", 3) == 0) {
         buf_put(out, w, n - 3);
         buf_putc(out, 'y');
@@ -256,7 +257,7 @@ void morph_first_person(struct buf *out, const char *text, enum morph_gender gen
         const char *w = text + i;
         const char *const is_subject[] = { subject, NULL }, *const is_own[] = { own, NULL },
                           *const is_self[] = { self, NULL };
-        const char *const is_object[] = { object, NULL };
+        const char *const is_object[] = { object, NULL }, *const is_absolute[] = { "hers", NULL };
         bool last = text[i + n] != ' ';
         /* what "it" or "them" points to cannot be told from its form: only a subject is turned */
         bool plain = gender == MORPH_HE || gender == MORPH_SHE;
@@ -266,7 +267,9 @@ void morph_first_person(struct buf *out, const char *text, enum morph_gender gen
         } else if (is_any(w, n, is_self)) {
             put_like(out, w, "myself");
         } else if (is_any(w, n, is_own) && !(gender == MORPH_SHE && last)) {
-            put_like(out, w, "my");
+            put_like(out, w, gender == MORPH_HE && last ? "mine" : "my");
+        } else if (plain && is_any(w, n, is_absolute)) {
+            put_like(out, w, "mine");
         } else if (plain && is_any(w, n, is_object)) {
             put_like(out, w, "me");
         } else if (is_any(w, n, adverbs)) {
@@ -274,7 +277,7 @@ void morph_first_person(struct buf *out, const char *text, enum morph_gender gen
             verb_next = true;
         } else {
             if (verb_next)
-                put_first_verb(out, w, n);
+                morph_first_verb(out, w, n);
             else
                 buf_put(out, w, n);
             verb_next = false;

@@ -19,6 +19,8 @@ const char *morph_article(const char *word); /* "a" or "an", by the sound of the
 void morph_possessive(struct buf *out, const char *noun, bool plural);
 /* Appends text with its contractions written out: "don't" becomes "do not". */
 void morph_expand(struct buf *out, const char *text, size_t size);
+/* Appends the verb text[0..size) as it stands with I: "keeps" is "keep", "has" is "have". */
+void morph_first_verb(struct buf *out, const char *text, size_t size);
 /* Appends text with its he, she, they or it turned into I: "He turned back" becomes "I turned
  * back". */
 void morph_first_person(struct buf *out, const char *text, enum morph_gender gender);

@@ -22,14 +22,26 @@ enum nvl_style {                            /* how it is told; never what happen
                  NVL_STYLE_FABLE,
                  NVL_STYLES,
 };
+/* Who tells it.  A telling with a chosen focaliser, and every first_person and journal, asserts only
+ * what the focaliser saw, heard or learned; nobody else's mind is open to it.  omniscient is not
+ * bound. */
+enum nvl_perspective {
+    NVL_THIRD_LIMITED, /* the default */
+    NVL_OMNISCIENT,
+    NVL_FIRST_PERSON, /* the focaliser is "I" */
+    NVL_JOURNAL,      /* the same, in dated entries that report more than they quote */
+    NVL_PERSPECTIVES,
+};
 
 /* NULL reads as "" in every string. */
 struct nvl_telling {
     const char *narrative_style; /* "": sci_fi_dramatic */
-    const char *perspective;     /* "": third_limited; or omniscient */
+    const char *perspective;     /* "": third_limited; omniscient, first_person, journal */
     const char *focaliser;       /* id of a cast member whose side is told; "": chosen per story */
     const char *language;        /* BCP 47; "" or en, en-…: English */
-    uint32_t words; /* 0: 450 + 40 * turns + 40 * (cast - 2); else at most about this many */
+    uint32_t words; /* 0: 450 + 40 * turns + 40 * (cast - 2); else about this many, where the log
+                       has as much to tell */
+    bool at_most;   /* words is a bound that old clients set: ten turns stay under 6,000 bytes */
 };
 
 struct nvl_sentence {
@@ -57,13 +69,18 @@ struct nvl_story {
     uint32_t scenario_coverage; /* permille of the scenario's content nouns that stand in the text;
                                    1000: it has none */
     uint32_t rewritten;         /* sentences that the self-audit made choose again */
+    enum nvl_style style;       /* the telling as it was understood */
+    enum nvl_perspective perspective;
+    const char *focaliser; /* whose side it is: a character id; "": it goes from one to another */
+    uint32_t words;        /* the length that was aimed at */
 };
 
 /* Checks style, perspective and language.  NVL_E_INVALID names the field
  * ("telling.narrative_style") in err, which may be NULL.  The focaliser is checked by nvl_tell,
  * which knows the cast. */
 int nvl_telling_check(const struct nvl_telling *telling, struct nvl_error *err);
-const char *nvl_style_name(enum nvl_style style); /* "" out of range */
+const char *nvl_style_name(enum nvl_style style);                   /* "" out of range */
+const char *nvl_perspective_name(enum nvl_perspective perspective); /* "" out of range */
 
 /* Tells events[0..count), decoded, in order, the log from STARTED on.  telling may be NULL (all
  * defaults). An unfinished or cancelled log is told as far as it goes.  Needs a pack whose prose

@@ -17,6 +17,8 @@ enum {
 
 bool plan_sees(const struct teller *t, const struct nvl_event *e, int16_t who)
 {
+    if (t->limited && e->type == NVL_THOUGHT && e->actor != (uint8_t) who)
+        return false; /* to be in the room is not to know what another thinks */
     return t->omniscient || who < 0 || e->actor == (uint8_t) who || (e->witnesses >> who & 1) != 0;
 }
 static void follow_cell(struct teller *t, int fluent, unsigned who, const struct nvl_event *e)
@@ -351,7 +353,8 @@ void plan_choose(struct teller *t, uint32_t budget)
             if (best == NULL || s > most)
                 best = u, most = s;
         }
-        if (best == NULL || most < (budget > LONG_BUDGET ? LEAST_LONG : LEAST_NEED))
+        int32_t least = t->ample ? INT32_MIN : budget > LONG_BUDGET ? LEAST_LONG : LEAST_NEED;
+        if (best == NULL || most < least)
             break;
         best->chosen = true;
         words += best->words;
@@ -359,7 +362,7 @@ void plan_choose(struct teller *t, uint32_t budget)
         if (t->events[best->first].actor < PEOPLE_MAX)
             told[t->events[best->first].actor]++;
     }
-    if (t->cast <= GHOST_CAST)
+    if (t->cast <= GHOST_CAST && !t->terse)
         tell_ghosts(t, eyes, told);
     tell_openers(t, eyes);
 }

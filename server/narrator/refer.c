@@ -10,6 +10,8 @@ void refer_reset(struct teller *t)
     d->plural_last = -100;
     for (size_t i = 0; i < PEOPLE_MAX; i++)
         d->people[i] = (struct person_state){ .last = -100, .last_noun = -100 };
+    if (t->narrator >= 0)
+        d->people[t->narrator].introduced = true;
 }
 
 void refer_sentence(struct draft *d)
@@ -23,7 +25,13 @@ static void note(struct draft *d, unsigned sort, unsigned index)
 {
     if (d->named_count < DRAFT_NAMED)
         d->named[d->named_count++] =
-            (struct named){ (uint16_t) d->size, (uint8_t) sort, (uint8_t) index };
+            (struct named){ (uint16_t) d->size, (uint16_t) d->size, (uint8_t) sort,
+                            (uint8_t) index };
+}
+static void note_end(struct draft *d)
+{
+    if (d->named_count > 0)
+        d->named[d->named_count - 1].end = (uint16_t) d->size;
 }
 
 /* Somebody else whom the same pronoun could mean, in this sentence or the two before. */
@@ -33,14 +41,15 @@ static bool has_rival(const struct teller *t, const struct discourse *d, unsigne
     /* Named in this very sentence already: then only its others compete. */
     int32_t window = d->people[x].last == d->sentence ? 0 : 2;
     for (size_t i = 0; i < t->people; i++)
-        if (i != x && t->gender[i] == g && d->people[i].last >= d->sentence - window)
+        if (i != x && t->narrator != (int16_t) i && t->gender[i] == g &&
+            d->people[i].last >= d->sentence - window)
             return true;
     return false;
 }
 static bool others_in_sentence(const struct teller *t, const struct discourse *d, unsigned x)
 {
     for (size_t i = 0; i < t->people; i++)
-        if (i != x && d->people[i].last == d->sentence)
+        if (i != x && t->narrator != (int16_t) i && d->people[i].last == d->sentence)
             return true;
     return d->plural_last == d->sentence;
 }
@@ -172,13 +181,23 @@ static bool after_governor(const struct draft *d)
             return true;
     return false;
 }
+static void put_me(struct draft *d, unsigned x, enum morph_case form)
+{
+    struct person_state *p = &d->discourse.people[x];
+    person_put_me(d, form);
+    p->introduced = true, p->run = 0;
+    p->last = p->last_noun = d->discourse.sentence;
+    if (form == MORPH_SUBJECT && d->discourse.subject < 0)
+        d->discourse.subject = (int16_t) x;
+}
 static void put_person(struct teller *t, struct draft *d, unsigned x, enum morph_case form,
                        const char *how)
 {
     struct person_state *p = &d->discourse.people[x];
     const struct nvl_entity *e = person(t, x);
     bool is_cast = x < t->cast, stranger = false, by_role = false;
-    if (form == MORPH_SUBJECT && after_governor(d))
+    bool object = after_governor(d) || (d->plain && !d->names_only && person_governed(d));
+    if (form == MORPH_SUBJECT && object)
         form = MORPH_OBJECT;
     if (d->names_only && form != MORPH_POSSESSIVE && form != MORPH_REFLEXIVE)
         how = "name";
@@ -220,6 +239,19 @@ static void put_person(struct teller *t, struct draft *d, unsigned x, enum morph
         d->discourse.subject = (int16_t) x;
 }
 
+/* "I and" gave way to a name: "Jordan and I". */
+static void put_owed(const struct teller *t, struct draft *d)
+{
+    static const char *const owed[] = { "", " and I", " and me" };
+    const char *s = owed[d->me_owed];
+    if (d->me_owed == 0)
+        return;
+    d->me_owed = 0;
+    draft_puts(d, s, 5, false);
+    note(d, NVL_SORT_CHAR, (unsigned) t->narrator);
+    draft_puts(d, s + 5, strlen(s) - 5, false);
+    note_end(d);
+}
 static bool refer_person(struct teller *t, struct draft *d, unsigned x, const char *form)
 {
     static const struct {
@@ -241,7 +273,9 @@ static bool refer_person(struct teller *t, struct draft *d, unsigned x, const ch
         return true;
     }
     if (strcmp(form, "was") == 0) {
-        const char *was = morph_was(t->gender[x], false, d->discourse.people[x].run > 0);
+        const char *was = person_is_me(t, d, x) ? "was"
+                                                : morph_was(t->gender[x], false,
+                                                            d->discourse.people[x].run > 0);
         draft_puts(d, was, strlen(was), false);
         return true;
     }
@@ -252,11 +286,19 @@ static bool refer_person(struct teller *t, struct draft *d, unsigned x, const ch
     }
     for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
         if (strcmp(forms[i].form, form) == 0) {
+            if (!person_is_me(t, d, x) && person_yields(t, d))
+                person_put_behind(t, d);
             note(d, NVL_SORT_CHAR, x);
-            if (d->in_quote)
+            if (person_is_me(t, d, x))
+                put_me(d, x, forms[i].how);
+            else if (t->narrator == (int16_t) x && !d->in_quote)
+                put_noun(d, t->brief[x], forms[i].how == MORPH_POSSESSIVE); /* others say the name */
+            else if (d->in_quote)
                 put_said(t, d, x, forms[i].how);
             else
                 put_person(t, d, x, forms[i].how, forms[i].noun);
+            note_end(d);
+            put_owed(t, d);
             return true;
         }
     return false;
@@ -302,7 +344,7 @@ static bool put_own(struct teller *t, struct draft *d, const struct nvl_entity *
     return ok;
 }
 /* A fact's clause where it is told, not said: "it is over" was over by then. */
-static void put_past(struct draft *d, const char *clause)
+static void put_past(const struct teller *t, struct draft *d, const char *clause)
 {
     static const char *const shift[][2] = {
         { "is", "was" },         { "are", "were" },        { "has", "had" },
@@ -313,17 +355,38 @@ static void put_past(struct draft *d, const char *clause)
         { "keeps", "kept" },     { "goes", "went" },       { "needs", "needed" },
         { "wants", "wanted" },
     };
+    const char *from = clause;
     while (*clause != 0) {
         size_t n = strcspn(clause, " ,");
         const char *word = NULL;
         for (size_t i = 0; i < sizeof(shift) / sizeof(shift[0]); i++)
             if (strlen(shift[i][0]) == n && memcmp(shift[i][0], clause, n) == 0)
                 word = shift[i][1];
+        if (word == NULL && n > 0 &&
+            person_word(t, d, clause, clause + strlen(clause), &word) != n)
+            word = NULL;
+        if (word == NULL && n > 0)
+            word = person_named(t, d, clause, n, clause == from);
         draft_puts(d, word != NULL ? word : clause, word != NULL ? strlen(word) : n, true);
         clause += n;
         n = strspn(clause, " ,");
         draft_puts(d, clause, n, false);
         clause += n;
+    }
+}
+/* A trace may name the one who tells of it: "a list in Jordan's hand". */
+static void put_trace(const struct teller *t, struct draft *d, const char *detail)
+{
+    for (const char *p = detail; *p != 0;) {
+        size_t n = strcspn(p, " ,;:.");
+        const char *word = n > 0 ? person_named(t, d, p, n, p == detail) : NULL;
+        if (word == NULL && n > 0 && person_word(t, d, p, p + n, &word) != n)
+            word = NULL;
+        draft_puts(d, word != NULL ? word : p, word != NULL ? strlen(word) : n, true);
+        p += n;
+        n = strspn(p, " ,;:.");
+        draft_puts(d, p, n, false);
+        p += n;
     }
 }
 static bool refer_thing(struct teller *t, struct draft *d, unsigned sort, unsigned index,
@@ -351,8 +414,12 @@ static bool refer_thing(struct teller *t, struct draft *d, unsigned sort, unsign
     if (word != NULL) {
         if (word[0] == 0)
             return false;
+        if (sort == NVL_SORT_FACT && e->owner >= 0 && e->owner == t->narrator && !d->open_quote)
+            return put_own(t, d, e, index);
         if (sort == NVL_SORT_FACT && word == e->detail && !d->in_quote)
-            put_past(d, word);
+            put_past(t, d, word);
+        else if (word == e->detail && t->narrator >= 0)
+            put_trace(t, d, word);
         else
             draft_puts(d, word, strlen(word), true);
         return true;
@@ -360,6 +427,7 @@ static bool refer_thing(struct teller *t, struct draft *d, unsigned sort, unsign
     /* "the room" could be any; doors and tools are clear from what is done with them */
     bool seen = (d->discourse.things_seen[sort] >> index & 1) != 0;
     put_thing(d, e, form, seen && sort != NVL_SORT_PLACE && sort != NVL_SORT_MOTIF);
+    note_end(d);
     d->discourse.things_seen[sort] |= UINT64_C(1) << index;
     if (e->plural)
         d->discourse.plural_last = d->discourse.sentence;

@@ -51,7 +51,8 @@ bool style_log_event(struct teller *t, const struct env *env, const struct nvl_e
     if (timed)
         draft_puts(d, stamp, strlen(stamp), false), draft_puts(d, ". ", 2, false);
     if (speaks) {
-        snprintf(text, sizeof(text), "{A.name}: %.*s", (int) n, act);
+        bool me = e->actor == (uint8_t) t->narrator;
+        snprintf(text, sizeof(text), "%s: %.*s", me ? "Me" : "{A.name}", (int) n, act);
         if (expand_text(t, env, d, text, strlen(text), e->sequence)) {
             t->log_minute = timed ? e->minute : t->log_minute;
             return true;
@@ -63,9 +64,12 @@ bool style_log_event(struct teller *t, const struct env *env, const struct nvl_e
     if (outcome == NVL_CRITICAL && info->plain[outcome] == NULL)
         outcome = NVL_DONE;
     const char *plain = outcome <= NVL_FAIL ? info->plain[outcome] : NULL;
-    d->names_only = true;
-    if (plain == NULL || !expand_text(t, env, d, plain, strlen(plain), e->sequence))
+    d->names_only = d->plain = true;
+    if (plain == NULL || !expand_text(t, env, d, plain, strlen(plain), e->sequence) ||
+        (t->limited && !know_allows(t, d)))
         return false;
+    if (t->narrator >= 0)
+        person_log_agrees(t, d);
     t->log_minute = timed ? e->minute : t->log_minute;
     return true;
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 #include "rpc/base/alloc.h"
 
-enum { LENGTH_TRIES = 6, CHARS_MAX = 5900, CHARS_TURNS = 10, SENTENCE_ENTITIES = 16 };
+enum { LENGTH_TRIES = 6, CHARS_MAX = 5900, CHARS_TURNS = 10, SENTENCE_ENTITIES = 16, TERSE_WORDS = 360 };
 
 static const char *const style_names[NVL_STYLES] = {
     "sci_fi_dramatic", "tactical", "philosophical", "literary", "noir", "fable",
@@ -12,6 +12,16 @@ static const char *const style_names[NVL_STYLES] = {
 const char *nvl_style_name(enum nvl_style style)
 {
     return (unsigned) style < NVL_STYLES ? style_names[style] : "";
+}
+static const char *const perspective_names[NVL_PERSPECTIVES] = {
+    "third_limited",
+    "omniscient",
+    "first_person",
+    "journal",
+};
+const char *nvl_perspective_name(enum nvl_perspective perspective)
+{
+    return (unsigned) perspective < NVL_PERSPECTIVES ? perspective_names[perspective] : "";
 }
 static const char *text_of(const char *s)
 {
@@ -35,18 +45,27 @@ static int style_of(const char *name)
             return i;
     return -1;
 }
+static int perspective_of(const char *name)
+{
+    if (name[0] == 0)
+        return NVL_THIRD_LIMITED;
+    for (int i = 0; i < NVL_PERSPECTIVES; i++)
+        if (strcmp(perspective_names[i], name) == 0)
+            return i;
+    return -1;
+}
 int nvl_telling_check(const struct nvl_telling *telling, struct nvl_error *err)
 {
     if (telling == NULL)
         return NVL_OK;
-    const char *perspective = text_of(telling->perspective), *language = text_of(telling->language);
+    const char *language = text_of(telling->language);
     if (style_of(text_of(telling->narrative_style)) < 0)
         return refuse(
             err, "telling.narrative_style",
             "known styles: sci_fi_dramatic, tactical, philosophical, literary, noir, fable");
-    if (perspective[0] != 0 && strcmp(perspective, "third_limited") != 0 &&
-        strcmp(perspective, "omniscient") != 0)
-        return refuse(err, "telling.perspective", "known perspectives: third_limited, omniscient");
+    if (perspective_of(text_of(telling->perspective)) < 0)
+        return refuse(err, "telling.perspective",
+                      "known perspectives: third_limited, omniscient, first_person, journal");
     if (language[0] != 0 && strcmp(language, "en") != 0 && strncmp(language, "en-", 3) != 0)
         return refuse(err, "telling.language", "stories are told in English (en)");
     return NVL_OK;
@@ -123,16 +142,20 @@ static int check_events(const struct teller *t)
 static int set_telling(struct teller *t, const struct nvl_telling *telling, struct nvl_error *err)
 {
     int rc = nvl_telling_check(telling, err);
-    t->only = -1;
+    t->only = t->narrator = -1;
     t->turns = nvl_world_turns(t->world);
     for (size_t i = 0; i < t->events_count; i++)
         if (t->events[i].type == NVL_FORKED)
             t->turns = t->events[i].turns;
     t->words = default_words(t);
+    t->terse = telling != NULL && telling->words > 0 && telling->words < TERSE_WORDS;
+    t->ample = telling != NULL && telling->words > t->words && !telling->at_most;
+    t->capped = telling == NULL || telling->words <= t->words || telling->at_most;
     if (rc != NVL_OK || telling == NULL)
         return rc;
     t->style = (enum nvl_style) style_of(text_of(telling->narrative_style));
-    t->omniscient = strcmp(text_of(telling->perspective), "omniscient") == 0;
+    t->perspective = (enum nvl_perspective) perspective_of(text_of(telling->perspective));
+    t->omniscient = t->perspective == NVL_OMNISCIENT;
     if (telling->words > 0)
         t->words = telling->words < 60 ? 60 : telling->words > 8000 ? 8000 : telling->words;
     const char *who = text_of(telling->focaliser);
@@ -164,6 +187,10 @@ static void begin_again(struct teller *t)
     t->quote_speaker = t->quote_listener = -1;
     for (size_t i = 0; i < PEOPLE_MAX; i++)
         t->at[i] = -1;
+    t->day = NULL;
+    t->quotes_told = t->chunks_told = 0;
+    t->facts_told = 0;
+    t->now = NULL;
     refer_reset(t);
 }
 static size_t chars_told(const struct teller *t)
@@ -177,7 +204,7 @@ static size_t chars_told(const struct teller *t)
 static bool compose_to_length(struct teller *t)
 {
     uint32_t budget = t->words * 7 / 10, low = t->words * 90 / 100, high = t->words * 110 / 100;
-    bool capped = t->turns <= CHARS_TURNS;
+    bool capped = t->capped && t->turns <= CHARS_TURNS;
     for (int i = 0; i < LENGTH_TRIES; i++) {
         begin_again(t);
         plan_choose(t, budget);
@@ -362,10 +389,20 @@ static uint32_t coverage(const struct teller *t)
  * ----------------------------------------------------------------------------------------------------
  */
 
+/* One who says "I" is one person all the way; a chosen focaliser is held to what can be known. */
+static void choose_narrator(struct teller *t)
+{
+    bool mine = t->perspective == NVL_FIRST_PERSON || t->perspective == NVL_JOURNAL;
+    if (mine && t->only < 0)
+        t->only = plan_focaliser(t, 0, -1);
+    t->narrator = mine ? t->only : -1;
+    t->limited = t->only >= 0 && !t->omniscient;
+}
 static int tell(struct teller *t, struct nvl_usage *usage, struct nvl_story *story)
 {
     if (!prose_index_build(t->pack, &t->scratch, &t->index) || !plan_units(t))
         return NVL_E_NOMEM;
+    choose_narrator(t);
     t->uses = arena_zero(&t->scratch, USES_MAX, sizeof(*t->uses));
     t->use_counts = arena_zero(&t->scratch, USES_MAX, 1);
     t->grams = arena_zero(&t->scratch, GRAMS_MAX, sizeof(*t->grams));
@@ -379,6 +416,10 @@ static int tell(struct teller *t, struct nvl_usage *usage, struct nvl_story *sto
     story->rewritten = t->rewritten;
     story->scenario_coverage = coverage(t);
     story->ending = t->ending;
+    story->style = t->style;
+    story->perspective = t->perspective;
+    story->focaliser = t->only >= 0 ? person(t, (unsigned) t->only)->id : "";
+    story->words = t->words;
     if (usage != NULL)
         usage_gather(t, usage);
     story->title = compose_title(t);

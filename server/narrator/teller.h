@@ -37,7 +37,7 @@ struct discourse {
     uint64_t things_seen[NVL_SORTS];
 };
 struct named { /* somebody or something named at an offset of a draft */
-    uint16_t offset;
+    uint16_t offset, end; /* where the mention stands */
     uint8_t sort, index;
 };
 struct quote { /* a quotation of a draft */
@@ -72,6 +72,13 @@ struct draft {
     bool at_start, after_quote, in_quote;
     bool comma_due;  /* an apposition is open */
     bool names_only; /* a log: everybody by name, whatever was said before */
+    bool plain;      /* a plain line: names are subjects only where a clause begins */
+    bool drop_s;     /* "my" has been put, and the template goes on with 's */
+    bool open_quote; /* between quotation marks, of a line or of the frame itself */
+    bool own_they;   /* "they" as its writer meant it: the people of the place, or of a proverb */
+    uint8_t me_owed; /* "Jordan" stands, "and I" (1) or "and me" (2) has to follow */
+    uint8_t crew;    /* how often "they" became "we" */
+    const char *ahead; /* what the template goes on with, up to its NUL; NULL: not known */
     struct quote quotes[QUOTES_MAX];
     size_t quotes_count;
     bool tagged; /* a comma followed the quote: the sentence goes on whatever its mark */
@@ -111,9 +118,19 @@ struct teller {
     struct arena scratch; /* freed when told */
     struct prose_index index;
     enum nvl_style style;
+    enum nvl_perspective perspective;
     bool omniscient;
-    int16_t only; /* the telling's focaliser, or -1 */
+    bool limited;     /* told by what one character knows, and no more */
+    int16_t only;     /* the telling's focaliser, or -1 */
+    int16_t narrator; /* who says "I", or -1 */
+    const char *day;  /* heading of the last entry of a journal, or NULL */
+    const struct nvl_event *now; /* what is told at the moment, or NULL */
+    uint64_t facts_told;               /* bit per fact that the story has named */
+    uint32_t quotes_told, chunks_told; /* of a journal: how much of it is quoted */
     uint32_t words;
+    bool capped; /* ten turns stay under CHARS_MAX */
+    bool terse;  /* asked for so few words that only what happens is told */
+    bool ample;  /* asked for more than the default: quieter hours too, as far as they are needed */
     uint32_t turns; /* of the story, as it was last planned */
     uint64_t seed;
     size_t people, cast;
@@ -180,6 +197,37 @@ int style_irony_fact(const struct teller *t, uint32_t count);
 void voice_choose(struct teller *t);
 /* join.c — short plain sentences in one breath */
 void join_short(const struct teller *t, struct draft *d);
+/* person.c — the narrator as "I" */
+bool person_is_me(const struct teller *t, const struct draft *d, unsigned x);
+bool person_governed(const struct draft *d); /* an object is due here */
+void person_put_me(struct draft *d, enum morph_case form);
+/* Before somebody else is named behind "I and ": that one goes first. */
+bool person_yields(const struct teller *t, const struct draft *d);
+void person_put_behind(struct teller *t, struct draft *d);
+/* Length of a word at p that reads otherwise when "I" tell it ("they" is "we"), or 0; what to say
+ * instead. */
+size_t person_word(const struct teller *t, struct draft *d, const char *p, const char *end,
+                   const char **out);
+const char *person_named(const struct teller *t, const struct draft *d, const char *word, size_t n,
+                         bool first);
+void person_log_agrees(struct teller *t, struct draft *d); /* "I seals it and is hurt" */
+/* A phrase of the narrator's card, "what lives with her" as "with me"; the same text for others. */
+const char *person_phrase(struct teller *t, int16_t who, const char *phrase);
+/* know.c — what the focaliser can know */
+/* False: it looks into somebody else's head, or states a fact that the focaliser does not know. */
+bool know_allows(const struct teller *t, const struct draft *d);
+bool know_alone(const struct teller *t);
+enum know_end { KNOW_SAW, KNOW_LEARNED, KNOW_NOT };
+/* How the focaliser knows the ending; *out_event: the event (sequence) it is known by. */
+enum know_end know_ending(const struct teller *t, uint32_t *out_event);
+/* A fact that the focaliser came to believe by e and that is so; -1. */
+int know_learned(const struct teller *t, const struct nvl_event *e);
+/* past.c — appends the text of a plain line with its verbs in the past; slots stay */
+void past_plain(const char *text, struct buf *out);
+/* journal.c — dated entries */
+const char *journal_day(struct teller *t, const struct nvl_event *e); /* "Day 1, evening." */
+int32_t journal_cost(const struct teller *t, const struct draft *d);
+bool journal_quotes_too_much(const struct draft *d);
 /* quote.c — what it costs that a quotation might be taken for another's; parts the act of one from
  * the words of another */
 int32_t quote_cost(const struct teller *t, const struct draft *d);

@@ -14,11 +14,12 @@ static int ignore(void *ctx, const struct nvl_event *event, const uint8_t *canon
     return 0;
 }
 
-static const struct nvl_event *happened(const struct stored_log *log, const NE(ExplainAbsenceRequest) * ask)
+static const struct nvl_event *happened(const struct stored_log *log, const NE(ExplainAbsenceRequest) * ask,
+                                        bool rejected)
 {
     for (size_t i = 0; i < log->count; i++) {
         const struct nvl_event *e = &log->events[i];
-        if (e->turn != ask->turn || e->type == NVL_REJECTED || e->type == NVL_INTERVENTION || e->op == NVL_NO_OP ||
+        if (e->turn != ask->turn || (e->type == NVL_REJECTED) != rejected || e->type == NVL_INTERVENTION || e->op == NVL_NO_OP ||
             strcmp(nvl_event_actor_id(log->world, e), ask->actor) != 0 ||
             strcmp(nvl_event_op_name(log->world, e), ask->operator_) != 0)
             continue;
@@ -195,6 +196,30 @@ static struct nvl_sim *replay_to(struct work *w, int32_t turn)
     return sim;
 }
 
+/* They set out to do it, and the log says what stood against it. */
+static void fill_rejected(struct work *w, const struct nvl_event *e, NE(AbsenceExplanation) * x)
+{
+    const struct stored_log *log = &w->log;
+    struct buf text = { 0 }, detail = { 0 };
+    char code[8] = "";
+    bool director = false;
+    for (unsigned i = 0; i < e->causes_count; i++)
+        director = director ||
+                   (e->causes[i].kind == NVL_PREVENTS && e->causes[i].cell == NVL_NO_CELL &&
+                    e->causes[i].sequence <= log->count &&
+                    log->events[e->causes[i].sequence - 1].type == NVL_INTERVENTION);
+    if (e->codes_count > 0)
+        nvl_law_code(e->codes[0], code);
+    x->reason = NOVELENGINE__V1__ABSENCE_EXPLANATION__REASON__REASON_FORBIDDEN;
+    x->event = work_event(w, e->sequence - 1);
+    buf_printf(&text, "It was chosen, and %s forbade it (event %u): ", director ? "a director" : code,
+               (unsigned) e->sequence);
+    nvl_event_text(log->world, e, true, &text);
+    buf_puts(&detail, director ? "director" : code);
+    x->text = work_text(w, &text);
+    x->detail = work_text(w, &detail);
+}
+
 static void explain_absence(struct work *w)
 {
     const NE(ExplainAbsenceRequest) *ask = (const NE(ExplainAbsenceRequest) *) w->request;
@@ -207,7 +232,7 @@ static void explain_absence(struct work *w)
         error_set_field(&w->st, "turn", "%d turns are played", (int) log->row.turns_done);
         return;
     }
-    const struct nvl_event *e = happened(log, ask);
+    const struct nvl_event *e = happened(log, ask, false);
     if (e != NULL) {
         struct buf text = { 0 };
         x->reason = NOVELENGINE__V1__ABSENCE_EXPLANATION__REASON__REASON_IT_HAPPENED;
@@ -215,6 +240,12 @@ static void explain_absence(struct work *w)
         buf_printf(&text, "It did happen, as event %u: ", (unsigned) e->sequence);
         nvl_event_text(log->world, e, true, &text);
         x->text = work_text(w, &text);
+        w->reply = &x->base;
+        return;
+    }
+    e = happened(log, ask, true);
+    if (e != NULL) {
+        fill_rejected(w, e, x);
         w->reply = &x->base;
         return;
     }

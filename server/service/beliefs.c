@@ -87,8 +87,7 @@ static void add(struct timeline *t, const struct nvl_belief *b, uint32_t sequenc
     c->after = (NE(Belief)) b->after;
     c->source = (char *) (b->informant != NVL_NONE ? nvl_entity_id(w->log.world, NVL_SORT_CHAR, b->informant)
                                                    : nvl_source_name(b->source));
-    /* Facts are propositions that hold in the world: only to disbelieve one is to be wrong. */
-    c->is_true = b->after == NVL_SUSPECTS || b->after == NVL_BELIEVES;
+    c->is_true = nvl_world_belief_true(w->log.world, b->fact, b->after);
     c->sequence = sequence;
     c->turn = turn;
     put_text(t, b, &text);

@@ -35,7 +35,6 @@ static const struct error_entry registry[ERROR_REASONS] = {
     [ERROR_ENGINE_CHANGED] = { "ENGINE_CHANGED", NRPC_FAILED_PRECONDITION,
                                "ask a server of the version that wrote it; its story can still be read" },
     [ERROR_EVENT_NOT_FOUND] = { "EVENT_NOT_FOUND", NRPC_NOT_FOUND, "ListEvents names those there are" },
-    [ERROR_FORMAT_NOT_AVAILABLE] = { "FORMAT_NOT_AVAILABLE", NRPC_UNIMPLEMENTED, "ask for markdown, text or html" },
     [ERROR_CAMPAIGN_NOT_FOUND] = { "CAMPAIGN_NOT_FOUND", NRPC_NOT_FOUND, "leave campaign_id empty" },
     [ERROR_NARRATOR_NOT_CONFIGURED] = { "NARRATOR_NOT_CONFIGURED", NRPC_FAILED_PRECONDITION,
                                         "use NARRATOR_BUILTIN, or leave it unspecified" },

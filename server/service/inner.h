@@ -119,14 +119,14 @@ bool edit_swap(const struct store_row *row, const NE(Edit__SwapCharacter) * swap
 void export_on_writable(nrpc_call *c, void *state);
 void export_on_end(nrpc_call *c, void *state, const nrpc_status *st);
 
-/* Handlers, by file: system.c, characters.c, simulations.c, story.c, export.c, fork.c, compare.c. */
+/* Handlers, by file: system.c, characters.c, simulations.c, story.c, export.c, tell.c, fork.c, compare.c. */
 nrpc_request_fn handle_get_health, handle_get_service_info, handle_get_system_status, handle_get_policy;
 nrpc_request_fn handle_list_characters, handle_get_character, handle_create_character, handle_update_character,
     handle_delete_character, handle_reset_character;
 nrpc_request_fn handle_run_simulation, handle_stream_simulation, handle_submit_simulation, handle_get_simulation,
     handle_list_simulations, handle_watch_simulation, handle_list_events, handle_cancel_simulation,
     handle_delete_simulation;
-nrpc_request_fn handle_get_story, handle_export_simulation;
+nrpc_request_fn handle_get_story, handle_export_simulation, handle_tell_story;
 nrpc_request_fn handle_fork_simulation, handle_compare_simulations;
 
 #endif

@@ -264,6 +264,7 @@ static void fill_handlers(novelengine_v1_novel_engine_handlers *h)
     h->get_beliefs.request = handle_get_beliefs;
     h->verify_simulation.request = handle_verify_simulation;
     h->get_story.request = handle_get_story;
+    h->tell_story.request = handle_tell_story;
     h->export_simulation =
         (nrpc_handler) { .request = handle_export_simulation, .on_writable = export_on_writable, .on_end = export_on_end };
 }

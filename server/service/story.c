@@ -1,75 +1,57 @@
-/* story.c — the stored story as Markdown, plain text or HTML. */
-#include <cmark.h>
-#include <stdlib.h>
+/* story.c — the stored story as Markdown, plain text, a page or an EPUB file. */
 #include <string.h>
+#include <time.h>
 
 #include "rpc/base/buf.h"
 #include "rpc/base/check.h"
+#include "server/service/document.h"
 #include "server/service/inner.h"
 
-static const struct {
-    const char *name, *content_type;
-} formats[] = {
-    { "markdown", "text/markdown; charset=utf-8" },
-    { "text", "text/plain; charset=utf-8" },
-    { "html", "text/html; charset=utf-8" },
-    { "epub", "application/epub+zip" },
-};
-enum { FORMAT_MARKDOWN, FORMAT_TEXT, FORMAT_HTML, FORMAT_EPUB };
-
-static int format_find(const char *name)
+/* The end of the simulation, to the second: stored once, so the same story gives the same file. */
+static char *end_stamp(const struct store_row *row, struct arena *a)
 {
-    if (name[0] == '\0')
-        return FORMAT_MARKDOWN;
-    for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
-        if (strcmp(name, formats[i].name) == 0)
-            return (int) i;
-    return -1;
+    time_t seconds = (time_t) (row->end_us / 1000000);
+    struct tm day;
+    char text[32];
+    if (gmtime_r(&seconds, &day) == NULL || strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &day) == 0)
+        text[0] = '\0';
+    return arena_strndup(a, text, strlen(text));
 }
 
-/* The story's first line is its title behind "# ". */
-static size_t title_mark(const struct store_bytes *story)
+/* Markdown is what was stored, byte by byte: its digest is in the log.  The rest is made of the passages. */
+static bool put_story(const struct store_row *row, enum document_format format, struct arena *a, struct buf *out)
 {
-    return story->size > 2 && memcmp(story->data, "# ", 2) == 0 ? 2 : 0;
-}
-
-static void put_html(struct buf *out, const struct store_bytes *story)
-{
-    size_t mark = title_mark(story);
-    const uint8_t *end = memchr(story->data, '\n', story->size);
-    size_t title = end == NULL ? story->size : (size_t) (end - story->data);
-    char *body = cmark_markdown_to_html((const char *) story->data, story->size, CMARK_OPT_SMART);
-    if (body == NULL) {
-        out->failed = true;
-        return;
+    if (format == DOCUMENT_MARKDOWN) {
+        buf_put(out, row->story.data, row->story.size);
+        return !out->failed;
     }
-    buf_puts(out, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>");
-    for (size_t i = mark; i < title; i++) {
-        char ch = (char) story->data[i];
-        if (ch == '<' || ch == '&')
-            buf_puts(out, ch == '<' ? "&lt;" : "&amp;");
-        else
-            buf_putc(out, ch);
-    }
-    buf_puts(out, "</title>\n</head>\n<body>\n");
-    buf_puts(out, body);
-    buf_puts(out, "</body>\n</html>\n");
-    free(body); /* cmark's allocator is the C library's */
+    ProtobufCAllocator allocator = contract_allocator(a);
+    NE(StoryDocument) *story =
+        novelengine__v1__story_document__unpack(&allocator, row->passages.size, row->passages.data);
+    struct document_chapter chapter;
+    if (story == NULL || !document_chapter_from_story(story, "", a, &chapter))
+        return false;
+    struct document d = { .title = story->title,
+                          .language = story->telling != NULL ? story->telling->language : "",
+                          .identifier = arena_printf(a, "urn:novel-engine:%s", row->id),
+                          .modified = end_stamp(row, a),
+                          .chapters = &chapter,
+                          .chapters_count = 1 };
+    if (d.identifier == NULL || d.modified == NULL)
+        return false;
+    document_write(&d, format, out);
+    return !out->failed;
 }
 
-static void reply_story(nrpc_call *c, int format, const struct store_bytes *story)
+static void reply_story(nrpc_call *c, enum document_format format, const struct store_row *row, struct arena *a)
 {
     struct buf out = { 0 };
-    if (format == FORMAT_HTML)
-        put_html(&out, story);
-    else
-        buf_put(&out, story->data + (format == FORMAT_TEXT ? title_mark(story) : 0),
-                story->size - (format == FORMAT_TEXT ? title_mark(story) : 0));
     Google__Api__HttpBody body = GOOGLE__API__HTTP_BODY__INIT;
-    body.content_type = (char *) formats[format].content_type;
+    bool made = put_story(row, format, a, &out);
+    body.content_type = (char *) document_content_type(format);
     body.data = (ProtobufCBinaryData) { out.size, out.data };
-    if (out.failed)
-        error_reply(c, ERROR_OUT_OF_MEMORY, "the server is out of memory");
+    if (!made)
+        error_reply(c, ERROR_OUT_OF_MEMORY, "the story could not be read");
     else
         nrpc_call_reply(c, &body.base);
     buf_done(&out);
@@ -91,13 +73,13 @@ static void story_read(struct service_read *r, nrpc_call *c)
     else if (q->row.state != STORE_COMPLETED)
         error_reply(c, ERROR_STORY_NOT_READY, "simulation '%s' has not ended yet", q->id);
     else
-        reply_story(c, r->format, &q->row.story);
+        reply_story(c, (enum document_format) r->format, &q->row, (struct arena *) &q->read.arena);
 }
 
 void handle_get_story(nrpc_call *c, void *ctx, nrpc_msg *m)
 {
     const NE(GetStoryRequest) *ask = novelengine_v1_novel_engine_get_story_request(m);
-    int format = format_find(ask->format);
+    int format = document_format_find(ask->format);
     nrpc_status st = NRPC_STATUS_INIT;
     char id[STORE_ID_SIZE];
     struct service_read *r = NULL;
@@ -105,8 +87,6 @@ void handle_get_story(nrpc_call *c, void *ctx, nrpc_msg *m)
         error_set_field(&st, "format", "'%.32s' is none of markdown, text, html, epub", ask->format);
         nrpc_call_finish(c, &st);
         nrpc_status_clear(&st);
-    } else if (format == FORMAT_EPUB) {
-        error_reply(c, ERROR_FORMAT_NOT_AVAILABLE, "this server does not make EPUB files yet");
     } else if (service_copy_id(c, ask->simulation_id, id)) {
         r = service_read_new(ctx, c, STORE_READ_ROW, story_read);
     }

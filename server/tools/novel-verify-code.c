@@ -171,3 +171,23 @@ int32_t verify_code_run(const struct verify_frame *frame, uint32_t offset)
         p += shapes[byte].operand;
     }
 }
+
+unsigned verify_code_level(const struct verify_pack *pack, uint32_t offset)
+{
+    unsigned level = 0;
+    for (const uint8_t *p = pack->code.data + offset; *p != 0x00; p += 1 + shapes[*p].operand)
+        if (*p == 0x02 && p[1] != VERIFY_ARG_RUNNING && p[1] > level)
+            level = p[1];
+    return level;
+}
+
+unsigned verify_code_fluents(const struct verify_pack *pack, uint32_t offset, uint16_t *out,
+                             unsigned max)
+{
+    unsigned count = 0;
+    for (const uint8_t *p = pack->code.data + offset; *p != 0x00 && count < max;
+         p += 1 + shapes[*p].operand)
+        if (*p == 0x03)
+            out[count++] = verify_get_u16(p + 1);
+    return count;
+}

@@ -6,6 +6,7 @@
 
 #include "server/tools/novel-verify-code.h"
 
+enum { SECTIONS_READ = 10, SECTIONS_NEEDED = 8, FLAG_MOVES = 16 };
 enum {
     SECTIONS_MAX = 256,
     OPERATORS_MAX = 0xffff, /* 0xFFFF names none */
@@ -57,6 +58,9 @@ struct verify_op verify_pack_op(const struct verify_pack *pack, uint32_t index)
         .source = p[22],
         .skill = verify_get_u32(p + 24),
         .difficulty = verify_get_u32(p + 28),
+        .moves = (p[85] & FLAG_MOVES) != 0,
+        .toward_first = verify_get_u16(p + 88),
+        .toward = p[90],
     };
     for (unsigned i = 0; i < 4; i++) {
         uint16_t count = verify_get_u16(p + 34 + i * 4);
@@ -101,6 +105,19 @@ struct verify_tens verify_pack_tens(const struct verify_pack *pack, uint32_t ind
     return (struct verify_tens){ verify_get_u32(p), p[4], p[5] };
 }
 
+struct verify_goal verify_pack_goal(const struct verify_pack *pack, uint32_t index)
+{
+    const uint8_t *p = pack->goal.data + (size_t) index * 16;
+    return (struct verify_goal){ verify_get_u32(p), verify_get_u32(p + 4), verify_get_u32(p + 8),
+                                 verify_get_u32(p + 12) };
+}
+
+struct verify_toward verify_pack_toward(const struct verify_pack *pack, uint32_t index)
+{
+    const uint8_t *p = pack->towa.data + (size_t) index * 4;
+    return (struct verify_toward){ verify_get_u16(p), (int16_t) verify_get_u16(p + 2) };
+}
+
 struct verify_text verify_pack_string(const struct verify_pack *pack, uint32_t offset)
 {
     if (offset >= pack->strs.size)
@@ -116,12 +133,12 @@ struct verify_text verify_pack_string(const struct verify_pack *pack, uint32_t o
 static int open_sections(struct opening *o, const uint8_t *data, size_t size)
 {
     struct verify_pack *pack = o->pack;
-    static const uint8_t record[8] = { 0, 32, 128, 8, 8, 24, 8, 0 };
-    static const char tags[8][5] = {
-        "STRS", "FLUE", "OPER", "PARM", "COND", "EFCT", "TENS", "CODE"
-    };
-    struct verify_table *tables[8] = { &pack->strs, &pack->flue, &pack->oper, &pack->parm,
-                                       &pack->cond, &pack->efct, &pack->tens, &pack->code };
+    static const uint8_t record[SECTIONS_READ] = { 0, 32, 128, 8, 8, 24, 8, 0, 16, 4 };
+    static const char tags[SECTIONS_READ][5] = { "STRS", "FLUE", "OPER", "PARM", "COND",
+                                                 "EFCT", "TENS", "CODE", "GOAL", "TOWA" };
+    struct verify_table *tables[SECTIONS_READ] = { &pack->strs, &pack->flue, &pack->oper, &pack->parm,
+                                                   &pack->cond, &pack->efct, &pack->tens, &pack->code,
+                                                   &pack->goal, &pack->towa };
     struct verify_cursor c = verify_cursor_of(data, size);
     const uint8_t *magic = verify_take(&c, 8);
     if (magic == NULL || memcmp(magic, "NVLPACK\n", 8) != 0)
@@ -134,7 +151,7 @@ static int open_sections(struct opening *o, const uint8_t *data, size_t size)
         uint32_t offset = verify_u32(&c), count = verify_u32(&c), bytes = verify_u32(&c);
         if (c.failed || offset > size || bytes > size - offset)
             return unsound(o, "section %u lies outside the image", i);
-        for (unsigned t = 0; t < 8; t++) {
+        for (unsigned t = 0; t < SECTIONS_READ; t++) {
             if (memcmp(tag, tags[t], 4) != 0)
                 continue;
             if (tables[t]->data != NULL)
@@ -145,7 +162,7 @@ static int open_sections(struct opening *o, const uint8_t *data, size_t size)
             *tables[t] = (struct verify_table){ data + offset, count, bytes };
         }
     }
-    for (unsigned t = 0; t < 8; t++)
+    for (unsigned t = 0; t < SECTIONS_NEEDED; t++)
         if (tables[t]->data == NULL)
             return unsound(o, "section %s is missing", tags[t]);
     return 0;
@@ -216,6 +233,7 @@ static const struct named_shape named[NAMED_COUNT] = {
     [NAMED_STANDING] = { "standing", SORT_CHAR, 0, 0, false },
     [NAMED_CLIMAX_STARTS] = { "climax_starts", 0, 0, 0, false },
     [NAMED_CLIMAX_ENDS] = { "climax_ends", 0, 0, 0, false },
+    [NAMED_OPEN] = { "open", SORT_LINK, 0, 0, false },
     [NAMED_OPENNESS] = { "openness", SORT_CHAR, 0, 0, false },
     [NAMED_OPENNESS + 1] = { "conscientiousness", SORT_CHAR, 0, 0, false },
     [NAMED_OPENNESS + 2] = { "extraversion", SORT_CHAR, 0, 0, false },
@@ -300,6 +318,9 @@ static int check_op(struct opening *o, uint32_t index)
     if (op.skill != 0 &&
         (!verify_code_check(pack, op.skill) || !verify_code_check(pack, op.difficulty)))
         return unsound(o, "operator %u: an expression of its roll is unsound", index);
+    if (op.toward > 0 &&
+        (op.toward_first > pack->towa.count || op.toward > pack->towa.count - op.toward_first))
+        return unsound(o, "operator %u: what it leads to lies outside TOWA", index);
     bool possible = false;
     for (unsigned i = OUTCOME_CRITICAL; i <= OUTCOME_FAIL; i++) {
         const struct verify_span *s = &op.outcomes[i];
@@ -331,13 +352,33 @@ static int check_effect(struct opening *o, uint32_t index)
     return ok ? 0 : unsound(o, "effect %u has an unsound expression", index);
 }
 
+/* Goals and what leads to them; a pack without them has none. */
+static int check_goals(struct opening *o)
+{
+    struct verify_pack *pack = o->pack;
+    if (pack->goal.count >= 255) /* 255 names none */
+        return unsound(o, "%u goals are too many", pack->goal.count);
+    for (uint32_t i = 0; i < pack->goal.count; i++) {
+        struct verify_goal goal = verify_pack_goal(pack, i);
+        if (check_string(o, goal.name, "goal", i) != 0)
+            return 1;
+        if (!verify_code_check(pack, goal.when) || !verify_code_check(pack, goal.weight) ||
+            (goal.at != 0 && !verify_code_check(pack, goal.at)))
+            return unsound(o, "goal %u has an unsound expression", i);
+    }
+    for (uint32_t i = 0; i < pack->towa.count; i++)
+        if (verify_pack_toward(pack, i).goal >= pack->goal.count)
+            return unsound(o, "TOWA record %u names no goal", i);
+    return 0;
+}
+
 static int check_tables(struct opening *o)
 {
     struct verify_pack *pack = o->pack;
     if (pack->oper.count > OPERATORS_MAX || pack->tens.count > TENS_MAX)
         return unsound(o, "%u operators or %u tension records are too many", pack->oper.count,
                        pack->tens.count);
-    int r = 0;
+    int r = check_goals(o);
     for (uint32_t i = 0; i < pack->oper.count && r == 0; i++)
         r = check_op(o, i);
     for (uint32_t i = 0; i < pack->cond.count && r == 0; i++) {

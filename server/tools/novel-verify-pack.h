@@ -41,6 +41,7 @@ enum verify_named {
     NAMED_STANDING,
     NAMED_CLIMAX_STARTS,
     NAMED_CLIMAX_ENDS,
+    NAMED_OPEN,
     NAMED_OPENNESS, /* the six traits, in the header's order */
     NAMED_HONESTY = NAMED_OPENNESS + 5,
     NAMED_COUNT
@@ -58,7 +59,9 @@ struct verify_span { /* effects of an outcome; possible is false for one that ca
 struct verify_op {
     uint32_t name, family, parm_first, cond_first, skill, difficulty;
     uint8_t parms, kind, minutes, flags, source;
-    uint16_t conds;
+    uint16_t conds, toward_first;
+    uint8_t toward;
+    bool moves; /* carries its actor to its last place */
     struct verify_span outcomes[5]; /* by enum verify_outcome; [0] unused */
 };
 struct verify_parm {
@@ -78,12 +81,20 @@ struct verify_tens {
     uint8_t weight, mode;
 };
 
+struct verify_goal {
+    uint32_t name, when, weight, at; /* codes; at 0: at no place */
+};
+struct verify_toward {
+    uint16_t goal;
+    int16_t value;
+};
+
 struct verify_table {
     const uint8_t *data; /* NULL: the section is not there */
     uint32_t count, size;
 };
 struct verify_pack {
-    struct verify_table strs, flue, oper, parm, cond, efct, tens, code;
+    struct verify_table strs, flue, oper, parm, cond, efct, tens, code, goal, towa;
     struct verify_fluent *fluents;
     uint8_t *code_seen;     /* expressions already found sound, by offset */
     int named[NAMED_COUNT]; /* index of the fluent, -1 when the pack has none */
@@ -99,6 +110,8 @@ struct verify_parm verify_pack_parm(const struct verify_pack *pack, uint32_t ind
 struct verify_cond verify_pack_cond(const struct verify_pack *pack, uint32_t index);
 struct verify_effect verify_pack_effect(const struct verify_pack *pack, uint32_t index);
 struct verify_tens verify_pack_tens(const struct verify_pack *pack, uint32_t index);
+struct verify_goal verify_pack_goal(const struct verify_pack *pack, uint32_t index);
+struct verify_toward verify_pack_toward(const struct verify_pack *pack, uint32_t index);
 struct verify_text verify_pack_string(const struct verify_pack *pack, uint32_t offset);
 bool verify_law_known(unsigned code);
 

@@ -56,12 +56,13 @@ int verify_run_init(struct verify_run *run, struct arena *arena)
 {
     size_t cells = run->world.cells, characters = run->world.counts[SORT_CHAR];
     run->cells = arena_zero(arena, cells, sizeof(*run->cells));
+    run->goal_marks = arena_zero(arena, run->pack.flue.count, 1);
     run->writer = arena_zero(arena, cells, sizeof(*run->writer));
     run->beliefs = arena_zero(arena, cells * characters, sizeof(*run->beliefs));
     run->chosen = arena_zero(arena, cells * characters, sizeof(*run->chosen));
     run->reads.stamps = arena_zero(arena, cells, sizeof(*run->reads.stamps));
     run->touched.stamps = arena_zero(arena, cells, sizeof(*run->touched.stamps));
-    if (run->cells == NULL || run->writer == NULL || run->beliefs == NULL || run->chosen == NULL ||
+    if (run->cells == NULL || run->goal_marks == NULL || run->writer == NULL || run->beliefs == NULL || run->chosen == NULL ||
         run->reads.stamps == NULL || run->touched.stamps == NULL)
         return VERIFY_NO_MEMORY;
     run->reads.writer = run->writer;
@@ -238,6 +239,7 @@ bool verify_run_event(struct verify_run *run, const struct verify_event *e)
     verify_verdict_check(run);
     verify_social_check(run);
     verify_causes_check(run);
+    verify_goal_check(run);
     verify_time_check(run);
     verify_roll_check(run);
     verify_effects_check(run);

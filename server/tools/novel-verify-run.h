@@ -50,6 +50,7 @@ struct verify_run {
     } plan[VERIFY_PASSES_MAX]; /* per pass */
 
     int16_t *cells;            /* the state */
+    uint8_t *goal_marks;       /* per fluent: what stands in the way of a goal */
     uint32_t *writer;          /* per cell */
     int16_t *beliefs, *chosen; /* characters x cells: now, and as of the pass's looking */
     struct verify_reads reads;
@@ -155,5 +156,6 @@ void verify_effects_check(struct verify_run *run); /* with witnesses */
 void verify_deltas_check(
     struct verify_run *run); /* range, canon, items, bodies; after they were applied */
 void verify_causes_check(struct verify_run *run);
+void verify_goal_check(struct verify_run *run);
 
 #endif

@@ -54,6 +54,7 @@ enum verify_code {
     VERIFY_VERDICT,        /* verdict, repair, codes or reason */
     VERIFY_THREAD,         /* a thread that moves without being open */
     VERIFY_COST,           /* more work than a log of this size may ask for */
+    VERIFY_GOAL,           /* an act that is no step to the goal it names */
 };
 
 struct verify_violation {
@@ -81,7 +82,12 @@ int verify_log_check(const uint8_t *data, size_t size, struct verify_report *out
 
 /* "E003.1", or "FORMAT" and the like. */
 void verify_code_name(unsigned code, char out[static 16]);
-/* One line for a sound log; for a broken one a line and one more per listed violation. */
+/* What the code is about, for people: "an act that is no step to the goal it names". */
+const char *verify_code_text(unsigned code);
+/* The first event that something is said of; 0: none, or only the file. */
+uint32_t verify_first_bad(const struct verify_report *report);
+/* One line for a sound log; for a broken one a line, one that names the first bad
+ * event and the law it breaks, and one more per listed violation. */
 void verify_report_text(const struct verify_report *report, const char *file, struct buf *out);
 /* One JSON object, no newline at its end. */
 void verify_report_json(const struct verify_report *report, const char *file, struct buf *out);

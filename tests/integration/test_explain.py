@@ -152,6 +152,25 @@ class Explain(Stack):
                     counted[x.reason] = counted.get(x.reason, 0) + 1
         self.assertGreaterEqual(len(counted), 3, counted)
 
+    def test_what_was_tried_was_forbidden_by_the_law_in_the_log(self):
+        checked = 0
+        for simulation in self.runs:
+            log = self.log(simulation)
+            for e in log:
+                tried = (e.turn, e.actor, e.operator)
+                if e.type != pb.SimulationEvent.TYPE_REJECTED or e.actor not in CAST or checked > 20:
+                    continue
+                same = [o for o in log if (o.turn, o.actor, o.operator) == tried]
+                if len(same) > 1:
+                    continue
+                x = self.engine.ExplainAbsence(pb.ExplainAbsenceRequest(
+                    simulation_id=simulation, turn=e.turn, actor=e.actor, operator=e.operator, targets=e.targets))
+                self.assertEqual(x.reason, pb.AbsenceExplanation.REASON_FORBIDDEN, x)
+                self.assertEqual((x.event.sequence, x.detail), (e.sequence, e.law.codes[0]))
+                self.assertTrue(x.text.endswith("."), x.text)
+                checked += 1
+        self.assertGreater(checked, 0)
+
     def test_the_runner_up_was_outscored_by_what_the_log_says(self):
         checked = 0
         for simulation in self.runs:
@@ -184,13 +203,17 @@ class Explain(Stack):
     def test_beliefs_are_those_of_the_log(self):
         for simulation in self.runs:
             log = self.log(simulation)
+            truth = {}  # a fact is so or not, whoever holds it
             for who in CAST:
                 state = self.engine.GetBeliefs(pb.GetBeliefsRequest(simulation_id=simulation, character_id=who))
                 expected = [(e.sequence, b.fact, b.after) for e in log for b in e.beliefs if b.character == who]
                 got = [(b.sequence, b.fact, b.after) for b in state.beliefs if b.sequence > 1]
                 self.assertEqual(got, expected)
+                self.assertEqual([b.is_true for b in state.beliefs if b.sequence > 1],
+                                 [b.is_true for e in log for b in e.beliefs if b.character == who])
                 for b in state.beliefs:
-                    self.assertEqual(b.is_true, b.after in (pb.BELIEF_SUSPECTS, pb.BELIEF_BELIEVES))
+                    held = b.after in (pb.BELIEF_SUSPECTS, pb.BELIEF_BELIEVES)
+                    self.assertEqual(truth.setdefault(b.fact, b.is_true == held), b.is_true == held, (b.fact, b))
                     self.assertTrue(b.text.endswith("."))
                 for m in state.mistakes:
                     self.assertNotEqual(m.believed, m.actual)

@@ -35,6 +35,7 @@ COMMAND(cmd_watch)
 COMMAND(cmd_list)
 COMMAND(cmd_show)
 COMMAND(cmd_story)
+COMMAND(cmd_tell)
 COMMAND(cmd_cancel)
 COMMAND(cmd_delete)
 COMMAND(cmd_export)
@@ -91,6 +92,8 @@ static void test_good_lines(void **state)
         { "help|simulate", cmd_simulate, B(HELP), 0, NULL },
         { "simulate|--help", cmd_simulate, B(HELP), 0, NULL },
         { "export|id|-o|f.nvlog", cmd_export, B(OUTPUT), 1, "id" },
+        { "tell|id|--focaliser|pilot|--perspective|journal|--words|300", cmd_tell,
+          B(FOCALISER) | B(PERSPECTIVE) | B(WORDS), 1, "id" },
         { "why|id|7", cmd_why, 0, 2, "id" },
         { "why-not|id|2|pilot|console|engineer", cmd_why_not, 0, 5, "id" },
         { "beliefs|id|pilot", cmd_beliefs, 0, 2, "id" },

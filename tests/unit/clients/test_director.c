@@ -7,38 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "clients/cli/ctl.h"
 #include "clients/cli/director.h"
-
-/* The table of commands names them; nobody calls them here. */
-#define COMMAND(name)                                                                              \
-    int name(struct ctl *c)                                                                        \
-    {                                                                                              \
-        (void) c;                                                                                  \
-        return 0;                                                                                  \
-    }
-COMMAND(cmd_health)
-COMMAND(cmd_info)
-COMMAND(cmd_characters_list)
-COMMAND(cmd_characters_show)
-COMMAND(cmd_characters_create)
-COMMAND(cmd_characters_update)
-COMMAND(cmd_characters_delete)
-COMMAND(cmd_characters_reset)
-COMMAND(cmd_simulate)
-COMMAND(cmd_submit)
-COMMAND(cmd_direct)
-COMMAND(cmd_watch)
-COMMAND(cmd_list)
-COMMAND(cmd_show)
-COMMAND(cmd_story)
-COMMAND(cmd_cancel)
-COMMAND(cmd_delete)
-COMMAND(cmd_export)
-COMMAND(cmd_why)
-COMMAND(cmd_why_not)
-COMMAND(cmd_beliefs)
-COMMAND(cmd_verify)
 
 typedef Novelengine__V1__DirectorUpdate__Entity entity_t;
 
@@ -52,7 +21,8 @@ static Novelengine__V1__DirectorUpdate__Stage *stage(void)
                                             { "place", "hub", "the hub" },
                                             { "item", "key_1", "a key" },
                                             { "fact", "someone_alive", "someone_alive" } };
-    static char *incidents[] = { "air_fails" }, *traits[] = { "honesty" }, *sorts[] = { "character" };
+    static char *incidents[] = { "air_fails" }, *traits[] = { "honesty" },
+                *sorts[] = { "character" };
     novelengine__v1__director_update__stage__init(&s);
     for (size_t i = 0; i < 5; i++) {
         novelengine__v1__director_update__entity__init(&entities[i]);
@@ -140,8 +110,10 @@ static void test_edits(void **state)
     assert_string_equal(e->swap->in, "smuggler");
     /* Packed as the server reads it. */
     uint8_t bytes[256];
-    size_t size = novelengine__v1__director_command__pack(&read_line("item key_1 engineer")->command, bytes);
-    Novelengine__V1__DirectorCommand *back = novelengine__v1__director_command__unpack(NULL, size, bytes);
+    size_t size =
+        novelengine__v1__director_command__pack(&read_line("item key_1 engineer")->command, bytes);
+    Novelengine__V1__DirectorCommand *back =
+        novelengine__v1__director_command__unpack(NULL, size, bytes);
     assert_string_equal(back->edit->item->item, "key_1");
     novelengine__v1__director_command__free_unpacked(back, NULL);
 }

@@ -41,6 +41,19 @@ static size_t some_targets(struct script *s, const struct nvl_world *w, int op,
         out[n++] = "one too many";
     return n;
 }
+/* Whether the incident could strike now; asked of a copy. */
+static bool could_strike(const struct nvl_sim *sim, const char *name)
+{
+    struct nvl_edit edit = { .kind = NVL_EDIT_INCIDENT, .name = name };
+    struct nvl_judgement said = { 0 };
+    struct nvl_sim *copy;
+    if (nvl_clone(sim, &copy) != NVL_OK)
+        return false;
+    bool valid =
+        nvl_intervene(copy, &edit, NULL, NULL, &said, NULL) == NVL_OK && said.verdict == NVL_VALID;
+    nvl_free(copy);
+    return valid;
+}
 /* Operators that could be thought of come up more often than any operator. */
 static const char *some_op(struct script *s, const struct nvl_sim *sim, bool incident, int *out_op)
 {
@@ -55,10 +68,12 @@ static const char *some_op(struct script *s, const struct nvl_sim *sim, bool inc
         count > 0) {
         *out_op = likely[script_draw(s, (uint32_t) count)].op;
     } else {
-        for (unsigned i = 0; i < 40; i++) {
+        bool any = script_draw(s, 2) == 0;
+        for (unsigned i = 0; i < 60; i++) {
             *out_op = (int) script_draw(s, (uint32_t) nvl_pack_op_count(pack));
             nvl_pack_op(pack, (size_t) *out_op, &info);
-            if ((info.kind == NVL_OP_INCIDENT) == incident)
+            if ((info.kind == NVL_OP_INCIDENT) == incident &&
+                (any || !incident || could_strike(sim, info.name)))
                 break;
         }
     }

@@ -237,7 +237,7 @@ static void test_reports(void **state)
     assert_non_null(strstr(
         buf_str(&out), "{\"file\":\"a\\\"\\u000a.nvlog\",\"verified\":false,\"complete\":true,"));
     assert_non_null(strstr(
-        buf_str(&out), "\"violations\":[{\"code\":\"TIME\",\"sequence\":7,\"turn\":1,\"pass\":1,"));
+        buf_str(&out), "\"first_bad_event\":7,\"violation_count\":1,\"violations\":[{\"code\":\"TIME\",\"meaning\":\"it has the wrong minute\",\"sequence\":7,\"turn\":1,\"pass\":1,"));
     buf_done(&out);
     fixture_done(&f);
 }

@@ -109,29 +109,30 @@ static bool try_change(const struct verify_change *change, bool *out_found)
     return true;
 }
 
-static void test_changes_are_found(void **state)
+/* Makes `tries` changes of every class; every class must be found. */
+static void find_changes(int (*play)(const struct nvl_pack *, unsigned, struct story *),
+                         const struct verify_change *changes, unsigned count, unsigned tries)
 {
-    (void) state;
     unsigned weak = 0;
     for (unsigned i = 0, n = 0; i < SOURCES;
          n++) { /* short ones: many events of every type, quick to check */
-        assert_int_equal(story_play(pack, n, &origins[i]), NVL_OK);
+        assert_int_equal(play(pack, n, &origins[i]), NVL_OK);
         if (origins[i].count < 200)
             i++;
         else
             story_done(&origins[i]);
     }
-    for (unsigned c = 0; c < verify_changes_count; c++) {
+    for (unsigned c = 0; c < count; c++) {
         unsigned made = 0, found = 0;
-        for (unsigned t = 0; t < TRIES * 400 && made < TRIES; t++) {
+        for (unsigned t = 0; t < tries * 400 && made < tries; t++) {
             bool hit;
-            if (!try_change(&verify_changes[c], &hit))
+            if (!try_change(&changes[c], &hit))
                 continue;
             made++;
             found += hit;
         }
         bool enough = made > 0 && found * 1000ull >= made * 999ull;
-        print_message("  %-26s %5u of %5u found (%.2f %%)%s\n", verify_changes[c].name, found, made,
+        print_message("  %-26s %5u of %5u found (%.2f %%)%s\n", changes[c].name, found, made,
                       made == 0 ? 0.0 : 100.0 * found / made, enough ? "" : "  TOO FEW");
         weak += !enough;
     }
@@ -139,12 +140,23 @@ static void test_changes_are_found(void **state)
         story_done(&origins[i]);
     assert_int_equal(weak, 0);
 }
+static void test_changes_are_found(void **state)
+{
+    (void) state;
+    find_changes(story_play, verify_changes, verify_changes_count, TRIES);
+}
+static void test_lies_about_edits_are_found(void **state)
+{
+    (void) state;
+    find_changes(story_play_edited, verify_edit_changes, verify_edit_changes_count, TRIES / 4);
+}
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_engine_is_sound),
         cmocka_unit_test(test_changes_are_found),
+        cmocka_unit_test(test_lies_about_edits_are_found),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

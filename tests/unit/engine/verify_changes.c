@@ -340,7 +340,7 @@ static bool sequence(struct verify_scene *s, unsigned i)
 }
 
 /* The events behind `i` move by `by`; what they name moves with them. */
-static void renumber(struct verify_scene *s, unsigned i, int by)
+void verify_renumber(struct verify_scene *s, unsigned i, int by)
 {
     for (unsigned k = 0; k < s->count; k++) {
         s->events[k].sequence = k + 1;
@@ -359,7 +359,7 @@ static bool removed(struct verify_scene *s, unsigned i)
         return false;
     memmove(&s->events[i], &s->events[i + 1], (s->count - i - 1) * sizeof(s->events[0]));
     s->count--;
-    renumber(s, i, -1);
+    verify_renumber(s, i, -1);
     return true;
 }
 
@@ -367,7 +367,7 @@ static bool doubled(struct verify_scene *s, unsigned i)
 {
     memmove(&s->events[i + 1], &s->events[i], (s->count - i) * sizeof(s->events[0]));
     s->count++;
-    renumber(s, i + 1, 1);
+    verify_renumber(s, i + 1, 1);
     return true;
 }
 
@@ -427,6 +427,47 @@ static bool term(struct verify_scene *s, unsigned i)
 {
     unsigned k = verify_draw(TERM_COUNT);
     s->events[i].terms[k] = (int16_t) (s->events[i].terms[k] + other(-50, 50, 0));
+    return true;
+}
+
+/* The goal term moves and the luck takes it back, so that the sum is as it was. */
+static bool goal_term(struct verify_scene *s, unsigned i)
+{
+    struct verify_event *e = &s->events[i];
+    int by = other(-40, 40, 0);
+    if (!is_choice(e) || e->goal == NONE_U8)
+        return false;
+    e->terms[TERM_GOAL] = (int16_t) (e->terms[TERM_GOAL] + by);
+    e->terms[TERM_LUCK] = (int16_t) (e->terms[TERM_LUCK] - by);
+    return true;
+}
+
+static bool goal_dropped(struct verify_scene *s, unsigned i)
+{
+    struct verify_event *e = &s->events[i];
+    if (!is_choice(e) || e->goal == NONE_U8)
+        return false;
+    e->goal = NONE_U8;
+    e->plan_step = 0;
+    return true;
+}
+
+static bool goal_claimed(struct verify_scene *s, unsigned i)
+{
+    struct verify_event *e = &s->events[i];
+    if (e->goal != NONE_U8)
+        return false;
+    e->goal = (uint8_t) verify_draw(NONE_U8);
+    e->plan_step = (uint8_t) (1 + verify_draw(3));
+    return true;
+}
+
+static bool plan_step(struct verify_scene *s, unsigned i)
+{
+    struct verify_event *e = &s->events[i];
+    if (!is_choice(e) || e->goal == NONE_U8)
+        return false;
+    e->plan_step = (uint8_t) other(0, 20, e->plan_step);
     return true;
 }
 
@@ -525,6 +566,10 @@ const struct verify_change verify_changes[] = {
     C(tension_curve),
     C(utility),
     C(term),
+    C(goal_term),
+    C(goal_dropped),
+    C(goal_claimed),
+    C(plan_step),
     C(alternative_better),
     C(verdict),
     C(codes),

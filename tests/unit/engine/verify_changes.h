@@ -18,6 +18,12 @@ struct verify_change {
 extern const struct verify_change verify_changes[];
 extern const unsigned verify_changes_count;
 
+/* Of logs with edits in them: what an INTERVENTION or FORKED says, and what follows from it. */
+extern const struct verify_change verify_edit_changes[];
+extern const unsigned verify_edit_changes_count;
+
+/* Events are numbered anew; what the ones from index `from` on name behind it moves by `by`. */
+void verify_renumber(struct verify_scene *s, unsigned from, int by);
 unsigned verify_draw(unsigned n); /* 0 .. n-1, the same row in every run */
 /* Prints the first event that differs from the story's. */
 void verify_change_show(const struct verify_scene *s, const char *name);

@@ -220,6 +220,18 @@ static void put_effects(struct fixture *f, unsigned op, unsigned outcome)
     }
 }
 
+/* What the operator is worth to the one goal there is. */
+static void put_toward(struct fixture *f, unsigned op)
+{
+    int value = op == O_TAKE ? 100 : op == O_DEFY ? 200 : op == O_BETRAY ? 300 : 0;
+    put_u16(&f->oper, (unsigned) f->towa.size / 4);
+    put_u16(&f->oper, value != 0);
+    if (value == 0)
+        return;
+    put_u16(&f->towa, 0);
+    put_u16(&f->towa, (unsigned) value);
+}
+
 static void put_op(struct fixture *f, unsigned op)
 {
     const struct op_row *r = &ops[op];
@@ -251,7 +263,9 @@ static void put_op(struct fixture *f, unsigned op)
         put_u16(&f->oper, first);
         put_u16(&f->oper, possible ? (unsigned) f->efct.size / 24 - first : 0xffff);
     }
-    put_zero(&f->oper, 80);
+    put_zero(&f->oper, 88 - 48);
+    put_toward(f, op);
+    put_zero(&f->oper, 128 - 92);
 }
 
 static void put_pack(struct fixture *f)
@@ -261,6 +275,10 @@ static void put_pack(struct fixture *f)
     put_fluents(f);
     for (unsigned i = 0; i < OPS; i++)
         put_op(f, i);
+    put_u32(&f->goal, name(f, "have_own_way"));
+    put_u32(&f->goal, CODE(f, ARG(0), CELL(F_AWAKE)));
+    put_u32(&f->goal, CODE(f, PUSH(100)));
+    put_u32(&f->goal, 0);
     put_u32(&f->tens, CODE(f, ARG(0), CELL(F_STRESS)));
     put_u8(&f->tens, 100);
     put_zero(&f->tens, 3);
@@ -387,6 +405,8 @@ static void first_turn(struct fixture *f)
     delta(e, fixture_cell(f, F_HOLDER, 0, 0), -1, ANA);
     delta(e, fixture_cell(f, F_LIES, 0, 0), HALL, -1);
     delta(e, fixture_cell(f, F_STAMINA, ANA, 0), 50, 40);
+    e->goal = 0;
+    e->plan_step = 1;
     e->terms[TERM_GOAL] = 100;
     e->terms[TERM_LUCK] = 7;
     e->utility = 107;
@@ -457,12 +477,16 @@ static void last_turn(struct fixture *f)
     cal_waits(f, 4, 7);
     e = ACT(f, EVENT_SPEECH, 5, O_DEFY, ANA, BEN);
     where(e, YARD, 7);
+    e->goal = 0;
+    e->plan_step = 1;
     e->terms[TERM_GOAL] = 200;
     e->utility = 200;
     where(ACT(f, EVENT_THOUGHT, 5, O_WAIT, BEN), YARD, 7);
     cal_waits(f, 5, 7);
     e = ACT(f, EVENT_ACTION, 6, O_BETRAY, ANA, BEN);
     where(e, YARD, 7);
+    e->goal = 0;
+    e->plan_step = 1;
     e->terms[TERM_GOAL] = 300;
     e->terms[TERM_TRAIT] = -130;
     e->utility = 170;
@@ -492,7 +516,8 @@ void fixture_init(struct fixture *f)
 void fixture_done(struct fixture *f)
 {
     struct buf *all[] = { &f->strs, &f->flue, &f->oper, &f->parm,
-                          &f->cond, &f->efct, &f->tens, &f->code };
+                          &f->cond, &f->efct, &f->tens, &f->code,
+                          &f->goal, &f->towa };
     for (unsigned i = 0; i < 8; i++)
         buf_done(all[i]);
 }

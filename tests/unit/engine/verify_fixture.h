@@ -87,7 +87,7 @@ enum { /* places of the events in the log, from 0 */
 enum { FIXTURE_SEED = 6, EVENTS_MAX = 32, CELLS_MAX = 128 };
 
 struct fixture {
-    struct buf strs, flue, oper, parm, cond, efct, tens, code; /* sections of the pack */
+    struct buf strs, flue, oper, parm, cond, efct, tens, code, goal, towa; /* sections of the pack */
     uint16_t turns, format;
     uint64_t seed;
     uint8_t mood;

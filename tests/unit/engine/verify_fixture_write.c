@@ -70,6 +70,15 @@ void fixture_encode(const struct verify_event *e, struct buf *b)
     if (e->type == EVENT_STARTED) {
         buf_put(b, e->hash_0, 32);
         buf_put(b, e->world_digest, 32);
+    } else if (e->type == EVENT_INTERVENTION) {
+        const struct verify_edit *c = &e->edit;
+        const uint8_t tail[6] = { c->kind, c->who, c->thing, c->to_sort, c->to, c->value };
+        buf_put(b, tail, sizeof(tail));
+    } else if (e->type == EVENT_FORKED) {
+        static const uint8_t none[32];
+        buf_put(b, e->parent_head != NULL ? e->parent_head : none, 32);
+        put_u64(b, e->seed);
+        put_u16(b, e->turns);
     } else if (e->type == EVENT_COMPLETED) {
         put_u32(b, e->turns);
         put_u8(b, e->ending);
@@ -78,23 +87,25 @@ void fixture_encode(const struct verify_event *e, struct buf *b)
 
 static void write_image(const struct fixture *f, struct buf *out)
 {
-    static const char tags[9][5] = { "STRS", "FLUE", "OPER", "PARM", "COND",
-                                     "EFCT", "TENS", "CODE", "XTRA" };
-    static const uint8_t record[9] = { 1, 32, 128, 8, 8, 24, 8, 1, 1 };
-    const struct buf *all[9] = { &f->strs, &f->flue, &f->oper, &f->parm, &f->cond,
-                                 &f->efct, &f->tens, &f->code, &f->strs };
-    uint32_t at = 16 + 9 * 16;
+    enum { SECTIONS = 11 };
+    static const char tags[SECTIONS][5] = { "STRS", "FLUE", "OPER", "PARM", "COND", "EFCT",
+                                            "TENS", "CODE", "GOAL", "TOWA", "XTRA" };
+    static const uint8_t record[SECTIONS] = { 1, 32, 128, 8, 8, 24, 8, 1, 16, 4, 1 };
+    const struct buf *all[SECTIONS] = { &f->strs, &f->flue, &f->oper, &f->parm,
+                                        &f->cond, &f->efct, &f->tens, &f->code,
+                                        &f->goal, &f->towa, &f->strs };
+    uint32_t at = 16 + SECTIONS * 16;
     buf_puts(out, "NVLPACK\n");
     put_u32(out, 1);
-    put_u32(out, 9);
-    for (unsigned i = 0; i < 9; i++) {
+    put_u32(out, SECTIONS);
+    for (unsigned i = 0; i < SECTIONS; i++) {
         buf_puts(out, tags[i]);
         put_u32(out, at);
         put_u32(out, (uint32_t) all[i]->size / record[i]);
         put_u32(out, (uint32_t) all[i]->size);
         at += (uint32_t) all[i]->size;
     }
-    for (unsigned i = 0; i < 9; i++)
+    for (unsigned i = 0; i < SECTIONS; i++)
         buf_put(out, all[i]->data, all[i]->size);
 }
 

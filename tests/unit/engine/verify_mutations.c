@@ -169,6 +169,13 @@ M(tension_target) { UNUSED; e[E_GO].target = 101; }
 M(tension_started) { UNUSED; e[E_STARTED].tension_before = 0; }
 M(utility) { UNUSED; e[E_TAKE].utility = 108; }
 M(term) { UNUSED; e[E_TAKE].terms[TERM_LUCK] = 8; }
+M(goal_unknown) { UNUSED; e[E_TAKE].goal = 1; }
+M(goal_term) { UNUSED; e[E_TAKE].terms[TERM_GOAL] = 101; e[E_TAKE].terms[TERM_LUCK] = 6; }
+M(goal_dropped) { UNUSED; e[E_TAKE].goal = NONE_U8; e[E_TAKE].plan_step = 0; }
+M(goal_step) { UNUSED; e[E_TAKE].plan_step = 2; }
+M(goal_step_alone) { UNUSED; e[E_WAIT_3].plan_step = 1; }
+M(goal_elsewhere) { UNUSED; e[E_WAIT_3].goal = 0; e[E_WAIT_3].plan_step = 1; }
+M(goal_of_nobody) { UNUSED; e[E_BLACKOUT].goal = 0; }
 M(alternative_better) { UNUSED; e[E_TAKE].alternatives[0].utility = 108; }
 M(alternative_order) { UNUSED; e[E_TAKE].alternatives[1].utility = 51; }
 M(alternative_op) { UNUSED; e[E_TAKE].alternatives[1].op = 400; }
@@ -287,6 +294,13 @@ const struct verify_mutation verify_mutations[] = {
     R(pack_digest, VERIFY_DIGEST),
     R(world_digest, VERIFY_DIGEST),
     R(hash_0, VERIFY_DIGEST),
+    R(goal_unknown, VERIFY_GOAL),
+    R(goal_term, VERIFY_GOAL),
+    R(goal_dropped, VERIFY_GOAL),
+    R(goal_step, VERIFY_GOAL),
+    R(goal_step_alone, VERIFY_GOAL),
+    R(goal_elsewhere, VERIFY_GOAL),
+    R(goal_of_nobody, VERIFY_GOAL),
     R(head, VERIFY_CHAIN),
     R(count, VERIFY_CHAIN),
     R(sequence, VERIFY_ORDER),

@@ -6,6 +6,7 @@
 
 #include "rpc/base/alloc.h"
 #include "rpc/base/check.h"
+#include "tests/unit/engine/edit_script.h"
 #include "tests/unit/engine/verify_fixture.h"
 
 /* ---- content --------------------------------------------------------------------------------- */
@@ -107,7 +108,7 @@ static void draw_cast(uint64_t *x, unsigned count, struct cast_memory *m)
     m->words[0] = "keeps an old promise";
     m->words[1] = "being left behind";
     for (unsigned c = 0; c < count; c++) {
-        (void) snprintf(m->ids[c], sizeof(m->ids[c]), "person_%u", c);
+        (void) snprintf(m->ids[c], sizeof(m->ids[c]), "person_%u", c % 10);
         (void) snprintf(m->names[c], sizeof(m->names[c]), "Person %c", (int) ('A' + c));
     }
     for (unsigned c = 0; c < count; c++) {
@@ -163,7 +164,17 @@ static int keep(void *ctx, const struct nvl_event *event, const uint8_t *canonic
     return 0;
 }
 
-int story_play(const struct nvl_pack *pack, unsigned n, struct story *out)
+/* To the end; one in sixteen is cancelled. */
+static int play_on(struct nvl_sim *sim, unsigned n, uint64_t x, uint32_t turns, struct story *out)
+{
+    int r = NVL_OK;
+    unsigned cancelled_at = n % 16 == 15 ? (unsigned) (next(&x) % turns) : 999;
+    for (unsigned turn = 0; r == NVL_OK && !nvl_ended(sim); turn++)
+        r = turn == cancelled_at ? nvl_cancel(sim, keep, out) : nvl_turn(sim, keep, out);
+    return r;
+}
+
+static int play(const struct nvl_pack *pack, unsigned n, bool edited, struct story *out)
 {
     static struct cast_memory cast; /* tests are one thread */
     uint64_t x = 0x9E3779B97F4A7C15u * (n + 1);
@@ -188,9 +199,8 @@ int story_play(const struct nvl_pack *pack, unsigned n, struct story *out)
         (void) fprintf(stderr, "request %u: %s: %s\n", n, err.field, err.message);
         return r;
     }
-    unsigned cancelled_at = n % 16 == 15 ? (unsigned) (next(&x) % request.turns) : 999;
-    for (unsigned turn = 0; r == NVL_OK && !nvl_ended(sim); turn++)
-        r = turn == cancelled_at ? nvl_cancel(sim, keep, out) : nvl_turn(sim, keep, out);
+    struct script script = { .state = x };
+    r = edited ? script_play(&script, sim, 4, keep, out) : play_on(sim, n, x, request.turns, out);
     if (r == NVL_OK)
         r = nvl_header_encode(&request, nvl_pack_digest(pack), &out->header, hash, &err);
     const struct nvl_world *world = nvl_sim_world(sim);
@@ -204,7 +214,20 @@ int story_play(const struct nvl_pack *pack, unsigned n, struct story *out)
         out->events[0].hash_0 = out->canonical.data + out->start[1] - 64;
         out->events[0].world_digest = out->canonical.data + out->start[1] - 32;
     }
+    for (unsigned i = 0; i < out->count; i++)
+        if (out->events[i].type == EVENT_FORKED)
+            out->events[i].parent_head = out->canonical.data + out->start[i + 1] - 42;
     return r;
+}
+
+int story_play(const struct nvl_pack *pack, unsigned n, struct story *out)
+{
+    return play(pack, n, false, out);
+}
+
+int story_play_edited(const struct nvl_pack *pack, unsigned n, struct story *out)
+{
+    return play(pack, n, true, out);
 }
 
 void story_done(struct story *story)

@@ -22,6 +22,8 @@ struct story {
 struct nvl_pack *story_pack(void);
 /* Plays the n-th random request.  0 or an nvl_rc. */
 int story_play(const struct nvl_pack *pack, unsigned n, struct story *out);
+/* The same with random edits and forks between the turns. */
+int story_play_edited(const struct nvl_pack *pack, unsigned n, struct story *out);
 void story_done(struct story *story);
 /* The log as the engine's own writer gives it. */
 void story_write(const struct story *story, struct buf *out);

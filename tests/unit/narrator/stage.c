@@ -253,11 +253,19 @@ static int keep_event(void *ctx, const struct nvl_event *event, const uint8_t *c
 int stage_play(const struct nvl_pack *pack, const struct nvl_request *request,
                struct stage_run *out)
 {
+    return stage_play_edited(pack, request, NULL, out);
+}
+int stage_play_edited(const struct nvl_pack *pack, const struct nvl_request *request,
+                      stage_edit before_turn, struct stage_run *out)
+{
     struct nvl_error err = { 0 };
     memset(out, 0, sizeof(*out));
     int rc = nvl_open(pack, request, keep_event, out, &err, &out->sim);
-    while (rc == NVL_OK && !nvl_ended(out->sim))
-        rc = nvl_turn(out->sim, keep_event, out);
+    while (rc == NVL_OK && !nvl_ended(out->sim)) {
+        rc = before_turn != NULL ? before_turn(out->sim, keep_event, out) : NVL_OK;
+        if (rc == NVL_OK)
+            rc = nvl_turn(out->sim, keep_event, out);
+    }
     if (rc != NVL_OK)
         fprintf(stderr, "play: %d %s %s\n", rc, err.field, err.message);
     else

@@ -20,6 +20,10 @@ int stage_find(const char *id); /* -1: none */
 /* Plays it to the end; 0 or an nvl_rc. */
 int stage_play(const struct nvl_pack *pack, const struct nvl_request *request,
                struct stage_run *out);
+/* The same; before_turn may edit the story between its turns. */
+typedef int (*stage_edit)(struct nvl_sim *sim, nvl_sink sink, void *ctx);
+int stage_play_edited(const struct nvl_pack *pack, const struct nvl_request *request,
+                      stage_edit before_turn, struct stage_run *out);
 void stage_run_done(struct stage_run *run);
 
 #endif

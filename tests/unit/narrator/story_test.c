@@ -5,6 +5,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
+#include "server/engine/edit.h"
 #include "server/narrator/morph.h"
 #include "server/narrator/teller.h"
 #include "tests/unit/narrator/lint_text.h"
@@ -165,7 +166,7 @@ static void open_fixture(struct fixture *f, uint64_t seed, const size_t who[3])
     assert_int_equal(stage_play(pack, &q, &f->run), NVL_OK);
     struct teller *t = &f->t;
     t->world = f->run.world, t->pack = pack, t->seed = seed, t->ending = "", t->place = 0,
-    t->focaliser = 0;
+    t->focaliser = 0, t->only = t->narrator = -1;
     arena_init(&t->scratch, 65536);
     t->arena = &t->scratch;
     assert_true(prose_index_build(pack, &t->scratch, &t->index));
@@ -201,6 +202,20 @@ static void bind_event(struct fixture *f, const struct nvl_op_info *info, unsign
     }
 }
 static unsigned faults; /* sentences that are no English */
+/* What stands outside of quotation marks, where the one who is acting tells it. */
+static bool lint_told_as_i(const char *text, char *why, size_t size)
+{
+    char plain[DRAFT_BYTES];
+    size_t n = 0;
+    bool quoted = false;
+    for (; *text != 0 && n + 1 < sizeof(plain); text++) {
+        quoted ^= *text == '"';
+        if (!quoted || *text == '"')
+            plain[n++] = *text;
+    }
+    plain[n] = 0;
+    return lint_first_person(plain, why, size);
+}
 static void realise(struct fixture *f, const struct prose_rule *r, const struct nvl_event *e,
                     unsigned *count)
 {
@@ -209,19 +224,23 @@ static void realise(struct fixture *f, const struct prose_rule *r, const struct 
     struct draft d;
     char why[300];
     while (prose_alternative(r, &line, &offset, &text, &size))
-        for (unsigned nonce = 0; nonce < 3; nonce++) {
+        for (unsigned nonce = 0; nonce < 5; nonce++) { /* then as A tells it, and as B does */
             struct env env;
+            f->t.narrator = (int16_t) (nonce < 3 ? -1 : (int) nonce - 3);
             env_story(&f->t, &env);
             env_event(&f->t, e, &env);
             draft_begin(&f->t, &d);
-            if (!expand_text(&f->t, &env, &d, text, size, nonce))
+            if (!expand_text(&f->t, &env, &d, text, size, nonce) && nonce >= 3)
+                continue; /* what "I" cannot say is told in another way */
+            if (d.failed || d.size == 0)
                 fail_msg("%s:%u: cannot be told: %.*s", r->statement->file,
                          r->statement->lines[line - 1].line, (int) size, text);
             for (char *from = d.text, *end; from != NULL && *from != 0; from = end) {
                 end = strchr(from, '\n');
                 if (end != NULL)
                     *end++ = 0;
-                if (lint_sentence(from, why, sizeof(why)))
+                if (lint_sentence(from, why, sizeof(why)) &&
+                    (f->t.narrator < 0 || lint_told_as_i(from, why, sizeof(why))))
                     continue;
                 print_error("%s:%u: %s\n", r->statement->file, r->statement->lines[line - 1].line,
                             why);
@@ -295,7 +314,9 @@ static void bind_part(struct fixture *f, const struct prose_rule *r, bool secret
         env_text(env, texts[k][0], texts[k][1]);
     if (!line) {
         env_add(env, "SITE", NVL_SORT_PLACE, 0);
+        env_add(env, "I", NVL_SORT_ITEM, 0);
         env_add(env, "X", NVL_SORT_FACT, 0);
+        env_add(env, "I", NVL_SORT_ITEM, 0);
     }
 }
 /* Expands an alternative and lints what came out; prints what is wrong and returns how much. */
@@ -314,6 +335,8 @@ static unsigned try_part(struct fixture *f, const struct prose_rule *r, unsigned
         env.facts.values[TAG_VOICE] = "scholarly";
     }
     if (!expand_text(&f->t, &env, &d, whole, (size_t) length, nonce)) {
+        if (f->t.narrator >= 0)
+            return 0; /* what "I" cannot say is told in another way */
         if (!secret) /* else nobody here has a secret of that kind */
             print_error("%s:%u: cannot be told: %s\n", r->statement->file, line_number, whole);
         return !secret;
@@ -323,7 +346,8 @@ static unsigned try_part(struct fixture *f, const struct prose_rule *r, unsigned
         end = strchr(from, '\n');
         if (end != NULL)
             *end++ = 0;
-        if (lint_sentence(from, why, sizeof(why)))
+        if (lint_sentence(from, why, sizeof(why)) &&
+            (f->t.narrator < 0 || r->kind == PROSE_LINE || lint_told_as_i(from, why, sizeof(why))))
             continue;
         print_error("%s:%u: %s\n", r->statement->file, line_number, why);
         bad++;
@@ -347,8 +371,10 @@ static void every_part_is_english(void **state)
                 (r->kind < PROSE_OPEN || r->kind >= PROSE_VOICE || r->kind == PROSE_TITLE))
                 continue;
             while (prose_alternative(r, &at, &offset, &text, &size))
-                for (unsigned nonce = 0; nonce < 3; nonce++, count++)
+                for (unsigned nonce = 0; nonce < 5; nonce++, count++) {
+                    f.t.narrator = (int16_t) (nonce < 3 ? -1 : (int) nonce - 3);
                     bad += try_part(&f, r, r->statement->lines[at - 1].line, text, size, nonce);
+                }
         }
         arena_done(&f.t.scratch);
         stage_run_done(&f.run);
@@ -598,6 +624,76 @@ static void nobody_is_a_ghost(void **state)
     assert_true(ghosts <= stories / 20);
 }
 
+/* Whispers to each of the cast, moves things about, forks. */
+static int meddle(struct nvl_sim *sim, nvl_sink sink, void *ctx)
+{
+    const struct nvl_world *w = nvl_sim_world(sim);
+    unsigned turn = nvl_turns_done(sim);
+    struct nvl_judgement said;
+    struct nvl_edit whisper = { .kind = NVL_EDIT_WHISPER, .value = NVL_BELIEVES };
+    whisper.actor = nvl_entity_id(w, NVL_SORT_CHAR, turn % (unsigned) nvl_world_cast_count(w));
+    whisper.name =
+        nvl_entity_id(w, NVL_SORT_FACT, turn % (unsigned) nvl_world_count(w, NVL_SORT_FACT));
+    struct nvl_edit item = { .kind = NVL_EDIT_ITEM };
+    item.name =
+        nvl_entity_id(w, NVL_SORT_ITEM, turn % (unsigned) nvl_world_count(w, NVL_SORT_ITEM));
+    item.to = turn % 2 ? whisper.actor : nvl_entity_id(w, NVL_SORT_PLACE, 0);
+    int rc = nvl_intervene(sim, &whisper, sink, ctx, &said, NULL);
+    if (rc == NVL_OK)
+        rc = nvl_intervene(sim, &item, sink, ctx, &said, NULL);
+    return rc == NVL_OK && turn == 1 ? nvl_fork(sim, 77, 9, NULL, sink, ctx, NULL) : rc;
+}
+/* Edits are never told as such; what they did is noticed now and then, and reads like the rest. */
+static void edits_are_noticed(void **state)
+{
+    (void) state;
+    unsigned noticed = 0, stories = 0;
+    for (unsigned n = 0; n < 60; n++) {
+        struct nvl_profile cast[3];
+        struct made m = { 0 };
+        char why[256];
+        struct nvl_telling telling = { .narrative_style = styles[n % 6] };
+        struct nvl_request q = { .turns = 5,
+                                 .seed = 1 + n * 31u,
+                                 .setting = settings[n % 8],
+                                 .scenario = scenarios[n % 10],
+                                 .cast = cast,
+                                 .cast_count = 3 };
+        for (size_t i = 0; i < 3; i++)
+            cast[i] = *stage_profile(i);
+        arena_init(&m.arena, 65536);
+        assert_int_equal(stage_play_edited(pack, &q, meddle, &m.run), NVL_OK);
+        assert_int_equal(nvl_turns_done(m.run.sim), 9);
+        assert_int_equal(
+            nvl_tell(m.run.world, m.run.events, m.run.count, &telling, &m.arena, NULL, &m.story),
+            NVL_OK);
+        nvl_story_markdown(&m.story, &m.text);
+        if (!lint_story(&m.story, why, sizeof(why)))
+            fail_msg("%s", why);
+        for (size_t i = 0; i < m.run.count; i++) { /* no plain line of an edit stands in a story */
+            struct buf plain = { 0 };
+            nvl_event_text(m.run.world, &m.run.events[i], true, &plain);
+            if (m.run.events[i].type == NVL_INTERVENTION || m.run.events[i].type == NVL_FORKED)
+                assert_null(strstr(buf_str(&m.text), buf_str(&plain)));
+            buf_done(&plain);
+        }
+        for (size_t p = 0; p < m.story.passages_count; p++)
+            for (size_t i = 0; i < m.story.passages[p].sentences_count; i++) {
+                const struct nvl_sentence *s = &m.story.passages[p].sentences[i];
+                for (size_t k = 0; k < s->events_count; k++)
+                    if (m.run.events[s->events[k] - 1].type == NVL_INTERVENTION) {
+                        noticed++;
+                        if (n < 12)
+                            print_message("    %s\n", s->text);
+                    }
+            }
+        stories++;
+        done(&m);
+    }
+    print_message("%u stories, %u sentences of what was noticed\n", stories, noticed);
+    assert_true(noticed > stories / 2 && noticed < stories * 6);
+}
+
 static int setup(void **state)
 {
     (void) state;
@@ -620,6 +716,7 @@ int main(void)
         cmocka_unit_test(thanks_follow_help),
         cmocka_unit_test(who_stayed_is_gone),
         cmocka_unit_test(nobody_is_a_ghost),
+        cmocka_unit_test(edits_are_noticed),
         cmocka_unit_test(any_seed_keeps_the_old_floor),
         cmocka_unit_test(every_frame_is_english),
         cmocka_unit_test(every_part_is_english),

@@ -132,7 +132,7 @@ static void tellings_differ_and_are_checked(void **state)
         const char *field;
     } bad[] = {
         { { .narrative_style = "grimdark_dramatic" }, "telling.narrative_style" },
-        { { .perspective = "first_person" }, "telling.perspective" },
+        { { .perspective = "second_person" }, "telling.perspective" },
         { { .language = "zh" }, "telling.language" },
         { { .focaliser = "stranger" }, "telling.focaliser" },
     };

@@ -1,4 +1,5 @@
-/* Simulations under direction: orders, seats, disks that fail, what becomes of it without a director. */
+/* Simulations under direction: orders, seats, disks that fail, what becomes of it without a
+ * director. */
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,8 +28,9 @@ static void on_proposals(struct jobs_seat *seat, struct jobs_proposals *p)
 {
     struct director *d = CONTAINER_OF(seat, struct director, seat);
     nrpc_slice bytes = nrpc_blob_bytes(p->blob);
-    NE(DirectorUpdate__Proposals) *all = (NE(DirectorUpdate__Proposals) *) protobuf_c_message_unpack(
-        &novelengine__v1__director_update__proposals__descriptor, NULL, bytes.size, bytes.data);
+    NE(DirectorUpdate__Proposals) *all =
+        (NE(DirectorUpdate__Proposals) *) protobuf_c_message_unpack(
+            &novelengine__v1__director_update__proposals__descriptor, NULL, bytes.size, bytes.data);
     assert_non_null(all);
     d->n_shown = all->n_proposals;
     d->sequence = p->sequence;
@@ -58,9 +60,8 @@ static enum jobs_result attach(struct fixture *f, struct director *d, const char
                                enum jobs_detach mode)
 {
     memset(d, 0, sizeof *d);
-    assert_int_equal(sem_init(&d->answered, 0, 0) + sem_init(&d->left, 0, 0) +
-                         sem_init(&d->shown, 0, 0),
-                     0);
+    assert_int_equal(
+        sem_init(&d->answered, 0, 0) + sem_init(&d->left, 0, 0) + sem_init(&d->shown, 0, 0), 0);
     memcpy(d->seat.id, id, STORE_ID_SIZE);
     d->seat.on_detach = mode;
     d->seat.loop = f->loop;
@@ -82,11 +83,9 @@ static void leave(struct fixture *f, struct director *d)
 
 static enum jobs_result whisper(struct fixture *f, struct director *d, const char *who, int level)
 {
-    d->order.edit = (struct nvl_edit){ .kind = NVL_EDIT_WHISPER,
-                                       .actor = who,
-                                       .name = "secret_engineer",
-                                       .to = "",
-                                       .value = level };
+    d->order.edit = (struct nvl_edit){
+        .kind = NVL_EDIT_WHISPER, .actor = who, .name = "secret_engineer", .to = "", .value = level
+    };
     return order(f, d, JOBS_EDIT);
 }
 

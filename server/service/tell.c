@@ -1,0 +1,220 @@
+/* tell.c — a stored log told again: read, told and packed on a worker; the loop only answers. */
+#include <string.h>
+
+#include "rpc/base/alloc.h"
+#include "rpc/base/buf.h"
+#include "rpc/base/check.h"
+#include "server/jobs/tell.h"
+#include "server/service/inner.h"
+
+enum { PAGE_EVENTS = 512, PAGE_BYTES = 1 << 20 };
+
+struct again {
+    nrpc_job job;
+    nrpc_call_id call;
+    struct service *service;
+    char id[STORE_ID_SIZE];
+    struct arena arena;     /* what was asked, what was read, the answer */
+    NE(Telling) *telling;   /* NULL: all defaults */
+    struct buf log;         /* as tell_again reads it */
+    uint64_t last_sequence; /* of the row; what is appended later is not told */
+    int state;
+    enum store_result stored;
+    int rc;
+    struct nvl_error err;
+    struct store_bytes answer;
+};
+
+static void again_free(struct again *g)
+{
+    buf_done(&g->log);
+    arena_done(&g->arena);
+    alloc_free(g);
+}
+
+/* ---- on a worker ---- */
+
+/* What was read lives in the read's arena: what has to stay is copied. */
+static bool keep(struct again *g, struct store_bytes from, struct store_bytes *out)
+{
+    const uint8_t *copy = arena_copy(&g->arena, from.data, from.size);
+    *out = (struct store_bytes) { copy, from.size };
+    return copy != NULL || from.size == 0;
+}
+
+static enum store_result read_row(struct again *g, struct store_bytes *header, uint8_t pack_digest[STORE_DIGEST_SIZE])
+{
+    struct store_read_row q = { .read.kind = STORE_READ_ROW, .with = STORE_WITH_HEADER };
+    memcpy(q.id, g->id, sizeof q.id);
+    arena_init(&q.read.arena, 4096);
+    store_read_wait(g->service->o.store, &q.read);
+    enum store_result r = q.read.result;
+    if (r == STORE_OK && !keep(g, q.row.header, header))
+        r = STORE_E_NOMEM;
+    if (r == STORE_OK) {
+        g->state = q.row.state;
+        g->last_sequence = q.row.last_sequence;
+        memcpy(pack_digest, q.row.pack_digest, STORE_DIGEST_SIZE);
+    }
+    arena_done(&q.read.arena);
+    return r;
+}
+
+static enum store_result read_pack(struct again *g, const uint8_t digest[STORE_DIGEST_SIZE], struct store_bytes *image)
+{
+    if (memcmp(digest, nvl_pack_digest(g->service->o.pack), STORE_DIGEST_SIZE) == 0)
+        return STORE_OK;
+    struct store_read_pack q = { .read.kind = STORE_READ_PACK };
+    memcpy(q.digest, digest, sizeof q.digest);
+    arena_init(&q.read.arena, 65536);
+    store_read_wait(g->service->o.store, &q.read);
+    enum store_result r = q.read.result == STORE_E_NOT_FOUND ? STORE_E_IO : q.read.result;
+    if (r == STORE_OK && !keep(g, q.image, image))
+        r = STORE_E_NOMEM;
+    arena_done(&q.read.arena);
+    return r;
+}
+
+/* Appends a page of events to the log; *cursor goes on to the last of them. */
+static enum store_result read_page(struct again *g, uint64_t *cursor)
+{
+    struct store_read_events q = { .read.kind = STORE_READ_EVENTS,
+                                   .after_sequence = *cursor,
+                                   .limit = PAGE_EVENTS,
+                                   .byte_limit = PAGE_BYTES,
+                                   .canonical = true };
+    memcpy(q.id, g->id, sizeof q.id);
+    arena_init(&q.read.arena, 65536);
+    store_read_wait(g->service->o.store, &q.read);
+    enum store_result r = q.read.result;
+    for (size_t i = 0; r == STORE_OK && i < q.n_events && *cursor < g->last_sequence; i++) {
+        uint32_t size = (uint32_t) q.events[i].canonical.size;
+        buf_put(&g->log, &size, sizeof size);
+        buf_put(&g->log, q.events[i].canonical.data, size);
+        *cursor = q.events[i].sequence;
+    }
+    if (r == STORE_OK && q.n_events == 0)
+        r = STORE_E_NOT_FOUND; /* deleted meanwhile */
+    if (g->log.failed)
+        r = STORE_E_NOMEM;
+    arena_done(&q.read.arena);
+    return r;
+}
+
+static void again_work(nrpc_job *job)
+{
+    struct again *g = CONTAINER_OF(job, struct again, job);
+    struct tell_again_in in = { .pack = g->service->o.pack, .log = &g->log };
+    uint8_t digest[STORE_DIGEST_SIZE];
+    g->stored = read_row(g, &in.header, digest);
+    if (g->stored != STORE_OK || (g->state != STORE_COMPLETED && g->state != STORE_CANCELLED) || g->last_sequence == 0)
+        return;
+    g->stored = read_pack(g, digest, &in.image);
+    for (uint64_t cursor = 0; g->stored == STORE_OK && cursor < g->last_sequence;)
+        g->stored = read_page(g, &cursor);
+    if (g->stored == STORE_OK)
+        g->rc = tell_again(&in, g->telling, &g->arena, &g->err, &g->answer);
+}
+
+/* ---- on the call's loop ---- */
+
+static void reply_field(nrpc_call *c, const struct nvl_error *err)
+{
+    nrpc_status st = NRPC_STATUS_INIT;
+    error_set_field(&st, err->field, "%s", err->message);
+    nrpc_call_finish(c, &st);
+    nrpc_status_clear(&st);
+}
+
+static void reply(struct again *g, nrpc_call *c)
+{
+    if (g->stored == STORE_E_NOT_FOUND)
+        service_reply_jobs(c, JOBS_E_NOT_FOUND, STORE_OK, g->id);
+    else if (g->stored != STORE_OK)
+        service_reply_store(c, g->stored);
+    else if (g->state == STORE_FAILED)
+        error_reply(c, ERROR_SIMULATION_FAILED, "simulation '%s' failed: it has no story", g->id);
+    else if (g->state != STORE_COMPLETED && g->state != STORE_CANCELLED)
+        error_reply(c, ERROR_STORY_NOT_READY, "simulation '%s' has not ended yet", g->id);
+    else if (g->last_sequence == 0)
+        error_reply(c, ERROR_STORY_NOT_READY, "simulation '%s' was cancelled before anything happened", g->id);
+    else if (g->rc == NVL_E_INVALID)
+        reply_field(c, &g->err);
+    else if (g->rc == NVL_E_NOMEM)
+        error_reply(c, ERROR_OUT_OF_MEMORY, "the server is out of memory");
+    else if (g->rc != NVL_OK)
+        error_reply(c, ERROR_STORE_FAILED, "the stored log of '%s' cannot be read by this engine", g->id);
+    else
+        nrpc_call_reply_bytes(c, (nrpc_slice) { g->answer.data, g->answer.size });
+}
+
+static void again_done(nrpc_task *t, nrpc_loop *loop)
+{
+    struct again *g = CONTAINER_OF(t, struct again, job.done);
+    nrpc_call *c = nrpc_call_get(loop, g->call);
+    if (c != NULL)
+        reply(g, c);
+    again_free(g);
+}
+
+static bool check(nrpc_call *c, const NE(TellStoryRequest) * ask)
+{
+    struct nvl_error err = { 0 };
+    if (!service_valid(c, &ask->base))
+        return false;
+    if (tell_check(ask->telling, &err) != NVL_OK) {
+        reply_field(c, &err);
+        return false;
+    }
+    if (ask->telling != NULL && ask->telling->narrator == NOVELENGINE__V1__TELLING__NARRATOR__NARRATOR_MODEL) {
+        error_reply(c, ERROR_NARRATOR_NOT_CONFIGURED, "no language model is configured on this server");
+        return false;
+    }
+    return true;
+}
+
+/* The request's telling outlives the request: packed and unpacked into the arena. */
+static bool keep_telling(struct again *g, const NE(Telling) * telling)
+{
+    if (telling == NULL)
+        return true;
+    ProtobufCAllocator allocator = contract_allocator(&g->arena);
+    size_t size = novelengine__v1__telling__get_packed_size(telling);
+    uint8_t *bytes = arena_get(&g->arena, size + 1);
+    if (bytes != NULL)
+        g->telling = novelengine__v1__telling__unpack(&allocator, novelengine__v1__telling__pack(telling, bytes), bytes);
+    return g->telling != NULL;
+}
+
+static struct again *again_new(struct service *s, nrpc_call *c, const NE(TellStoryRequest) * ask)
+{
+    char id[STORE_ID_SIZE];
+    if (!check(c, ask) || !service_copy_id(c, ask->simulation_id, id))
+        return NULL;
+    struct again *g = alloc_zero(1, sizeof *g);
+    if (g == NULL) {
+        error_reply(c, ERROR_OUT_OF_MEMORY, "the server is out of memory");
+        return NULL;
+    }
+    arena_init(&g->arena, 65536);
+    memcpy(g->id, id, sizeof id);
+    g->call = nrpc_call_ref(c);
+    g->service = s;
+    g->job = (nrpc_job) { .done.run = again_done, .work = again_work, .home = nrpc_call_loop(c), .key = nrpc_call_number(c) };
+    if (keep_telling(g, ask->telling))
+        return g;
+    again_free(g);
+    error_reply(c, ERROR_OUT_OF_MEMORY, "the server is out of memory");
+    return NULL;
+}
+
+void handle_tell_story(nrpc_call *c, void *ctx, nrpc_msg *m)
+{
+    struct service *s = ctx;
+    struct again *g = again_new(s, c, novelengine_v1_novel_engine_tell_story_request(m));
+    nrpc_msg_free(m);
+    if (g == NULL || nrpc_pool_submit(s->o.pool, &g->job) == 0)
+        return;
+    again_free(g);
+    error_reply(c, ERROR_QUEUE_FULL, "too much work is waiting");
+}
