@@ -112,11 +112,13 @@ bool request_is_raw(const struct exchange *x)
 void request_begin(struct exchange *x)
 {
     const struct route *r = x->route;
-    const struct desc_message *m = r->body_all       ? r->method->input
+    /* A stream from the client on a route that takes no body: its WebSocket brings whole messages. */
+    bool whole = r->body_all || (r->body == NULL && r->method->client_streaming);
+    const struct desc_message *m = whole             ? r->method->input
                                    : r->body == NULL ? NULL
                                                      : r->body->message;
     bool legacy = exchange_is_legacy(x);
-    if (!r->body_all && r->body == NULL)
+    if (m == NULL && r->body == NULL)
         return;
     if (r->body != NULL && m != NULL && !r->body->repeated && m->wkt == DESC_PLAIN) {
         wire_put_tag(&x->wire, r->body->number, WIRE_BYTES);
@@ -145,7 +147,7 @@ void request_begin(struct exchange *x)
         .replace_nul = legacy,
         .mask = strcmp(x->method, "PATCH") == 0 ? &x->mask : NULL,
     };
-    if (r->body_all || x->has_region)
+    if (whole || x->has_region)
         to_wire_init(x->body, m, &x->wire, &o);
     else
         to_wire_init_field(x->body, r->body, &x->wire, &o);

@@ -415,6 +415,11 @@ nrpc_code nrpc_client_unary(nrpc_client *cl, const nrpc_method *method, const nr
 nrpc_code nrpc_client_stream(nrpc_client *cl, const nrpc_method *method, const nrpc_client_options *o,
                              const ProtobufCMessage *request, bool (*on_message)(void *ctx, nrpc_msg *m), void *ctx,
                              nrpc_status *st);
+/* Both ways: on_open runs on the loop with the new call, to send or to keep it; tasks that come through
+ * nrpc_client_post may send on it later, until on_message has returned false or this returns.  on_message as above. */
+nrpc_code nrpc_client_duplex(nrpc_client *cl, const nrpc_method *method, const nrpc_client_options *o,
+                             void (*on_open)(void *ctx, nrpc_call *c), bool (*on_message)(void *ctx, nrpc_msg *m),
+                             void *ctx, nrpc_status *st);
 /* [any, async-signal-safe] Ends the call in progress with CANCELLED. */
 void nrpc_client_cancel(nrpc_client *cl);
 
@@ -428,6 +433,8 @@ typedef struct nrpc_task {
     void (*run)(struct nrpc_task *t, nrpc_loop *loop);
 } nrpc_task;
 void nrpc_loop_post(nrpc_loop *loop, nrpc_task *t); /* [any] takes t; never fails; FIFO per sender */
+/* [any] t runs on the client's loop: in the call that is in progress, else in the next one or in nrpc_client_free. */
+void nrpc_client_post(nrpc_client *cl, nrpc_task *t);
 /* One-shot timers for handlers [loop].  fn runs on the loop, not before the time. */
 typedef struct nrpc_timer nrpc_timer;
 int nrpc_timer_new(nrpc_loop *loop, void (*fn)(void *ctx), void *ctx, nrpc_timer **out_timer);

@@ -55,6 +55,19 @@ const struct flag args_flags[FLAG_COUNT] = {
     { FLAG_FORCE, "force", '\0', SWITCH, "cancel it first if it runs" },
     { FLAG_SET, "set", '\0', "FIELD=VALUE", T, "change one field; may be given several times" },
     { FLAG_ETAG, "etag", '\0', "ETAG", T, "only if nobody changed it since this version" },
+    { FLAG_ATTACH, "attach", '\0', "ID", T, "direct this simulation instead of a new one" },
+    { FLAG_ON_DETACH, "on-detach", '\0', "WHAT", T,
+      "what becomes of it when you leave: continue (after a minute), pause or cancel" },
+    { FLAG_AT, "at", '\0', "TURN", VALUE_NUMBER, 0, 50,
+      "the last turn that both share; 0: only the beginning" },
+    { FLAG_EDIT, "edit", '\0', "EDIT", T, "what is changed there; may be given several times" },
+    { FLAG_WAIT, "wait", 'w', SWITCH, "follow it to its end and print the story" },
+    { FLAG_SEEDS, "seeds", '\0', "N", VALUE_NUMBER, 1, 2000, "how many seeds are tried (100)" },
+    { FLAG_MOST_DIFFERENT, "most-different", '\0', "K", VALUE_NUMBER, 2, 100,
+      "only the K stories that differ most from each other" },
+    { FLAG_WHERE, "where", '\0', "CONDITION", T,
+      "only stories of which it is true; may be given several times" },
+    { FLAG_KEEP, "keep", '\0', SWITCH, "keep the simulations that were not chosen" },
 };
 
 struct reader {
@@ -81,45 +94,16 @@ bool args_has(const struct args *a, enum flag_id id)
     return (a->given & FLAG_BIT(id)) != 0;
 }
 
-/* Edit distance with neighbours swapped counted as one, of words up to 31 bytes; 99 beyond. */
-static unsigned distance(const char *a, const char *b)
-{
-    size_t n = strlen(a), m = strlen(b);
-    unsigned d[33][33];
-    if (n > 31 || m > 31)
-        return 99;
-    for (size_t i = 0; i <= n; i++)
-        for (size_t j = 0; j <= m; j++) {
-            if (i == 0 || j == 0) {
-                d[i][j] = (unsigned) (i + j);
-                continue;
-            }
-            unsigned best = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
-            best = d[i - 1][j] + 1 < best ? d[i - 1][j] + 1 : best;
-            best = d[i][j - 1] + 1 < best ? d[i][j - 1] + 1 : best;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-                d[i - 2][j - 2] + 1 < best)
-                best = d[i - 2][j - 2] + 1;
-            d[i][j] = best;
-        }
-    return d[n][m];
-}
-
-const char *args_nearest(const char *word, const char *const *names, size_t n)
-{
-    const char *best = NULL;
-    unsigned least = strlen(word) < 4 ? 1 : 2;
-    for (size_t i = 0; i < n; i++) {
-        unsigned far = distance(word, names[i]);
-        if (far <= least && (best == NULL || far < least)) {
-            best = names[i];
-            least = far;
-        }
-    }
-    return best;
-}
-
 /* ---- flags ---- */
+static bool add_text(struct reader *r, const struct flag *f, const char **list, size_t max, size_t *n,
+                     const char *text)
+{
+    if (*n == max)
+        return fail(r, "--%s may be given %zu times", f->name, max);
+    list[(*n)++] = text;
+    return true;
+}
+
 static const struct flag *find_flag(const char *name, size_t size)
 {
     for (size_t i = 0; i < FLAG_COUNT; i++)
@@ -179,6 +163,10 @@ static bool take_value(struct reader *r, const struct flag *f, const char *text)
             return fail(r, "--set needs FIELD=VALUE, not '%s'", text);
         a->sets[a->n_sets++] = text;
     }
+    if (f->id == FLAG_EDIT && !add_text(r, f, a->edits, ARGS_EDITS_MAX, &a->n_edits, text))
+        return false;
+    if (f->id == FLAG_WHERE && !add_text(r, f, a->wheres, ARGS_WHERE_MAX, &a->n_wheres, text))
+        return false;
     if (f->kind == VALUE_NUMBER)
         return read_number(r, f, text);
     return f->kind != VALUE_SECONDS || read_seconds(r, f, text);

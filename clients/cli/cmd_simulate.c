@@ -12,15 +12,6 @@
 
 enum { PATIENCE_DEFAULT_MS = 60000, TURNS_DEFAULT = 3, STORY_WIDTH_MAX = 88 };
 
-/* Lives on the stack of the command that sends it. */
-struct request {
-    Novelengine__V1__SimulationRequest proto;
-    Google__Protobuf__Int32Value turns;
-    Google__Protobuf__UInt64Value seed;
-    Google__Protobuf__UInt32Value words;
-    Novelengine__V1__Telling telling;
-};
-
 /* One followed simulation on the screen. */
 struct screen {
     struct ctl *c;
@@ -40,7 +31,7 @@ struct screen {
 };
 
 /* ---- requests ---- */
-static void request_init(struct request *r, struct ctl *c)
+void request_init(struct request *r, struct ctl *c)
 {
     novelengine__v1__simulation_request__init(&r->proto);
     google__protobuf__int32_value__init(&r->turns);
@@ -315,6 +306,33 @@ int cmd_simulate(struct ctl *c)
         code = c->json ? EXIT_OK : print_story(&s);
         print_summary(&s, &f);
     }
+    alloc_free(s.story);
+    return code;
+}
+
+static int follow_story(struct screen *s, struct novel_follow *f)
+{
+    struct ctl *c = s->c;
+    if (novel_follow_watch(c->client, f, &c->status) != NRPC_OK || s->story == NULL) {
+        if (c->status.code == NRPC_OK && s->ending[0] == '\0')
+            snprintf(s->ending, sizeof s->ending, "it ended without a story; novelctl show %s says more",
+                     f->simulation_id);
+        return end_badly(s, f, &c->status);
+    }
+    screen_finish(s);
+    int code = c->json ? EXIT_OK : print_story(s);
+    print_summary(s, f);
+    return code;
+}
+
+int ctl_follow_story(struct ctl *c, const char *id, int turns)
+{
+    struct screen s;
+    struct novel_follow f;
+    screen_init(&s, c, turns);
+    follow_init(&f, &s);
+    snprintf(f.simulation_id, sizeof f.simulation_id, "%s", id);
+    int code = follow_story(&s, &f);
     alloc_free(s.story);
     return code;
 }

@@ -54,10 +54,25 @@ const char *ctl_state_name(Novelengine__V1__Simulation__State state);
 /* True once Ctrl-C was pressed. */
 bool ctl_interrupted(void);
 
+/* Another client for the same server, for a thread of its own; nrpc_client_free.  An exit code, told. */
+int ctl_open(const struct ctl *c, nrpc_client **out_client);
+/* cmd_simulate.c: follows a simulation to its end and prints its story as `simulate` does. */
+int ctl_follow_story(struct ctl *c, const char *id, int turns);
+
 /* help.c */
 void help_overview(bool color);
 void help_command(const struct command *command, bool color);
 void help_group(const char *name, bool color);
+
+/* A SimulationRequest of the command line's; lives where the caller puts it. */
+struct request {
+    Novelengine__V1__SimulationRequest proto;
+    Google__Protobuf__Int32Value turns;
+    Google__Protobuf__UInt64Value seed;
+    Google__Protobuf__UInt32Value words;
+    Novelengine__V1__Telling telling;
+};
+void request_init(struct request *r, struct ctl *c);
 
 /* The commands. */
 int cmd_health(struct ctl *c);
@@ -71,6 +86,7 @@ int cmd_characters_reset(struct ctl *c);
 int cmd_simulate(struct ctl *c);
 int cmd_submit(struct ctl *c);
 int cmd_watch(struct ctl *c);
+int cmd_direct(struct ctl *c);
 int cmd_list(struct ctl *c);
 int cmd_show(struct ctl *c);
 int cmd_story(struct ctl *c);
@@ -78,6 +94,9 @@ int cmd_tell(struct ctl *c);
 int cmd_cancel(struct ctl *c);
 int cmd_delete(struct ctl *c);
 int cmd_export(struct ctl *c);
+int cmd_fork(struct ctl *c);
+int cmd_compare(struct ctl *c);
+int cmd_seek(struct ctl *c);
 int cmd_why(struct ctl *c);
 int cmd_why_not(struct ctl *c);
 int cmd_beliefs(struct ctl *c);

@@ -150,7 +150,9 @@ static const char *advice(const struct ctl *c, nrpc_code code, const Google__Rpc
 {
     bool characters = strcmp(c->args.command->name, "characters") == 0;
     bool request = strcmp(c->args.command->name, "simulate") == 0 ||
-                   strcmp(c->args.command->name, "submit") == 0;
+                   strcmp(c->args.command->name, "submit") == 0 ||
+                   (strcmp(c->args.command->name, "direct") == 0 &&
+                    !args_has(&c->args, FLAG_ATTACH));
     switch (code) {
     case NRPC_NOT_FOUND:
         return characters || request ? "novelctl characters lists who can take part"

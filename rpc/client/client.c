@@ -20,6 +20,7 @@ struct run {
     const nrpc_method *method;
     const nrpc_client_options *options;
     const ProtobufCMessage *request;
+    void (*on_open)(void *ctx, nrpc_call *c); /* instead of a request */
     bool (*on_message)(void *ctx, nrpc_msg *m);
     void *ctx;
     nrpc_msg *response; /* unary */
@@ -71,6 +72,10 @@ static int begin(struct run *r, nrpc_call **out_call)
         return result;
     nrpc_call *c = *out_call;
     result = add_metadata(c, r->options == NULL ? NULL : r->options->metadata);
+    if (result == 0 && r->on_open != NULL) {
+        r->on_open(r->ctx, c);
+        return 0;
+    }
     if (result == 0)
         result = nrpc_call_send(c, r->request);
     if (result >= 0)
@@ -144,6 +149,27 @@ nrpc_code nrpc_client_stream(nrpc_client *cl, const nrpc_method *method,
         .ctx = ctx,
     };
     return run(&r, st);
+}
+
+nrpc_code nrpc_client_duplex(nrpc_client *cl, const nrpc_method *method,
+                             const nrpc_client_options *o,
+                             void (*on_open)(void *ctx, nrpc_call *c),
+                             bool (*on_message)(void *ctx, nrpc_msg *m), void *ctx, nrpc_status *st)
+{
+    struct run r = {
+        .client = cl,
+        .method = method,
+        .options = o,
+        .on_open = on_open,
+        .on_message = on_message,
+        .ctx = ctx,
+    };
+    return run(&r, st);
+}
+
+void nrpc_client_post(nrpc_client *cl, nrpc_task *t)
+{
+    nrpc_loop_post(cl->loop, t);
 }
 
 static void on_cancel(nrpc_task *t, nrpc_loop *loop)

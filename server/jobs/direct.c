@@ -1,6 +1,7 @@
 /* direct.c — a simulation under direction, on the jobs' thread: one order at a time, one turn at a
- * time, nothing ahead of the disk.  Between two turns it waits as long as its director wants; without
- * one it stops there, gives its state back, and after a while does what it was told to do then. */
+ * time, nothing ahead of the disk.  Between two turns it waits as long as its director wants;
+ * without one it stops there, gives its state back, and after a while does what it was told to do
+ * then. */
 #include <stdio.h>
 #include <string.h>
 
@@ -117,7 +118,9 @@ int direct_timeout(const struct jobs *j, uint64_t now_ns, int timeout_ms)
     LIST_EACH(&j->awaiting, link, after)
     {
         uint64_t until = LIST_ENTRY(link, struct sim, link)->direct.until_ns;
-        uint64_t ms = until == 0 ? UINT64_MAX : until <= now_ns ? 0 : (until - now_ns) / 1000000 + 1;
+        uint64_t ms = until == 0        ? UINT64_MAX
+                      : until <= now_ns ? 0
+                                        : (until - now_ns) / 1000000 + 1;
         if (ms < (uint64_t) timeout_ms)
             timeout_ms = (int) ms;
     }

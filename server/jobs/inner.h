@@ -28,9 +28,9 @@ struct packed_event {
 enum { PROPOSALS_MAX = 256 };
 /* What a slice does for a director, beside re-deriving. */
 struct direction {
-    bool on;                   /* no turn but one that is asked for here */
+    bool on;                          /* no turn but one that is asked for here */
     bool edits, turn, stage, propose; /* in this order, if it is alive then */
-    struct nvl_edit edit; /* its strings live in the slice's arena */
+    struct nvl_edit edit;             /* its strings live in the slice's arena */
     uint32_t first_proposal;
     /* out */
     bool reached; /* all that is durable was derived: what is asked for here was done */
@@ -82,6 +82,7 @@ struct sim {
         submit_mono_ns; /* submit_mono_ns 0: before this process */
     int32_t turns;
     bool chapter; /* of a campaign: its end leaves a carry pack */
+    bool forked; /* its log begins with another's */
     struct store_bytes request, header; /* owned */
     uint64_t last_sequence;             /* durable */
     struct {                            /* what has been sent to the store */
@@ -105,17 +106,17 @@ struct sim {
         struct jobs_seat *seat;   /* NULL: nobody there */
         struct jobs_order *order; /* to be answered */
         bool paused;
-        uint32_t steps;       /* turns until it pauses; 0: none is counted */
-        uint64_t until_ns;    /* SIM_AWAITING: what `mode` says happens then; 0: never */
-        uint64_t idle_ns;     /* it waits since; 0: it does not */
-        bool proposed;        /* what would come next has been shown */
-        bool staged;          /* the order's stage has been made */
-        bool swapped;         /* the order's header is on the disk */
-        uint32_t first_proposal; /* number of the next one that is shown */
+        uint32_t steps;                 /* turns until it pauses; 0: none is counted */
+        uint64_t until_ns;              /* SIM_AWAITING: what `mode` says happens then; 0: never */
+        uint64_t idle_ns;               /* it waits since; 0: it does not */
+        bool proposed;                  /* what would come next has been shown */
+        bool staged;                    /* the order's stage has been made */
+        bool swapped;                   /* the order's header is on the disk */
+        uint32_t first_proposal;        /* number of the next one that is shown */
         struct nvl_proposal *proposals; /* PROPOSALS_MAX; made when needed */
         size_t n_proposals;
-        struct slice *held;   /* STARTED, not yet on its way to the disk: a swap may replace it */
-        int stored_state;     /* as the row has them */
+        struct slice *held; /* STARTED, not yet on its way to the disk: a swap may replace it */
+        int stored_state;   /* as the row has them */
         int stored_mode;
         bool writing;
         struct store_direct write;
@@ -163,13 +164,14 @@ int slice_pack_error(nrpc_code code, const char *reason, const char *text, struc
 
 /* stage.c [worker]: NULL without memory. */
 nrpc_blob *stage_pack(const struct sim *sim, struct arena *scratch);
-nrpc_blob *stage_pack_proposals(const struct sim *sim, const struct nvl_proposal *list, size_t count,
-                                uint32_t first, struct arena *scratch);
+nrpc_blob *stage_pack_proposals(const struct sim *sim, const struct nvl_proposal *list,
+                                size_t count, uint32_t first, struct arena *scratch);
 /* Proposal p as the edit that forbids it; strings in a's memory.  False without memory. */
 bool stage_veto(const struct sim *sim, const struct nvl_proposal *p, struct arena *a,
                 struct nvl_edit *out);
 
-/* direct.c, jobs' thread.  under_direction: everything that is scheduled for it goes through here. */
+/* direct.c, jobs' thread.  under_direction: everything that is scheduled for it goes through here.
+ */
 static inline bool under_direction(const struct sim *sim)
 {
     return sim->direct.mode != JOBS_DETACH_NONE;
@@ -179,23 +181,23 @@ void direct_schedule(struct sim *sim);
 bool direct_on_slice(struct sim *sim, struct slice *s);
 void direct_on_durable(struct sim *sim, struct slice *s);
 void direct_on_lost(struct sim *sim, enum store_result why);
-void direct_ended(struct sim *sim);             /* nobody directs what has ended */
-void direct_drop(struct sim *sim);              /* what was made from the engine's state */
+void direct_ended(struct sim *sim); /* nobody directs what has ended */
+void direct_drop(struct sim *sim);  /* what was made from the engine's state */
 void direct_free(struct sim *sim);
-void direct_stop(struct sim *sim);              /* the server goes: orders that wait are answered */
-void direct_await(struct sim *sim);             /* new, or nothing in flight: waits without state */
-void direct_go(struct sim *sim);                /* SIM_AWAITING no more, nor under direction; unlinked */
+void direct_stop(struct sim *sim);  /* the server goes: orders that wait are answered */
+void direct_await(struct sim *sim); /* new, or nothing in flight: waits without state */
+void direct_go(struct sim *sim);    /* SIM_AWAITING no more, nor under direction; unlinked */
 void direct_expire(struct jobs *j, uint64_t now_ns);
 int direct_timeout(const struct jobs *j, uint64_t now_ns, int timeout_ms);
 
 /* runner.c, jobs' thread */
 void sim_set_place(struct sim *sim, enum sim_place place);
-struct slice *sim_new_slice(struct sim *sim);        /* NULL without memory */
+struct slice *sim_new_slice(struct sim *sim);          /* NULL without memory */
 void sim_post_slice(struct sim *sim, struct slice *s); /* takes s */
-void sim_commit(struct sim *sim, struct slice *s);   /* takes s; its events are new */
+void sim_commit(struct sim *sim, struct slice *s);     /* takes s; its events are new */
 void sim_break(struct sim *sim);
 void sim_queue(struct sim *sim, bool first); /* not linked anywhere */
-void sim_cancel(struct sim *sim);             /* CANCELLED comes between two turns */
+void sim_cancel(struct sim *sim);            /* CANCELLED comes between two turns */
 void sim_drop_engine(struct sim *sim);
 struct sim *sim_new(struct jobs *j, const struct store_row *row);
 void sim_free(struct sim *sim);

@@ -149,8 +149,8 @@ void jobs_watch_close(
 
 /* ---- directing
  * ---------------------------------------------------------------------------------------- * A
- * seat belongs to its loop until it is left and on_left has come back.  Orders go one at a time: the
- * next is posted after done() of the one before.  An order counts between two turns. */
+ * seat belongs to its loop until it is left and on_left has come back.  Orders go one at a time:
+ * the next is posted after done() of the one before.  An order counts between two turns. */
 enum jobs_detach { /* numbers of DirectorCommand.OnDetach */
                    JOBS_DETACH_NONE,
                    JOBS_DETACH_CONTINUE,
@@ -192,20 +192,20 @@ struct jobs_order {
     struct jobs_request request; /* mail, done */
     struct jobs_seat *seat;
     enum jobs_order_kind kind;
-    uint32_t number;                                /* STEP: turns; VETO: the proposal */
-    struct nvl_edit edit;                           /* EDIT; its strings live until done */
-    struct store_bytes swap_request, swap_header;   /* SWAP; live until done */
-    const char *swap_out;                           /* SWAP: whose place it is */
+    uint32_t number;                              /* STEP: turns; VETO: the proposal */
+    struct nvl_edit edit;                         /* EDIT; its strings live until done */
+    struct store_bytes swap_request, swap_header; /* SWAP; live until done */
+    const char *swap_out;                         /* SWAP: whose place it is */
     /* out */
     struct nvl_judgement verdict; /* with JOBS_OK */
-    uint64_t sequence;          /* of the last event that was durable then */
-    nrpc_blob *stage;           /* ATTACH, SWAP: packed DirectorUpdate.Stage; the caller's */
-    char field[48];             /* with JOBS_E_INVALID: as nvl_intervene names it */
+    uint64_t sequence;            /* of the last event that was durable then */
+    nrpc_blob *stage;             /* ATTACH, SWAP: packed DirectorUpdate.Stage; the caller's */
+    char field[48];               /* with JOBS_E_INVALID: as nvl_intervene names it */
     char message[224];
 };
 void jobs_post_order(struct jobs *j, struct jobs_order *o);
-/* [loop] Once, also after JOBS_FINISH or a refused JOBS_ATTACH; on_left follows.  Not while an order
- * is out. */
+/* [loop] Once, also after JOBS_FINISH or a refused JOBS_ATTACH; on_left follows.  Not while an
+ * order is out. */
 void jobs_seat_leave(struct jobs *j, struct jobs_seat *seat);
 void jobs_proposals_free(struct jobs_proposals *p); /* NULL is fine */
 

@@ -12,7 +12,8 @@ static const char *const trait_names[NVL_TRAITS] = { "openness",     "conscienti
                                                      "extraversion", "agreeableness",
                                                      "neuroticism",  "honesty" };
 
-static bool put_entities(const struct nvl_world *w, struct arena *a, NE(DirectorUpdate__Stage) * out)
+static bool put_entities(const struct nvl_world *w, struct arena *a,
+                         NE(DirectorUpdate__Stage) * out)
 {
     size_t count = 0, at = 0;
     for (int sort = NVL_SORT_CHAR; sort < NVL_SORTS; sort++)
@@ -71,6 +72,7 @@ static bool put_operators(const struct nvl_world *w, struct arena *a,
         NE(DirectorUpdate__Operator) *to = &items[out->n_operators];
         novelengine__v1__director_update__operator__init(to);
         to->name = (char *) op.name;
+        to->reaction = op.kind == NVL_OP_REACTION;
         if (!put_targets(&op, a, to))
             return false;
         list[out->n_operators++] = to;
@@ -112,8 +114,8 @@ static const char *operator_name(const struct nvl_world *w, const struct nvl_pro
     return op.name;
 }
 
-nrpc_blob *stage_pack_proposals(const struct sim *sim, const struct nvl_proposal *list, size_t count,
-                                uint32_t first, struct arena *scratch)
+nrpc_blob *stage_pack_proposals(const struct sim *sim, const struct nvl_proposal *list,
+                                size_t count, uint32_t first, struct arena *scratch)
 {
     const struct nvl_world *w = nvl_sim_world(sim->engine);
     NE(DirectorUpdate__Proposals) all = NOVELENGINE__V1__DIRECTOR_UPDATE__PROPOSALS__INIT;

@@ -520,6 +520,27 @@ class Lost(Base):
         directors[0].to_end()
         self.start().lose()
 
+    def test_who_does_not_read_is_not_read(self):
+        """Commands without end from a director who takes no answers: he is stopped by his window, and nothing piles up."""
+        director = self.start()
+        memory = lambda: int(pathlib.Path(f"/proc/{self.server.process.pid}/statm").read_text().split()[1]) * 4096
+        before, fact = memory(), "nothing_" + "x" * 3000
+        for _ in range(20000):
+            director.post(edit=pb.Edit(whisper=pb.Edit.Whisper(character="pilot", fact=fact, belief=2)))
+        time.sleep(2)
+        self.assertLess(memory() - before, 16 << 20)
+        start = time.monotonic()
+        self.engine.GetHealth(pb.GetHealthRequest(), timeout=10)  # others are served
+        self.assertLess(time.monotonic() - start, 2)
+        answered = 0
+        for _ in range(3000):
+            update = director.take()
+            if update.WhichOneof("update") == "error":
+                answered += 1
+                self.assertEqual(update.command_id, f"order-{answered + 1}")  # each one, in order
+        self.assertGreater(answered, 1000)
+        director.lose()
+
     def test_the_server_may_stop_while_directors_wait(self):
         directors = [self.start(on_detach=DETACH.ON_DETACH_PAUSE) for _ in range(3)]
         started = time.monotonic()
@@ -641,6 +662,154 @@ class Crashes(Base):
         self.assertGreater(totals["verdict"], 100, totals)
         self.assertGreater(totals["rejected"], 20, totals)
         self.assertGreater(totals["error"], 10, totals)
+
+
+class OverWebSocket(Base):
+    def setUp(self):
+        super().setUp()
+        self.gateway = harness.start_gateway(self.server.address)
+
+    def tearDown(self):
+        self.gateway.stop()
+        super().tearDown()
+
+    def test_json_commands_and_answers(self):
+        ws = WebSocket(self.gateway.port, "/simulations:direct")
+        ws.send({"command_id": "a", "start": {"character_names": CAST, "turns": 3, "seed": 7, "scenario": SCENARIO}})
+        stage = ws.message()
+        self.assertEqual(stage["command_id"], "a")
+        identifier = stage["stage"]["simulation_id"]
+        facts = [e["id"] for e in stage["stage"]["entities"] if e["sort"] == "fact"]
+        self.assertTrue(ws.message()["proposals"]["proposals"])
+        ws.send({"command_id": "b", "edit": {"whisper": {"character": "pilot", "fact": facts[0], "belief": "BELIEF_BELIEVES"}}})
+        seen = []
+        while "verdict" not in (seen.append(ws.message()) or seen[-1]):
+            pass
+        self.assertEqual([u["simulation"]["sequence"] for u in seen[:-1]], [1, 2])
+        self.assertEqual((seen[-1]["command_id"], seen[-1]["verdict"]["verdict"]), ("b", "VERDICT_VALID"))
+        ws.send({"command_id": "c", "edit": {"whisper": {"character": "pilot", "fact": "nothing", "belief": "BELIEF_BELIEVES"}}})
+        answer = ws.message()
+        while answer.get("command_id") != "c":
+            answer = ws.message()
+        self.assertEqual(answer["error"]["code"], 3)
+        ws.send({"command_id": "d", "step_turns": 1})
+        ws.send({"command_id": "e", "finish": {}})
+        kinds = set()
+        while True:
+            opcode, payload = ws.read()
+            if opcode == 8:
+                break
+            if opcode == 1:
+                kinds |= set(json.loads(payload).get("simulation", {}))
+        self.assertTrue({"event", "passage", "result"} <= kinds, kinds)
+        self.assertEqual(int.from_bytes(payload[:2], "big"), 1000, payload)
+        ws.close()
+        self.assertEqual(self.get(identifier).state, COMPLETED)
+
+    def test_a_refused_start_is_a_problem(self):
+        ws = WebSocket(self.gateway.port, "/simulations:direct")
+        ws.send({"start": {"character_names": ["pilot"]}})
+        self.assertIn("character_names", json.dumps(ws.message()))
+        ws.close()
+
+    def test_a_lost_socket_is_a_lost_director(self):
+        ws = WebSocket(self.gateway.port, "/simulations:direct")
+        ws.send({"on_detach": "ON_DETACH_CANCEL", "start": {"character_names": CAST, "turns": 3, "seed": 7}})
+        identifier = ws.message()["stage"]["simulation_id"]
+        ws.close()
+        self.wait_state(identifier, CANCELLED)
+
+
+class Terminal(Base):
+    def ctl(self, *args, script=None, status=0):
+        out = subprocess.run([str(BIN / "novelctl"), "--server", self.server.address, *args], input=script,
+                             capture_output=True, text=True, timeout=60)
+        self.assertEqual(out.returncode, status, (out.stdout[-2000:], out.stderr[-2000:]))
+        return out
+
+    def direct(self, *args, script, status=0):
+        return self.ctl("direct", *args, "--seed", "7", "--scenario", SCENARIO, script=script, status=status)
+
+    def test_a_script_from_a_pipe(self):
+        out = self.direct(*CAST, "--turns", "4", script="# a comment\n\nfacts\nwho\nstep 2\nwhisper pilot secret_engineer\nfinish\n")
+        for text in ("0 of 4 turns played", "secret_engineer", "Alex Chen", "Next, unless you say otherwise:",
+                     "Done; it is in the log.", "turn 4", "You have left"):
+            self.assertIn(text, out.stdout)
+        self.assertLess(out.stdout.index("turn 2"), out.stdout.index("Done; it is in the log."))  # step was played first
+        self.assertIn("novelctl", out.stderr)
+        identifier = out.stdout.split(":")[0]
+        self.assertEqual(self.get(identifier).state, COMPLETED)
+        self.verify(identifier)
+
+    def test_resume_and_the_end_of_the_script(self):
+        out = self.direct(*CAST, "--turns", "4", script="resume")
+        self.assertEqual(self.get(out.stdout.split(":")[0]).state, COMPLETED)
+        self.assertIn("It runs.", out.stdout)
+
+    def test_leaving_and_coming_back(self):
+        out = self.direct(*CAST, "--turns", "4", "--on-detach", "pause", script="step\nquit\n")
+        identifier = out.stdout.split(":")[0]
+        self.assertIn(f"--attach {identifier} --after", out.stderr)
+        self.assertEqual(self.get(identifier).state, AWAITING)
+        after = out.stderr.split("--after ")[1].split()[0]
+        out = self.ctl("direct", "--attach", identifier, "--after", after, script="finish\n")
+        self.assertIn("1 of 4 turns played", out.stdout)
+        self.assertNotIn("  turn 1 ", out.stdout)
+        self.assertEqual(self.get(identifier).state, COMPLETED)
+
+    def test_mistakes_are_told_with_their_line(self):
+        out = self.direct(*CAST, "--turns", "2", status=5, script="whispr pilot x\nwhisper pilto secret_engineer\nstep 99\n"
+                          "trait pilot honesty 101\nveto 999\nact pilot\nfinish\n")
+        for text in ("line 1: there is no order 'whispr'; did you mean 'whisper'?",
+                     "line 2: there is no character 'pilto'; did you mean 'pilot'?", "line 3: the number of turns must be 1 to 50",
+                     "line 4: a trait must be 0 to 100", "line 5: veto.proposal", "line 6: say it so: act WHO OPERATOR"):
+            self.assertIn(text, out.stderr)
+        self.ctl("direct", status=2)
+        self.ctl("direct", "pilot", "--attach", "x", status=2)
+        self.ctl("direct", "--attach", "sim_nothing", script="", status=3)
+        self.ctl("direct", *CAST, "--on-detach", "explode", status=2)
+
+    def test_json(self):
+        out = self.ctl("--json", "direct", *CAST, "--turns", "2", "--seed", "7", script="step\nfinish\n")
+        updates = [json.loads(line) for line in out.stdout.splitlines()]
+        self.assertIn("stage", updates[0])
+        self.assertIn("result", updates[-1]["simulation"])
+
+    def test_at_a_terminal(self):
+        import os
+        import pty
+        import select
+        parent, child = pty.openpty()
+        run = subprocess.Popen([str(BIN / "novelctl"), "--server", self.server.address, "direct", *CAST, "--turns", "2",
+                                "--seed", "7", "--no-color"], stdin=child, stdout=child, stderr=child)
+        os.close(child)
+        shown = b""
+
+        def wait_for(text):
+            nonlocal shown
+            end = time.monotonic() + 30
+            while text not in shown:
+                self.assertLess(time.monotonic(), end, shown)
+                if select.select([parent], [], [], 1)[0]:
+                    try:
+                        shown += os.read(parent, 65536)
+                    except OSError:
+                        self.fail(shown)
+            shown = shown[shown.index(text) + len(text):]
+
+        wait_for(b"direct> ")
+        wait_for(b"unless you say otherwise")
+        wait_for(b"direct> ")
+        os.write(parent, b"help\n")
+        wait_for(b"whisper WHO FACT")
+        wait_for(b"direct> ")
+        os.write(parent, b"step\n")
+        wait_for(b"turn 1")
+        wait_for(b"unless you say otherwise")
+        os.write(parent, b"\x04")
+        wait_for(b"come back:")
+        self.assertEqual(run.wait(20), 0)
+        os.close(parent)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,17 @@ bool ctl_interrupted(void)
 {
     return interrupted;
 }
+/* Threads of their own have clients of their own: this program has the one. */
+int ctl_open(const struct ctl *c, nrpc_client **out_client)
+{
+    (void) c;
+    (void) out_client;
+    return EXIT_FAILED;
+}
+void nrpc_client_free(nrpc_client *client)
+{
+    (void) client;
+}
 const ProtobufCMessage *nrpc_msg_body(const nrpc_msg *m)
 {
     return m->body;
@@ -109,6 +120,30 @@ nrpc_code nrpc_client_stream(nrpc_client *cl, const nrpc_method *method,
             return NRPC_CANCELLED;
         }
     return finish(st);
+}
+
+/* direct is tried with the real runtime only: tests/integration/test_direct.py. */
+nrpc_code nrpc_client_duplex(nrpc_client *cl, const nrpc_method *method,
+                             const nrpc_client_options *o,
+                             void (*on_open)(void *ctx, nrpc_call *c),
+                             bool (*on_message)(void *ctx, nrpc_msg *m), void *ctx, nrpc_status *st)
+{
+    (void) cl, (void) method, (void) o, (void) on_open, (void) on_message, (void) ctx, (void) st;
+    fail();
+    return NRPC_UNKNOWN;
+}
+int nrpc_call_send(nrpc_call *c, const ProtobufCMessage *m)
+{
+    (void) c, (void) m;
+    return NRPC_E_STATE;
+}
+void nrpc_call_cancel(nrpc_call *c)
+{
+    (void) c;
+}
+void nrpc_client_post(nrpc_client *cl, nrpc_task *t)
+{
+    (void) cl, (void) t;
 }
 
 /* ---- running one command with its output caught ---- */

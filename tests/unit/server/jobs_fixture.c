@@ -34,6 +34,7 @@ void start_jobs(struct fixture *f)
                               .pack = f->pack,
                               .max_queued = f->max_queued,
                               .max_run_ms = f->max_run_ms,
+                              .director_wait_ms = f->director_wait_ms,
                               .retry_ms = 1 };
     if (jobs_start(&o, &f->jobs, why, sizeof why) < 0)
         fail_msg("%s", why);

@@ -23,7 +23,7 @@ struct fixture {
     struct jobs *jobs;
     struct nvl_pack *pack;
     uint32_t max_queued;
-    uint64_t max_run_ms;
+    uint64_t max_run_ms, director_wait_ms;
 };
 
 struct submission {

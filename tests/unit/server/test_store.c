@@ -480,6 +480,44 @@ static void test_second_server_is_refused(void **state)
     open_store(f, NULL); /* free again */
 }
 
+/* What a server before directors were wrote goes on as it was. */
+static void test_version_before_is_brought_up_to_date(void **state)
+{
+    struct fixture *f = *state;
+    char path[128];
+    snprintf(path, sizeof path, "%s/novel.db", f->folder);
+    open_store(f, NULL);
+    int64_t number = submit(f, "sim_old");
+    store_close(f->store);
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db,
+                                  "ALTER TABLE simulations DROP COLUMN director;"
+                                  "PRAGMA user_version=1",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+    open_store(f, NULL);
+    struct store_direct w = { .write.kind = STORE_WRITE_DIRECT,
+                              .number = number,
+                              .epoch = 1,
+                              .state = STORE_AWAITING,
+                              .director = 2 };
+    store_write_wait(f->store, &w.write);
+    assert_int_equal(w.write.result, STORE_OK);
+    struct store_read_row q = { .read.kind = STORE_READ_ROW, .id = "sim_old" };
+    arena_init(&q.read.arena, 4096);
+    store_read_wait(f->store, &q.read);
+    assert_int_equal(q.read.result, STORE_OK);
+    assert_int_equal(q.row.state, STORE_AWAITING);
+    assert_int_equal(q.row.director, 2);
+    assert_true(q.row.request.size > 0);
+    arena_done(&q.read.arena);
+    w.epoch = 2; /* of another server */
+    store_write_wait(f->store, &w.write);
+    assert_int_equal(w.write.result, STORE_E_STALE);
+}
+
 static void test_foreign_database_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -653,6 +691,7 @@ int main(void)
         T(test_one_failure_in_a_batch_is_its_own),
         T(test_queue_is_bounded),
         T(test_second_server_is_refused),
+        T(test_version_before_is_brought_up_to_date),
         T(test_foreign_database_is_refused),
         T(test_read_only_folder),
         T(test_full_disk),
