@@ -232,5 +232,4 @@ void world_init(struct building *b)
     state_truth(b);
     state_hints(b);
     state_second(b);
-    past_apply(b->w);
 }
