@@ -509,6 +509,7 @@ struct nvl_span {
 };
 struct nvl_log { /* views into the caller's bytes */
     struct nvl_span header, pack, world, events;
+    struct nvl_span carry; /* size 0: a first chapter */
     uint32_t events_count;
     const uint8_t *head, *story_digest; /* story_digest NULL: none */
 };
