@@ -111,17 +111,26 @@ struct verify_text verify_pack_string(const struct verify_pack *pack, uint32_t o
     }; /* the section ends with a NUL; cut, to stay linear */
 }
 
+int verify_pack_thread(const struct verify_pack *pack, struct verify_text name)
+{
+    for (uint32_t i = 0; i < pack->thrd.count && i < 255; i++)
+        if (verify_text_equal(
+                verify_pack_string(pack, verify_get_u32(pack->thrd.data + (size_t) i * 4)), name))
+            return (int) i;
+    return -1;
+}
+
 /* ---- directory ------------------------------------------------------------------------------- */
 
 static int open_sections(struct opening *o, const uint8_t *data, size_t size)
 {
     struct verify_pack *pack = o->pack;
-    static const uint8_t record[8] = { 0, 32, 128, 8, 8, 24, 8, 0 };
-    static const char tags[8][5] = {
-        "STRS", "FLUE", "OPER", "PARM", "COND", "EFCT", "TENS", "CODE"
-    };
-    struct verify_table *tables[8] = { &pack->strs, &pack->flue, &pack->oper, &pack->parm,
-                                       &pack->cond, &pack->efct, &pack->tens, &pack->code };
+    static const uint8_t record[9] = { 0, 32, 128, 8, 8, 24, 8, 0, 4 };
+    static const char tags[9][5] = { "STRS", "FLUE", "OPER", "PARM", "COND",
+                                   "EFCT", "TENS", "CODE", "THRD" };
+    struct verify_table *tables[9] = { &pack->strs, &pack->flue, &pack->oper,
+                                       &pack->parm, &pack->cond, &pack->efct,
+                                       &pack->tens, &pack->code, &pack->thrd };
     struct verify_cursor c = verify_cursor_of(data, size);
     const uint8_t *magic = verify_take(&c, 8);
     if (magic == NULL || memcmp(magic, "NVLPACK\n", 8) != 0)
@@ -134,7 +143,7 @@ static int open_sections(struct opening *o, const uint8_t *data, size_t size)
         uint32_t offset = verify_u32(&c), count = verify_u32(&c), bytes = verify_u32(&c);
         if (c.failed || offset > size || bytes > size - offset)
             return unsound(o, "section %u lies outside the image", i);
-        for (unsigned t = 0; t < 8; t++) {
+        for (unsigned t = 0; t < 9; t++) {
             if (memcmp(tag, tags[t], 4) != 0)
                 continue;
             if (tables[t]->data != NULL)
@@ -145,7 +154,7 @@ static int open_sections(struct opening *o, const uint8_t *data, size_t size)
             *tables[t] = (struct verify_table){ data + offset, count, bytes };
         }
     }
-    for (unsigned t = 0; t < 8; t++)
+    for (unsigned t = 0; t < 8; t++) /* threads may lack: a pack need not have any */
         if (tables[t]->data == NULL)
             return unsound(o, "section %s is missing", tags[t]);
     return 0;

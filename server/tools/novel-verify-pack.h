@@ -83,7 +83,7 @@ struct verify_table {
     uint32_t count, size;
 };
 struct verify_pack {
-    struct verify_table strs, flue, oper, parm, cond, efct, tens, code;
+    struct verify_table strs, flue, oper, parm, cond, efct, tens, code, thrd;
     struct verify_fluent *fluents;
     uint8_t *code_seen;     /* expressions already found sound, by offset */
     int named[NAMED_COUNT]; /* index of the fluent, -1 when the pack has none */
@@ -98,6 +98,8 @@ struct verify_op verify_pack_op(const struct verify_pack *pack, uint32_t index);
 struct verify_parm verify_pack_parm(const struct verify_pack *pack, uint32_t index);
 struct verify_cond verify_pack_cond(const struct verify_pack *pack, uint32_t index);
 struct verify_effect verify_pack_effect(const struct verify_pack *pack, uint32_t index);
+/* Index of the thread of that name, or -1. */
+int verify_pack_thread(const struct verify_pack *pack, struct verify_text name);
 struct verify_tens verify_pack_tens(const struct verify_pack *pack, uint32_t index);
 struct verify_text verify_pack_string(const struct verify_pack *pack, uint32_t offset);
 bool verify_law_known(unsigned code);
