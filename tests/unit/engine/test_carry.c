@@ -376,6 +376,50 @@ static void test_checker_holds_the_state(void **state)
     buf_done(&log), buf_done(&header), buf_done(&world), buf_done(&out);
     end_novel(&n);
 }
+/* The first paragraph of a later chapter tells what came before, in every style; it is short and
+ * rests on facts alone.  A first chapter has none. */
+static void test_previously(void **state)
+{
+    (void) state;
+    unsigned told = 0;
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        struct novel n;
+        begin_novel(&n);
+        for (unsigned k = 0; k < CHAPTERS; k++) {
+            play_chapter(&n, k, seed * 1000, true);
+            for (unsigned style = 0; style < NVL_STYLES; style++) {
+                struct arena arena;
+                struct nvl_story story;
+                struct nvl_telling telling = { .narrative_style =
+                                                   nvl_style_name((enum nvl_style) style) };
+                const struct stage_run *run = &n.chapters[k].run;
+                arena_init(&arena, 64 * 1024);
+                assert_int_equal(nvl_tell(run->world, run->events, run->count, &telling, &arena,
+                                          NULL, &story),
+                                 NVL_OK);
+                const struct nvl_sentence *s = story.passages[0].sentences;
+                size_t i = 0;
+                for (; i < story.passages[0].sentences_count && s[i].events_count == 0; i++) {
+                    assert_true(k > 0);
+                    assert_true(s[i].facts_count > 0);
+                    assert_int_equal(strncmp(s[i].facts[0], "canon_", 6), 0);
+                }
+                assert_true(i <= 5);
+                assert_true(k == 0 || i > 0);
+                told += i > 0;
+                if (getenv("CARRY_SHOW") != NULL && i > 0) {
+                    print_message("%s:", telling.narrative_style);
+                    for (size_t x = 0; x < i; x++)
+                        print_message(" %s", s[x].text);
+                    print_message("\n");
+                }
+                arena_done(&arena);
+            }
+        }
+        end_novel(&n);
+    }
+    assert_int_equal(told, 4 * 2 * NVL_STYLES);
+}
 
 int main(void)
 {
@@ -387,6 +431,7 @@ int main(void)
         cmocka_unit_test(test_canon_is_guarded),
         cmocka_unit_test(test_checker_sees_every_change),
         cmocka_unit_test(test_checker_holds_the_state),
+        cmocka_unit_test(test_previously),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
