@@ -12,7 +12,7 @@
 #include "server/tools/novel-verify.h"
 #include "tests/unit/narrator/stage.h"
 
-enum { CHAPTERS = 3, TRIES = 60 };
+enum { CHAPTERS = 3, TRIES = 120 };
 static struct nvl_pack *pack;
 
 struct chapter {
@@ -185,6 +185,21 @@ static void test_next_chapter_begins_where_this_one_ended(void **state)
     }
     assert_true(canon > 30 && changed > 50);
 }
+/* Whether what the act of chapter three rests on was so when chapter one ended. */
+static bool since_chapter_one(const struct novel *n, const struct nvl_event *e)
+{
+    const struct stage_run *one = &n->chapters[0].run, *three = &n->chapters[2].run;
+    bool repaid = strcmp(nvl_event_op_name(three->world, e), "repay_old") == 0;
+    const int16_t *state = nvl_sim_state(one->sim);
+    if (repaid)
+        return state[cell(one->world, "debt", e->args[0], e->args[1])] >= 10;
+    char id[80];
+    snprintf(id, sizeof(id), "secret_%s", n->cast[e->args[1]].id);
+    for (unsigned f = 0; f < nvl_world_count(one->world, NVL_SORT_FACT); f++)
+        if (strcmp(nvl_entity_id(one->world, NVL_SORT_FACT, f), id) == 0)
+            return state[cell(one->world, "knows", e->args[0], f)] == NVL_BELIEVES;
+    return false;
+}
 /* Chapter three does what it does because of chapter one.  The same chapter, same seed, without the
  * carry pack does not; nor with one from which just that secret or debt is taken. */
 static void forget(const struct buf *carry, struct buf *out)
@@ -211,7 +226,7 @@ static void test_a_carried_fact_decides(void **state)
         for (unsigned k = 0; k < CHAPTERS; k++)
             play_chapter(&n, k, seed * 100, true);
         const struct nvl_event *e = past_act(&n.chapters[2].run);
-        if (e != NULL) {
+        if (e != NULL && since_chapter_one(&n, e)) {
             found++;
             assert_true(names_the_past(&n.chapters[2].run, e));
             assert_sound(&n.chapters[2]);
@@ -311,6 +326,38 @@ static void test_canon_is_guarded(void **state)
     assert_int_equal(word.verdict, NVL_LAW_REJECTED);
     assert_int_equal(word.codes[0], 0x42);
     nvl_free(sim);
+    end_novel(&n);
+}
+/* What a store keeps, header bytes and carry pack, gives the same chapter again. */
+static void test_from_stored_bytes(void **state)
+{
+    (void) state;
+    struct novel n;
+    struct buf bytes = { 0 };
+    struct nvl_header *header = NULL;
+    struct stage_run again;
+    uint8_t hash[SHA256_SIZE];
+    begin_novel(&n);
+    play_chapter(&n, 0, 41, true);
+    play_chapter(&n, 1, 41, true);
+    struct nvl_request first = n.chapters[1].request;
+    first.carry = NULL, first.carry_digest = NULL, first.carry_size = 0;
+    assert_int_equal(nvl_header_encode(&first, nvl_pack_digest(pack), &bytes, hash, NULL), NVL_OK);
+    assert_null(nvl_header_get_carry(bytes.data, bytes.size));
+    assert_int_equal(nvl_header_put_carry(bytes.data, 60, n.digest[1]), NVL_E_CORRUPT);
+    assert_int_equal(nvl_header_put_carry(bytes.data, bytes.size, n.digest[1]), NVL_OK);
+    assert_memory_equal(nvl_header_get_carry(bytes.data, bytes.size), n.digest[1], SHA256_SIZE);
+    assert_int_equal(nvl_header_decode(bytes.data, bytes.size, &header), NVL_OK);
+    struct nvl_world *world = NULL;
+    assert_int_equal(nvl_world_open(pack, nvl_header_request(header), NULL, &world), NVL_E_INVALID);
+    const struct buf *carry = &n.chapters[0].carry;
+    assert_int_equal(nvl_header_set_carry(header, carry->data, carry->size - 1), NVL_E_INVALID);
+    assert_int_equal(nvl_header_set_carry(header, carry->data, carry->size), NVL_OK);
+    assert_int_equal(stage_play(pack, nvl_header_request(header), &again), NVL_OK);
+    assert_memory_equal(nvl_head(again.sim), nvl_head(n.chapters[1].run.sim), SHA256_SIZE);
+    stage_run_done(&again);
+    nvl_header_free(header);
+    buf_done(&bytes);
     end_novel(&n);
 }
 /* Whatever byte of the carried part of a log is changed, the checker says so. */
@@ -432,6 +479,7 @@ int main(void)
         cmocka_unit_test(test_checker_sees_every_change),
         cmocka_unit_test(test_checker_holds_the_state),
         cmocka_unit_test(test_previously),
+        cmocka_unit_test(test_from_stored_bytes),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
