@@ -89,8 +89,8 @@ static void make_relations(struct making *m, unsigned c, const uint8_t *order, u
             k++;
             continue;
         }
-        bool here = k == olds ||
-                    (i < n && strcmp(cast_id(m, order[i]), old->relations[k].other) < 0);
+        bool here =
+            k == olds || (i < n && strcmp(cast_id(m, order[i]), old->relations[k].other) < 0);
         p->relations[p->relations_count++] = here ? bond(m, c, order[i]) : old->relations[k];
         i += here, k += !here;
     }
@@ -146,9 +146,9 @@ static void make_items(struct making *m, unsigned c, struct carry_person *p)
         bool gear = strncmp(e->id, "gear_", 5) == 0 && e->owner >= 0;
         if (known_of(m, KNOWN_HOLDER, i, 0) != (int) c || (gear && e->owner == (int16_t) c))
             continue;
-        p->items[p->items_count++] = (struct carry_item){
-            gear ? cast_id(m, (unsigned) e->owner) : "", item_name(m, e), e->kind
-        };
+        p->items[p->items_count++] =
+            (struct carry_item){ gear ? cast_id(m, (unsigned) e->owner) : "", item_name(m, e),
+                                 e->kind };
     }
 }
 /* Time passes between chapters: the worst of a wound is nursed, feelings have cooled by half. */

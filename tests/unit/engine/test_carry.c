@@ -50,8 +50,8 @@ static void write_log(const struct chapter *c, struct buf *log)
                      NVL_OK);
     assert_int_equal(nvl_log_begin(log, header.data, header.size, c->run.world), NVL_OK);
     for (size_t i = 0; i < c->run.count; i++)
-        assert_int_equal(
-            nvl_log_event(log, bytes, nvl_event_encode(&c->run.events[i], bytes)), NVL_OK);
+        assert_int_equal(nvl_log_event(log, bytes, nvl_event_encode(&c->run.events[i], bytes)),
+                         NVL_OK);
     assert_int_equal(nvl_log_end(log, (uint32_t) c->run.count, nvl_head(c->run.sim), NULL), NVL_OK);
     buf_done(&header);
 }
@@ -147,7 +147,9 @@ static bool names_the_past(const struct stage_run *run, const struct nvl_event *
 static void test_next_chapter_begins_where_this_one_ended(void **state)
 {
     (void) state;
-    static const char *const bonds[] = { "trust", "affection", "respect", "dread", "debt", "grudge" };
+    static const char *const bonds[] = {
+        "trust", "affection", "respect", "dread", "debt", "grudge"
+    };
     unsigned canon = 0, changed = 0;
     for (uint64_t seed = 1; seed <= 12; seed++) {
         struct novel n;
@@ -165,12 +167,11 @@ static void test_next_chapter_begins_where_this_one_ended(void **state)
             for (unsigned i = 0; i < 6; i++)
                 for (unsigned a = 0; a < 3; a++)
                     for (unsigned b = 0; b < 3; b++) {
-                        int16_t left =
-                            nvl_sim_state(was->sim)[cell(was->world, bonds[i], a, b)];
+                        int16_t left = nvl_sim_state(was->sim)[cell(was->world, bonds[i], a, b)];
                         if (a != b)
                             assert_int_equal(nvl_world_initial(w)[cell(w, bonds[i], a, b)], left);
-                        changed += left !=
-                                   nvl_world_initial(was->world)[cell(was->world, bonds[i], a, b)];
+                        changed +=
+                            left != nvl_world_initial(was->world)[cell(was->world, bonds[i], a, b)];
                     }
             for (size_t i = 0; i < nvl_canon_count(w); i++) {
                 struct nvl_canon f;
@@ -318,10 +319,9 @@ static void test_canon_is_guarded(void **state)
     struct nvl_judgement word;
     struct nvl_error err;
     assert_int_equal(nvl_open(pack, &n.chapters[1].request, NULL, NULL, NULL, &sim), NVL_OK);
-    struct nvl_edit edit = { .kind = NVL_EDIT_WHISPER,
-                             .actor = n.cast[0].id,
-                             .name = "canon_1",
-                             .value = NVL_DISBELIEVES };
+    struct nvl_edit edit = {
+        .kind = NVL_EDIT_WHISPER, .actor = n.cast[0].id, .name = "canon_1", .value = NVL_DISBELIEVES
+    };
     assert_int_equal(nvl_intervene(sim, &edit, NULL, NULL, &word, &err), NVL_OK);
     assert_int_equal(word.verdict, NVL_LAW_REJECTED);
     assert_int_equal(word.codes[0], 0x42);
@@ -441,9 +441,9 @@ static void test_previously(void **state)
                                                    nvl_style_name((enum nvl_style) style) };
                 const struct stage_run *run = &n.chapters[k].run;
                 arena_init(&arena, 64 * 1024);
-                assert_int_equal(nvl_tell(run->world, run->events, run->count, &telling, &arena,
-                                          NULL, &story),
-                                 NVL_OK);
+                assert_int_equal(
+                    nvl_tell(run->world, run->events, run->count, &telling, &arena, NULL, &story),
+                    NVL_OK);
                 const struct nvl_sentence *s = story.passages[0].sentences;
                 size_t i = 0;
                 for (; i < story.passages[0].sentences_count && s[i].events_count == 0; i++) {
