@@ -55,8 +55,7 @@ unsigned judge_failing(const struct nvl_sim *s, unsigned op, const uint8_t *args
     return 0;
 }
 /* Whether one effect would make somebody doubt what earlier chapters established. */
-static bool denies(const struct nvl_sim *s, const struct pack_effect *f, struct code_env *env,
-                   uint16_t *out_cell)
+static bool denies(const struct nvl_sim *s, const struct pack_effect *f, struct code_env *env)
 {
     const struct nvl_world *w = s->w;
     unsigned knows = (unsigned) w->pack->known[KNOWN_KNOWS];
@@ -73,21 +72,19 @@ static bool denies(const struct nvl_sim *s, const struct pack_effect *f, struct 
         if (cell < 0 || (f->guard != 0 && code_run(env, f->guard) == 0))
             continue;
         v = f->operation == 1 ? s->state[cell] + v : f->operation == 2 ? s->state[cell] - v : v;
-        if (s->state[cell] == NVL_BELIEVES && v != NVL_BELIEVES) {
-            *out_cell = (uint16_t) cell;
+        if (v != NVL_BELIEVES && v != s->state[cell])
             return true;
-        }
     }
     return false;
 }
-static bool denies_canon(const struct nvl_sim *s, const struct candidate *c, uint16_t *out_cell)
+static bool denies_canon(const struct nvl_sim *s, const struct candidate *c)
 {
     const struct pack_op *op = &s->w->pack->ops[c->op];
     for (unsigned k = 0; s->w->carry != NULL && k < 4; k++)
         for (unsigned i = 0; op->effect_count[k] != PACK_NO_OUTCOME && i < op->effect_count[k];
              i++) {
             struct code_env env = judge_env(s, s->state, c->args);
-            if (denies(s, &s->w->pack->effects[op->effect_first[k] + i], &env, out_cell))
+            if (denies(s, &s->w->pack->effects[op->effect_first[k] + i], &env))
                 return true;
         }
     return false;
@@ -105,7 +102,7 @@ unsigned judge_law(const struct nvl_sim *s, unsigned actor, const struct candida
     for (unsigned i = 0; i < op->conds_count; i++)
         if (op->conds[i].kind == 0 && !cond_holds(s, &op->conds[i], c->args, s->state, out_cell))
             return op->conds[i].law;
-    if (denies_canon(s, c, out_cell))
+    if (denies_canon(s, c))
         return LAW_CANON;
     int pressed = c->terms[0] + c->terms[1] + c->terms[3];
     if (c->terms[2] < PERSONA_LEAST && pressed + c->terms[5] < PERSONA_PRESSURE)

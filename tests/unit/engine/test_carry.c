@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <dirent.h>
 #include "server/engine/edit.h"
 #include "server/engine/world.h"
 #include "server/tools/novel-verify.h"
@@ -360,6 +361,92 @@ static void test_from_stored_bytes(void **state)
     buf_done(&bytes);
     end_novel(&n);
 }
+/* The shipped rules and one more operator, by which somebody would come to doubt the canon. */
+static const char denial[] = "operator deny_canon\n"
+                             "  who A char, F fact\n"
+                             "  kind thought\n"
+                             "  family doubt\n"
+                             "  minutes 5\n"
+                             "  source inferred\n"
+                             "  need awake(A) = 1; canon(F) >= 1 law E004.1\n"
+                             "  ok knows(A, F) = disbelieves\n"
+                             "  serves curiosity 1\n"
+                             "  beat setup complication crisis climax resolution\n"
+                             "  plain ok \"{A} no longer believes it.\"\n";
+static struct nvl_pack *pack_with_denial(void)
+{
+    enum { FILES = 64 };
+    struct nvl_source sources[FILES];
+    struct nvl_error err;
+    struct nvl_pack *out = NULL;
+    static struct buf text[FILES];
+    static char paths[FILES][300];
+    size_t count = 0;
+    DIR *d = opendir("server/content/world");
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d)) != NULL && count < FILES - 1;) {
+        if (e->d_name[0] == '.')
+            continue;
+        char path[400], part[4096];
+        snprintf(path, sizeof(path), "server/content/world/%s", e->d_name);
+        snprintf(paths[count], sizeof(paths[0]), "%s", e->d_name);
+        FILE *f = fopen(path, "rb");
+        assert_non_null(f);
+        for (size_t n; (n = fread(part, 1, sizeof(part), f)) > 0;)
+            buf_put(&text[count], part, n);
+        fclose(f);
+        sources[count] =
+            (struct nvl_source){ paths[count], (const char *) text[count].data, text[count].size };
+        count++;
+    }
+    closedir(d);
+    sources[count++] = (struct nvl_source){ "zz.tale", denial, sizeof(denial) - 1 };
+    int rc = nvl_pack_compile(sources, count, NULL, NULL, &err, &out);
+    if (rc != NVL_OK)
+        print_message("%s:%u: %s\n", err.file, err.line, err.message);
+    assert_int_equal(rc, NVL_OK);
+    for (size_t i = 0; i < count - 1; i++)
+        buf_done(&text[i]);
+    return out;
+}
+/* An act that would make somebody doubt the canon is rejected by E004.2; the checker agrees. */
+static void test_canon_binds_acts(void **state)
+{
+    (void) state;
+    struct nvl_pack *shipped = pack;
+    struct novel n;
+    unsigned rejected = 0;
+    pack = pack_with_denial();
+    begin_novel(&n);
+    play_chapter(&n, 0, 51, true);
+    play_chapter(&n, 1, 51, true);
+    int op = nvl_pack_op_find(pack, "deny_canon");
+    const struct stage_run *run = &n.chapters[1].run;
+    for (size_t i = 0; i < run->count; i++) {
+        const struct nvl_event *e = &run->events[i];
+        if (e->op != op)
+            continue;
+        assert_true(e->type == NVL_REJECTED);
+        rejected++;
+    }
+    struct nvl_sim *sim = NULL;
+    struct nvl_judgement word;
+    struct nvl_error err;
+    const char *target = "canon_1";
+    struct nvl_edit edit = {
+        .kind = NVL_EDIT_ACT, .actor = n.cast[0].id, .name = "deny_canon", .targets = { &target, 1 }
+    };
+    assert_int_equal(nvl_open(pack, &n.chapters[1].request, NULL, NULL, NULL, &sim), NVL_OK);
+    assert_int_equal(nvl_intervene(sim, &edit, NULL, NULL, &word, &err), NVL_OK);
+    assert_int_equal(word.verdict, NVL_LAW_REJECTED);
+    assert_int_equal(word.codes[0], 0x42);
+    nvl_free(sim);
+    assert_sound(&n.chapters[1]);
+    assert_true(rejected > 0);
+    end_novel(&n);
+    nvl_pack_free(pack);
+    pack = shipped;
+}
 /* Whatever byte of the carried part of a log is changed, the checker says so. */
 static void test_checker_sees_every_change(void **state)
 {
@@ -480,6 +567,7 @@ int main(void)
         cmocka_unit_test(test_checker_holds_the_state),
         cmocka_unit_test(test_previously),
         cmocka_unit_test(test_from_stored_bytes),
+        cmocka_unit_test(test_canon_binds_acts),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
