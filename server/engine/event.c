@@ -220,6 +220,8 @@ int nvl_log_begin(struct buf *out, const void *header, size_t header_size,
     if (rc == NVL_OK) {
         buf_put(out, log_magic, 8);
         put_section(out, "HEAD", header, header_size);
+        if (w->carry != NULL)
+            put_section(out, "CARY", w->carry_bytes, w->carry_size);
         put_section(out, "PACK", w->pack->image, w->pack->image_size);
         put_section(out, "WRLD", world.data, world.size);
     }
@@ -263,8 +265,18 @@ int nvl_log_open(const void *bytes, size_t size, struct nvl_log *out)
     if (size < 8 || memcmp(bytes, log_magic, 8) != 0)
         return NVL_E_CORRUPT;
     r.at += 8;
-    if (!next_section(&r, "HEAD", &log.header) || !next_section(&r, "PACK", &log.pack) ||
-        !next_section(&r, "WRLD", &log.world))
+    static const uint8_t none[SHA256_SIZE];
+    if (!next_section(&r, "HEAD", &log.header) || log.header.size < 10 + 2 * SHA256_SIZE)
+        return NVL_E_CORRUPT;
+    const uint8_t *carry = log.header.data + 10 + SHA256_SIZE;
+    if (memcmp(carry, none, SHA256_SIZE) != 0) {
+        if (!next_section(&r, "CARY", &log.carry) || log.carry.size > NVL_CARRY_MAX)
+            return NVL_E_CORRUPT;
+        sha256_of(log.carry.data, log.carry.size, digest);
+        if (memcmp(digest, carry, SHA256_SIZE) != 0)
+            return NVL_E_CORRUPT;
+    }
+    if (!next_section(&r, "PACK", &log.pack) || !next_section(&r, "WRLD", &log.world))
         return NVL_E_CORRUPT;
     log.events.data = r.at;
     while (next_section(&r, "EVNT", &span))
@@ -275,8 +287,7 @@ int nvl_log_open(const void *bytes, size_t size, struct nvl_log *out)
         tail.size != 5u + SHA256_SIZE + (tail.data[4 + SHA256_SIZE] ? SHA256_SIZE : 0u))
         return NVL_E_CORRUPT;
     sha256_of(log.pack.data, log.pack.size, digest);
-    if (log.header.size < 10 + SHA256_SIZE ||
-        memcmp(digest, log.header.data + 10, SHA256_SIZE) != 0)
+    if (memcmp(digest, log.header.data + 10, SHA256_SIZE) != 0)
         return NVL_E_CORRUPT;
     log.head = tail.data + 4;
     log.story_digest = tail.data[4 + SHA256_SIZE] ? tail.data + 5 + SHA256_SIZE : NULL;

@@ -324,6 +324,36 @@ uint32_t nvl_header_abi(const struct nvl_header *h)
 {
     return h->abi;
 }
+enum { CARRY_AT = 4 + 2 + 4 + SHA256_SIZE }; /* magic, format, abi, pack */
+int nvl_header_set_carry(struct nvl_header *h, const void *carry, size_t size)
+{
+    uint8_t digest[SHA256_SIZE];
+    if (h->request.carry_digest == NULL)
+        return NVL_E_INVALID;
+    sha256_of(carry, size, digest);
+    if (memcmp(digest, h->carry, SHA256_SIZE) != 0)
+        return NVL_E_INVALID;
+    const void *copy = arena_copy(&h->arena, carry, size);
+    if (copy == NULL)
+        return NVL_E_NOMEM;
+    h->request.carry = copy, h->request.carry_size = size;
+    return NVL_OK;
+}
+const uint8_t *nvl_header_get_carry(const void *bytes, size_t size)
+{
+    static const uint8_t none[SHA256_SIZE];
+    if (size < CARRY_AT + SHA256_SIZE)
+        return NULL;
+    const uint8_t *digest = (const uint8_t *) bytes + CARRY_AT;
+    return memcmp(digest, none, SHA256_SIZE) == 0 ? NULL : digest;
+}
+int nvl_header_put_carry(void *bytes, size_t size, const uint8_t carry_digest[SHA256_SIZE])
+{
+    if (size < CARRY_AT + SHA256_SIZE)
+        return NVL_E_CORRUPT;
+    memcpy((uint8_t *) bytes + CARRY_AT, carry_digest, SHA256_SIZE);
+    return NVL_OK;
+}
 void nvl_header_free(struct nvl_header *h)
 {
     if (h == NULL)

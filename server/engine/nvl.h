@@ -231,6 +231,15 @@ int nvl_header_decode(const void *bytes, size_t size, struct nvl_header **out);
 const struct nvl_request *nvl_header_request(const struct nvl_header *header);
 const uint8_t *nvl_header_pack_digest(const struct nvl_header *header);
 uint32_t nvl_header_abi(const struct nvl_header *header);
+/* Gives the header's request its carry pack (a copy is kept), for nvl_world_open.  NVL_E_INVALID
+ * when the header names none, or the bytes are another's; NVL_E_NOMEM. */
+int nvl_header_set_carry(struct nvl_header *header, const void *carry, size_t size);
+/* The digest of the carry pack that a header's bytes name, a view into them; NULL: none, or they are
+ * too short. */
+const uint8_t *nvl_header_get_carry(const void *bytes, size_t size);
+/* Makes the bytes of a header name a carry pack; hash_0 is then that of the new bytes.
+ * NVL_E_CORRUPT when they are too short to be a header. */
+int nvl_header_put_carry(void *bytes, size_t size, const uint8_t carry_digest[SHA256_SIZE]);
 void nvl_header_free(struct nvl_header *header);
 
 /* --- world: what a request means in a pack
@@ -514,6 +523,7 @@ struct nvl_span {
 };
 struct nvl_log { /* views into the caller's bytes */
     struct nvl_span header, pack, world, events;
+    struct nvl_span carry; /* size 0: a first chapter */
     uint32_t events_count;
     const uint8_t *head, *story_digest; /* story_digest NULL: none */
 };

@@ -3,6 +3,17 @@
 #include <string.h>
 #include "rpc/base/alloc.h"
 
+/* What a chapter before left open about somebody of the cast is open from the start. */
+static void open_threads(struct nvl_sim *s)
+{
+    const struct nvl_world *w = s->w;
+    for (unsigned i = 0; w->carry != NULL && i < w->carry->threads_count; i++)
+        for (unsigned t = 0; t < w->pack->counts[SEC_THRD]; t++)
+            for (unsigned c = 0; c < w->request->cast_count; c++)
+                if (strcmp(w->carry->threads[i].name, w->pack->threads[t]) == 0 &&
+                    strcmp(w->carry->threads[i].about, w->request->cast[c].id) == 0)
+                    s->thread_open[t][c] = 1;
+}
 static int build(struct nvl_sim *s)
 {
     struct nvl_world *w = s->w;
@@ -29,6 +40,9 @@ static int build(struct nvl_sim *s)
                                   ? w->initial[i]
                                   : w->pack->fluents[w->refs[i].fluent].assume;
     }
+    s->settled = nvl_pack_fluent_find(w->pack, "settled");
+    s->came_before = nvl_pack_fluent_find(w->pack, "came_before");
+    open_threads(s);
     s->seed = w->request->seed, s->turns = w->request->turns, s->plan = w->plan;
     memcpy(s->traits, w->traits, sizeof(s->traits));
     memset(s->bias_op, 0xFF, sizeof(s->bias_op));

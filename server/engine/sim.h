@@ -64,7 +64,7 @@ struct edits { /* what changes from outside have left to heed */
     uint32_t barred[SIM_OPS];    /* bit per character who never does it; BARRED_WORLD: the world */
     uint32_t barred_by[SIM_OPS]; /* sequence of the last FORBID */
 };
-enum { LAW_UNKNOWN = 0x12, LAW_RANGE = 0x21, LAW_BARRED = 0x41 };
+enum { LAW_UNKNOWN = 0x12, LAW_RANGE = 0x21, LAW_BARRED = 0x41, LAW_CANON = 0x42 };
 #define BARRED_WORLD (1u << SIM_CHARS)
 struct nvl_sim {
     struct arena arena;
@@ -102,6 +102,8 @@ struct nvl_sim {
     unsigned pass, turns_done;
     uint8_t tension;
     bool ended, cancelled, broken;
+    int settled, came_before; /* fluents of these names, or -1 */
+    struct nvl_event deed; /* what settled the story; sequence 0: nothing yet */
     void (*on_choices)(void *ctx, struct nvl_sim *s); /* NULL, or told when all have chosen */
     void *on_choices_ctx;
     nvl_sink sink;

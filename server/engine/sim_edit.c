@@ -187,6 +187,8 @@ int edit_judge(const struct nvl_sim *s, struct nvl_event *e, uint8_t *out_code, 
     case NVL_EDIT_WHISPER:
         if (!sim_awake(s, s->state, c->who))
             word.code = LAW_BODY, word.cell = cell_of(s, KNOWN_AWAKE, c->who, 0);
+        else if (c->value != NVL_BELIEVES && world_is_canon(s->w, c->thing))
+            word.code = LAW_CANON, word.cell = cell_of(s, KNOWN_FACT_TRUE, c->thing, 0);
         break;
     case NVL_EDIT_ITEM:
         if ((fluents[known(s, KNOWN_HOLDER)].flags | fluents[known(s, KNOWN_LIES)].flags) &

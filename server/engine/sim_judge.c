@@ -54,6 +54,41 @@ unsigned judge_failing(const struct nvl_sim *s, unsigned op, const uint8_t *args
             return p->conds[i].law != 0 ? p->conds[i].law : 0x12;
     return 0;
 }
+/* Whether one effect would make somebody doubt what earlier chapters established. */
+static bool denies(const struct nvl_sim *s, const struct pack_effect *f, struct code_env *env)
+{
+    const struct nvl_world *w = s->w;
+    unsigned knows = (unsigned) w->pack->known[KNOWN_KNOWS];
+    if (f->fluent != knows || f->args[1] == 0)
+        return false;
+    int32_t fact = code_run(env, f->args[1]);
+    if (fact < 0 || !world_is_canon(w, (unsigned) fact))
+        return false;
+    for (unsigned c = 0; c < w->counts[NVL_SORT_CHAR]; c++) {
+        env->each = (uint8_t) c;
+        int32_t a = f->over != 0 ? (int32_t) c : code_run(env, f->args[0]);
+        int32_t v = code_run(env, f->value);
+        int cell = a < 0 ? -1 : world_cell(w, knows, (unsigned) a, (unsigned) fact);
+        if (cell < 0 || (f->guard != 0 && code_run(env, f->guard) == 0))
+            continue;
+        v = f->operation == 1 ? s->state[cell] + v : f->operation == 2 ? s->state[cell] - v : v;
+        if (v != NVL_BELIEVES && v != s->state[cell])
+            return true;
+    }
+    return false;
+}
+static bool denies_canon(const struct nvl_sim *s, const struct candidate *c)
+{
+    const struct pack_op *op = &s->w->pack->ops[c->op];
+    for (unsigned k = 0; s->w->carry != NULL && k < 4; k++)
+        for (unsigned i = 0; op->effect_count[k] != PACK_NO_OUTCOME && i < op->effect_count[k];
+             i++) {
+            struct code_env env = judge_env(s, s->state, c->args);
+            if (denies(s, &s->w->pack->effects[op->effect_first[k] + i], &env))
+                return true;
+        }
+    return false;
+}
 unsigned judge_law(const struct nvl_sim *s, unsigned actor, const struct candidate *c,
                    uint16_t *out_cell)
 {
@@ -67,6 +102,8 @@ unsigned judge_law(const struct nvl_sim *s, unsigned actor, const struct candida
     for (unsigned i = 0; i < op->conds_count; i++)
         if (op->conds[i].kind == 0 && !cond_holds(s, &op->conds[i], c->args, s->state, out_cell))
             return op->conds[i].law;
+    if (denies_canon(s, c))
+        return LAW_CANON;
     int pressed = c->terms[0] + c->terms[1] + c->terms[3];
     if (c->terms[2] < PERSONA_LEAST && pressed + c->terms[5] < PERSONA_PRESSURE)
         return 0x43;

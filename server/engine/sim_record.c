@@ -33,6 +33,27 @@ void record_cause(struct nvl_event *e, uint32_t sequence, unsigned kind, unsigne
         e->causes[e->causes_count++] =
             (struct nvl_cause){ sequence, (uint8_t) kind, (uint16_t) cell };
 }
+/* What came from an earlier chapter and is still so is named, whatever else was a cause: the last
+ * cell read that did, since operators ask for what they hinge on after what is usual. */
+static void note_carried(const struct nvl_sim *s, struct nvl_event *e, const uint16_t *reads,
+                         unsigned n)
+{
+    unsigned cell = NVL_NO_CELL;
+    for (unsigned k = 0; s->w->carried != NULL && k < n; k++)
+        if (s->w->carried[reads[k]] && s->writer[reads[k]] == 1 &&
+            s->w->refs[reads[k]].fluent != s->came_before)
+            cell = reads[k];
+    if (cell == NVL_NO_CELL)
+        return;
+    bool belief = (s->w->pack->fluents[s->w->refs[cell].fluent].flags & FLUENT_BELIEF) != 0;
+    unsigned kind = belief ? NVL_INFORMS : NVL_ENABLES;
+    for (unsigned i = 0; i < e->causes_count; i++)
+        if (e->causes[i].sequence == 1 && e->causes[i].kind == kind) {
+            e->causes[i].cell = (uint16_t) cell;
+            return;
+        }
+    record_cause(e, 1, kind, cell);
+}
 /* Who wrote what the conditions read: latest first, eight at most; what was so from the start
  * counts once. */
 void record_causes(const struct nvl_sim *s, struct nvl_event *e)
@@ -64,6 +85,7 @@ void record_causes(const struct nvl_sim *s, struct nvl_event *e)
         record_cause(e, best, kind, cell);
         below = best;
     }
+    note_carried(s, e, reads, n);
     if (e->causes_count == 0)
         record_cause(e, 1, NVL_FORESHADOWS, NVL_NO_CELL);
 }
@@ -102,6 +124,13 @@ static void learn(struct nvl_sim *s, uint32_t witnesses, unsigned cell)
             ((witnesses >> c & 1) && see != SEE_NEVER && (see != SEE_OWN || r->a == c)))
             s->belief[c][cell] = s->state[cell];
 }
+/* The act that settled the story: the canon of what comes after. */
+static void note_deed(struct nvl_sim *s, const struct nvl_event *e)
+{
+    for (unsigned i = 0; s->deed.sequence == 0 && s->settled >= 0 && i < e->deltas_count; i++)
+        if (s->w->refs[e->deltas[i].cell].fluent == s->settled && e->op != NVL_NO_OP)
+            s->deed = *e;
+}
 static void note_threads(struct nvl_sim *s, struct nvl_event *e)
 {
     if (e->op == NVL_NO_OP || e->type == NVL_REJECTED || e->type == NVL_INTERVENTION)
@@ -135,6 +164,7 @@ int record_event(struct nvl_sim *s, struct nvl_event *e)
     }
     for (unsigned i = 0; i < e->deltas_count; i++)
         learn(s, e->witnesses, e->deltas[i].cell);
+    note_deed(s, e);
     e->tension = record_tension(s);
     if (e->type == NVL_STARTED)
         e->tension_before = e->tension;

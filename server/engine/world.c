@@ -201,6 +201,16 @@ static void choose_story(struct building *b)
         w->locale = build_genre_name(b, "locale", 0);
 }
 
+void world_gear_name(const struct nvl_profile *profile, size_t i, char out[static 128])
+{
+    char name[128];
+    ground_clean(profile->items.items[i], name, sizeof(name));
+    for (size_t j = 0; name[j] != 0; j++) /* cards write "Plasma Cutter"; a thing is lower case */
+        if (name[j] >= 'A' && name[j] <= 'Z' && !(name[j + 1] >= 'A' && name[j + 1] <= 'Z'))
+            name[j] = (char) (name[j] - 'A' + 'a');
+    const char *start = name + strspn(name, " ");
+    memcpy(out, start, strlen(start) + 1);
+}
 static int frame_place(const struct nvl_world *w, unsigned index)
 {
     return index < w->counts[NVL_SORT_PLACE] ? (int) index : -1;
@@ -259,19 +269,15 @@ static void add_items(struct building *b)
     for (size_t c = 0; c < w->request->cast_count; c++)
         for (size_t k = 0; k < w->request->cast[c].items.count && k < 2; k++) {
             char name[128];
-            ground_clean(w->request->cast[c].items.items[k], name, sizeof(name));
-            if (strspn(name, " ") == strlen(name))
+            world_gear_name(&w->request->cast[c], k, name);
+            if (name[0] == 0)
                 continue;
-            for (size_t j = 0; name[j] != 0;
-                 j++) /* cards write "Plasma Cutter"; a thing is lower case */
-                if (name[j] >= 'A' && name[j] <= 'Z' && !(name[j + 1] >= 'A' && name[j + 1] <= 'Z'))
-                    name[j] = (char) (name[j] - 'A' + 'a');
             snprintf(id, sizeof(id), "gear_%zu_%zu", c + 1, k + 1);
             struct nvl_entity *e = build_add(b, NVL_SORT_ITEM, build_keep(b, id), "", "gear");
-            build_set_name(e, build_keep(b, build_renamed(b, "gear", name + strspn(name, " "),
-                                                          700 + (unsigned) (c * 8 + k))));
+            build_set_name(e, build_keep(b, build_renamed(b, "gear", name, 700 + (unsigned) (c * 8 + k))));
             e->owner = (int16_t) c;
         }
+    world_carry_items(b);
 }
 static void add_knowledge(struct building *b)
 {
@@ -297,6 +303,7 @@ static void add_knowledge(struct building *b)
         e->detail = build_keep(b, clean + strspn(clean, " "));
         e->owner = (int16_t) c;
     }
+    world_carry_canon(b);
     for (uint32_t i = 0; i < p->counts[SEC_CLUE] && clue < 24; i++) {
         if (p->clues[i].frame != w->frame || !(p->clues[i].truths >> truth & 1))
             continue;
@@ -364,6 +371,8 @@ int nvl_world_open(const struct nvl_pack *pack, const struct nvl_request *reques
     if ((rc = nvl_header_decode(header.data, header.size, &w->header)) != NVL_OK)
         goto done;
     w->request = nvl_header_request(w->header);
+    if ((rc = world_carry_open(w, request, err)) != NVL_OK)
+        goto done;
     b->w = w;
     if ((rc = build(b)) != NVL_OK)
         goto done;

@@ -1,6 +1,7 @@
 /* world.h — a world's inside, and running byte code on a state vector.  Internal to the engine. */
 #ifndef NVL_WORLD_H
 #define NVL_WORLD_H
+#include "server/engine/carry_pack.h"
 #include "server/engine/pack.h"
 #include "server/engine/rng.h"
 
@@ -48,6 +49,12 @@ struct nvl_world {
     size_t nouns_count;
     uint8_t *traits; /* quantised, per character, NVL_TRAITS each; the frame's people too */
     uint8_t *drives;
+    struct carry *carry; /* NULL: a first chapter; see carry_apply.c */
+    const void *carry_bytes;
+    size_t carry_size;
+    uint8_t canon_first; /* the first of the canon among the facts */
+    int8_t held_by[64];  /* per item: who brings it from the chapter before, or -1 */
+    uint8_t *carried;    /* per cell: it holds what came with the carry pack; NULL without one */
 };
 
 /* What an expression runs on. */
@@ -103,6 +110,13 @@ void world_climax(const struct pass_plan *plan, unsigned *out_first, unsigned *o
 int world_where(const struct nvl_world *w, const int16_t *state, unsigned sort, unsigned i,
                 int *second);
 bool world_perceives(const struct nvl_world *w, const int16_t *state, unsigned c, unsigned cell);
+
+/* Whether a fact is canon: what earlier chapters established. */
+static inline bool world_is_canon(const struct nvl_world *w, unsigned fact)
+{
+    return w->carry != NULL && fact >= w->canon_first &&
+           fact < w->canon_first + w->carry->canon_count;
+}
 
 /* ground.c: the user's text, cleaned and cut into words. */
 struct ground_noun {

@@ -36,6 +36,17 @@ static inline unsigned world_culprit(const struct building *b)
 {
     return draw(b, DRAW_ROLE, 0, (uint32_t) b->w->request->cast_count);
 }
+/* carry_apply.c — what comes with a carry pack; all of them do nothing in a first chapter.
+ * Reads it (NVL_OK, NVL_E_NOMEM, or NVL_E_INVALID with err); adds the things that are brought and
+ * the canon; fills the cells, after everything else. */
+int world_carry_open(struct nvl_world *w, const struct nvl_request *request, struct nvl_error *err);
+void world_carry_items(struct building *b);
+void world_carry_canon(struct building *b);
+void world_carry_state(struct building *b);
+/* A thing of somebody's card as it is compared: clean and in small letters; "" for none. */
+void world_gear_name(const struct nvl_profile *profile, size_t i, char out[static 128]);
+/* Sets a cell within its range; without one nothing happens. */
+void world_set(struct nvl_world *w, int fluent, unsigned a, unsigned b, int value);
 /* Lays out the cells and fills the initial state; sets b->nomem when memory is gone. */
 void world_init(struct building *b);
 #endif

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void set_cell(struct nvl_world *w, int fluent, unsigned a, unsigned c, int value)
+void world_set(struct nvl_world *w, int fluent, unsigned a, unsigned c, int value)
 {
     int cell = fluent < 0 ? -1 : world_cell(w, (unsigned) fluent, a, c);
     if (cell < 0)
@@ -14,7 +14,7 @@ static void set_cell(struct nvl_world *w, int fluent, unsigned a, unsigned c, in
 }
 static void set_known(struct nvl_world *w, enum known_fluent f, unsigned a, unsigned c, int value)
 {
-    set_cell(w, w->pack->known[f], a, c, value);
+    world_set(w, w->pack->known[f], a, c, value);
 }
 static void lay_cells(struct building *b)
 {
@@ -73,7 +73,7 @@ static void words_to_cells(struct nvl_world *w, enum pack_section sec, const cha
             int v = found != NULL && sec == SEC_RANK ? found->value : value;
             int cell = fluent < 0 ? -1 : world_cell(w, (unsigned) fluent, a, 0);
             if (cell >= 0 && w->initial[cell] < v)
-                set_cell(w, fluent, a, 0, v);
+                world_set(w, fluent, a, 0, v);
         }
         p += n + (p[n] != 0);
     }
@@ -85,13 +85,13 @@ static void state_people(struct building *b)
     static const char *const axes[5] = { "trust", "affection", "respect", "dread", "debt" };
     for (unsigned c = 0; c < w->counts[NVL_SORT_CHAR]; c++) {
         for (int k = 0; k < NVL_TRAITS; k++)
-            set_cell(w, nvl_pack_fluent_find(p, pack_trait_names[k]), c, 0,
+            world_set(w, nvl_pack_fluent_find(p, pack_trait_names[k]), c, 0,
                      w->traits[c * NVL_TRAITS + (unsigned) k]);
         for (unsigned d = 0; d < w->counts[NVL_SORT_CHAR]; d++)
             if (c != d)
                 set_known(w, KNOWN_TRUST, c, d,
                           15 + (w->traits[c * NVL_TRAITS + NVL_AGREEABLENESS] - 50) / 3);
-        set_cell(w, nvl_pack_fluent_find(p, "company"), c, 0, c < w->request->cast_count);
+        world_set(w, nvl_pack_fluent_find(p, "company"), c, 0, c < w->request->cast_count);
         if (c >= w->request->cast_count)
             continue;
         const struct nvl_profile *q = &w->request->cast[c];
@@ -106,7 +106,7 @@ static void state_people(struct building *b)
                 const int32_t v[5] = { r->trust, r->affection, r->respect, r->fear, r->debt };
                 for (int k = 0; d != c && strcmp(r->other, w->request->cast[d].id) == 0 && k < 5;
                      k++)
-                    set_cell(w, nvl_pack_fluent_find(p, axes[k]), c, d, v[k]);
+                    world_set(w, nvl_pack_fluent_find(p, axes[k]), c, d, v[k]);
             }
     }
 }
@@ -132,7 +132,7 @@ static void state_things(struct building *b)
         words_to_cells(w, SEC_TAGS, w->entities[NVL_SORT_ITEM][n].kind, n, 1);
     }
     for (n = 0; n < w->counts[NVL_SORT_MOTIF]; n++)
-        set_cell(w, nvl_pack_fluent_find(p, "of_user"), n, 0,
+        world_set(w, nvl_pack_fluent_find(p, "of_user"), n, 0,
                  w->entities[NVL_SORT_MOTIF][n].from_user);
     n = (unsigned) w->request->cast_count;
     for (uint32_t i = 0; i < p->counts[SEC_PERS] && n < w->counts[NVL_SORT_CHAR]; i++)
@@ -176,17 +176,17 @@ static void state_roles(struct building *b)
         for (unsigned s = 0; s < 5 && p->sorts[0] == 0 && p->value_sort != 0; s++)
             for (unsigned i = 0; p->value_sort == sorts[s] && i < w->counts[sorts[s]]; i++)
                 if (strcmp(w->entities[sorts[s]][i].id, p->name) == 0)
-                    set_cell(w, (int) f, 0, 0, (int) i);
+                    world_set(w, (int) f, 0, 0, (int) i);
     }
-    set_cell(w, nvl_pack_fluent_find(w->pack, "culprit"), 0, 0, (int) world_culprit(b));
+    world_set(w, nvl_pack_fluent_find(w->pack, "culprit"), 0, 0, (int) world_culprit(b));
     static const uint8_t arcs[] = { 1, 3, 4, 5, 6 }; /* which bond turns first */
-    set_cell(w, nvl_pack_fluent_find(w->pack, "arc_next"), 0, 0,
+    world_set(w, nvl_pack_fluent_find(w->pack, "arc_next"), 0, 0,
              arcs[draw(b, DRAW_ROLE, 1, sizeof(arcs))]);
-    set_cell(w, nvl_pack_fluent_find(w->pack, "cast_count"), 0, 0, (int) w->request->cast_count);
+    world_set(w, nvl_pack_fluent_find(w->pack, "cast_count"), 0, 0, (int) w->request->cast_count);
     unsigned first, last;
     world_climax(&w->plan, &first, &last);
-    set_cell(w, nvl_pack_fluent_find(w->pack, "climax_starts"), 0, 0, (int) first);
-    set_cell(w, nvl_pack_fluent_find(w->pack, "climax_ends"), 0, 0, (int) last);
+    world_set(w, nvl_pack_fluent_find(w->pack, "climax_starts"), 0, 0, (int) first);
+    world_set(w, nvl_pack_fluent_find(w->pack, "climax_ends"), 0, 0, (int) last);
 }
 static void state_truth(struct building *b)
 {
@@ -209,7 +209,7 @@ static void state_second(struct building *b)
         if (f == w->frame || best == 0 || b->ground.frame_score[f] * 100 < best * 60)
             continue;
         snprintf(name, sizeof(name), "second_%.50s", w->pack->frames[f].name);
-        set_cell(w, nvl_pack_fluent_find(w->pack, name), 0, 0, 1);
+        world_set(w, nvl_pack_fluent_find(w->pack, name), 0, 0, 1);
     }
 }
 /* What the user's words say of the story as a whole stands over what the truth set. */
@@ -217,7 +217,7 @@ static void state_hints(struct building *b)
 {
     for (uint32_t f = 0; f < b->w->pack->counts[SEC_FLUE] && f < 256; f++)
         if (b->ground.hints[f] != 0)
-            set_cell(b->w, (int) f, 0, 0, b->ground.hints[f]);
+            world_set(b->w, (int) f, 0, 0, b->ground.hints[f]);
 }
 void world_init(struct building *b)
 {
@@ -232,4 +232,5 @@ void world_init(struct building *b)
     state_truth(b);
     state_hints(b);
     state_second(b);
+    world_carry_state(b);
 }

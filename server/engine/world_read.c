@@ -339,6 +339,8 @@ const char *world_refusal(unsigned code)
         return "the body will not do it";
     case 0x33:
         return "there is no time left for it";
+    case 0x42:
+        return "it would deny what has been told already";
     case 0x51:
         return "it would go against someone of higher standing";
     case 0x52:

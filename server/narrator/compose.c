@@ -1,4 +1,5 @@
 /* compose.c — scenes out of chosen units: opening, entries, events, decisions, exits, ending. */
+#include "server/engine/carry.h"
 #include "server/engine/edit.h"
 #include "server/narrator/teller.h"
 #include <stdio.h>
@@ -565,6 +566,67 @@ static void put_image(struct composing *c, struct env *env, enum prose_kind kind
     memcpy(key, c->image, c->image_size);
     put_part(c, env, kind, key, fresh);
 }
+/* --- previously
+ * ------------------------------------------------------------------------------- */
+
+/* What is told of a chapter before rests on no event of this one, but on a fact. */
+static void rests_on_fact(struct composing *c, unsigned fact)
+{
+    struct chunk *k = &c->t->chunks[c->t->chunks_count - 1];
+    uint8_t one = (uint8_t) fact;
+    k->events = NULL, k->events_count = 0;
+    k->facts = arena_copy(&c->t->scratch, &one, 1);
+    k->facts_count = k->facts != NULL;
+    c->t->nomem |= k->facts == NULL;
+}
+/* Who has something left over with whom: the pair with the most of it, from the first state. */
+static bool left_over(const struct teller *t, const char *fluent, unsigned *out_a, unsigned *out_b)
+{
+    int f = nvl_pack_fluent_find(t->pack, fluent), best = 0;
+    bool secret = strcmp(fluent, "knew") == 0;
+    size_t columns = nvl_world_count(t->world, secret ? NVL_SORT_FACT : NVL_SORT_CHAR);
+    for (unsigned a = 0; f >= 0 && a < t->cast; a++)
+        for (unsigned b = 0; b < columns; b++) {
+            int cell = nvl_world_cell(t->world, (size_t) f, a, b);
+            int whose = secret ? nvl_world_entity(t->world, NVL_SORT_FACT, b)->owner : (int) b;
+            if (cell < 0 || whose < 0 || whose >= (int) t->cast ||
+                nvl_world_initial(t->world)[cell] <= best)
+                continue;
+            best = nvl_world_initial(t->world)[cell];
+            *out_a = a, *out_b = (unsigned) whose;
+        }
+    return best >= (secret ? 1 : 10);
+}
+/* One short paragraph of what came before: where it was and how it ended, and what is left of it
+ * between two of them. */
+static void put_previously(struct composing *c)
+{
+    struct teller *t = c->t;
+    struct nvl_canon fact, last = { .kind = 0 };
+    for (size_t i = 0; nvl_canon_at(t->world, i, &fact); i++)
+        if (fact.chapter == nvl_carry_chapters(t->world) &&
+            (fact.kind == NVL_CANON_ENDING || last.kind == 0))
+            last = fact;
+    if (last.kind == 0)
+        return;
+    struct env env;
+    env_story(t, &env);
+    env_text(&env, "OLD", nvl_carry_locale(t->world));
+    env_text(&env, "PAST", last.clause);
+    if (!put_part(c, &env, PROSE_OPEN, style_is_log(t) ? "previously_log" : "previously", true))
+        return;
+    rests_on_fact(c, last.fact);
+    unsigned a, b;
+    const char *left = left_over(t, "owed", &a, &b)   ? "previously_owed"
+                       : left_over(t, "knew", &a, &b) ? "previously_knew"
+                                                      : NULL;
+    if (left == NULL || style_is_log(t))
+        return;
+    env_add(&env, "A", NVL_SORT_CHAR, a);
+    env_add(&env, "B", NVL_SORT_CHAR, b);
+    if (put_part(c, &env, PROSE_OPEN, left, false))
+        rests_on_fact(c, last.fact);
+}
 /* A log begins with where, who and what is known. */
 static void put_log_head(struct composing *c, struct env *env)
 {
@@ -615,6 +677,8 @@ static void scene_begin(struct composing *c, const struct nvl_event *e)
         put_day(c, first ? &t->events[0] : e);
         c->sequence = first ? 1 : e->sequence;
     }
+    if (first)
+        put_previously(c);
     if (first && style_is_log(t)) {
         put_log_head(c, &env);
         c->sequence = e->sequence;

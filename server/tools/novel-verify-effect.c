@@ -414,6 +414,10 @@ void verify_deltas_check(struct verify_run *run)
     char what[96];
     if (e->type == EVENT_STARTED)
         check_initial(run);
+    for (unsigned i = 0; i < e->belief_count; i++)
+        if (verify_is_canon(run, e->beliefs[i].fact) && e->beliefs[i].after != VERIFY_BELIEVES)
+            verify_say(run, VERIFY_CANON, "character %u is made to doubt what is canon",
+                       e->beliefs[i].who);
     for (unsigned i = 0; i < e->delta_count; i++) {
         uint16_t cell = e->deltas[i].cell;
         if (cell >= run->world.cells)

@@ -288,6 +288,12 @@ static bool breaks(const struct verify_run *run, unsigned code)
     switch (code) {
     case VERIFY_PERSONA:
         return e->terms[TERM_TRAIT] < -120 && wish + e->terms[TERM_NORM] < 150;
+    case VERIFY_CANON: /* what its effects would be is not asked: it is about what is settled */
+        for (unsigned i = 1; i < e->arg_count && i < run->op.parms; i++)
+            if (verify_pack_parm(&run->pack, run->op.parm_first + i).sort == SORT_FACT &&
+                verify_is_canon(run, e->args[i]))
+                return true;
+        return false;
     case VERIFY_DEFIES:
         return (run->op.flags & OP_DEFIES) != 0 && target >= 0 &&
                verify_run_named(run, NAMED_STANDING, target, 0, 0) >

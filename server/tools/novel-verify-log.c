@@ -3,6 +3,7 @@
 
 #include "rpc/base/arena.h"
 #include "rpc/base/sha256.h"
+#include "server/tools/novel-verify-carry.h"
 #include "server/tools/novel-verify-run.h"
 
 static const uint8_t magic[8] = { 'N', 'V', 'L', 'O', 'G', '1', '\r', '\n' };
@@ -43,13 +44,16 @@ static bool expect(struct verify_run *run, struct verify_cursor *c, const char *
 /* 0 when there is a world to replay in, 1 when a violation says why not, or VERIFY_NO_MEMORY. */
 static int open_log(struct verify_run *run, struct verify_cursor *c, struct arena *arena)
 {
-    struct section head, pack, world;
+    struct section head, carry = { 0 }, pack, world;
     uint8_t digest[32];
     char why[200];
-    if (!expect(run, c, "HEAD", &head) || !expect(run, c, "PACK", &pack) ||
-        !expect(run, c, "WRLD", &world))
+    if (!expect(run, c, "HEAD", &head))
         return 1;
     int r = verify_header_open(head.data, head.size, &run->header, why);
+    bool follows = r == 0 && run->header.carry != NULL;
+    if ((follows && !expect(run, c, "CARY", &carry)) || !expect(run, c, "PACK", &pack) ||
+        !expect(run, c, "WRLD", &world))
+        return 1;
     if (r == 0) {
         sha256_of(head.data, head.size, run->hash_0);
         sha256_of(world.data, world.size, run->world_digest);
@@ -63,7 +67,15 @@ static int open_log(struct verify_run *run, struct verify_cursor *c, struct aren
                               why);
     if (r > 0)
         verify_say(run, VERIFY_FORMAT, "%s", why);
-    return r == 0 ? verify_run_init(run, arena) : r;
+    r = r == 0 ? verify_run_init(run, arena) : r;
+    if (r == 0 && follows) {
+        sha256_of(carry.data, carry.size, digest);
+        if (memcmp(digest, run->header.carry, 32) != 0)
+            verify_say(run, VERIFY_DIGEST, "the carry pack is not the one that the header names");
+        verify_carry_check(run, carry.data, carry.size);
+    } else if (r == 0)
+        verify_carry_none(run);
+    return r;
 }
 
 /* ---- events and trailer ---------------------------------------------------------------------- */

@@ -6,7 +6,7 @@
 
 #include "server/tools/novel-verify-code.h"
 
-enum { SECTIONS_READ = 10, SECTIONS_NEEDED = 8, FLAG_MOVES = 16 };
+enum { SECTIONS_READ = 11, SECTIONS_NEEDED = 8, FLAG_MOVES = 16 };
 enum {
     SECTIONS_MAX = 256,
     OPERATORS_MAX = 0xffff, /* 0xFFFF names none */
@@ -128,17 +128,26 @@ struct verify_text verify_pack_string(const struct verify_pack *pack, uint32_t o
     }; /* the section ends with a NUL; cut, to stay linear */
 }
 
+int verify_pack_thread(const struct verify_pack *pack, struct verify_text name)
+{
+    for (uint32_t i = 0; i < pack->thrd.count && i < 255; i++)
+        if (verify_text_equal(
+                verify_pack_string(pack, verify_get_u32(pack->thrd.data + (size_t) i * 4)), name))
+            return (int) i;
+    return -1;
+}
+
 /* ---- directory ------------------------------------------------------------------------------- */
 
 static int open_sections(struct opening *o, const uint8_t *data, size_t size)
 {
     struct verify_pack *pack = o->pack;
-    static const uint8_t record[SECTIONS_READ] = { 0, 32, 128, 8, 8, 24, 8, 0, 16, 4 };
-    static const char tags[SECTIONS_READ][5] = { "STRS", "FLUE", "OPER", "PARM", "COND",
-                                                 "EFCT", "TENS", "CODE", "GOAL", "TOWA" };
+    static const uint8_t record[SECTIONS_READ] = { 0, 32, 128, 8, 8, 24, 8, 0, 16, 4, 4 };
+    static const char tags[SECTIONS_READ][5] = { "STRS", "FLUE", "OPER", "PARM", "COND", "EFCT",
+                                                 "TENS", "CODE", "GOAL", "TOWA", "THRD" };
     struct verify_table *tables[SECTIONS_READ] = { &pack->strs, &pack->flue, &pack->oper, &pack->parm,
                                                    &pack->cond, &pack->efct, &pack->tens, &pack->code,
-                                                   &pack->goal, &pack->towa };
+                                                   &pack->goal, &pack->towa, &pack->thrd };
     struct verify_cursor c = verify_cursor_of(data, size);
     const uint8_t *magic = verify_take(&c, 8);
     if (magic == NULL || memcmp(magic, "NVLPACK\n", 8) != 0)

@@ -94,7 +94,7 @@ struct verify_table {
     uint32_t count, size;
 };
 struct verify_pack {
-    struct verify_table strs, flue, oper, parm, cond, efct, tens, code, goal, towa;
+    struct verify_table strs, flue, oper, parm, cond, efct, tens, code, goal, towa, thrd;
     struct verify_fluent *fluents;
     uint8_t *code_seen;     /* expressions already found sound, by offset */
     int named[NAMED_COUNT]; /* index of the fluent, -1 when the pack has none */
@@ -109,6 +109,8 @@ struct verify_op verify_pack_op(const struct verify_pack *pack, uint32_t index);
 struct verify_parm verify_pack_parm(const struct verify_pack *pack, uint32_t index);
 struct verify_cond verify_pack_cond(const struct verify_pack *pack, uint32_t index);
 struct verify_effect verify_pack_effect(const struct verify_pack *pack, uint32_t index);
+/* Index of the thread of that name, or -1. */
+int verify_pack_thread(const struct verify_pack *pack, struct verify_text name);
 struct verify_tens verify_pack_tens(const struct verify_pack *pack, uint32_t index);
 struct verify_goal verify_pack_goal(const struct verify_pack *pack, uint32_t index);
 struct verify_toward verify_pack_toward(const struct verify_pack *pack, uint32_t index);

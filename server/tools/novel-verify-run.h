@@ -13,7 +13,7 @@
 /* Streams of random numbers that an event is held against. */
 enum { STREAM_ROLL = 3, STREAM_HIDDEN = 5 };
 enum { VERIFY_PASSES_MAX = 96, VERIFY_TOUCHED_MAX = 4096, VERIFY_MINUTES_A_PASS = 30 };
-enum { VERIFY_INCIDENTS_MAX = 4, VERIFY_VETOES_MAX = 64, VERIFY_CLIMAX = 4 };
+enum { VERIFY_INCIDENTS_MAX = 4, VERIFY_VETOES_MAX = 64, VERIFY_CLIMAX = 4, VERIFY_BELIEVES = 2 };
 
 /* What the coming effects are held against: who and where everybody was before the event. */
 struct verify_before {
@@ -87,6 +87,7 @@ struct verify_run {
     uint32_t ordered;          /* the INTERVENTION that wants the event at hand, or 0 */
     uint32_t barred_by;        /* what forbids an ordered act that was rejected, or 0 */
     bool edit_sound;           /* the INTERVENTION at hand names what exists */
+    uint8_t canon_first, canon_count; /* facts that the chapters before established */
     uint8_t threads[256][256]; /* by thread and what it is about: 0 never, 1 open, 3 closed */
 };
 
@@ -157,5 +158,10 @@ void verify_deltas_check(
     struct verify_run *run); /* range, canon, items, bodies; after they were applied */
 void verify_causes_check(struct verify_run *run);
 void verify_goal_check(struct verify_run *run);
+
+static inline bool verify_is_canon(const struct verify_run *run, unsigned fact)
+{
+    return fact >= run->canon_first && fact < (unsigned) run->canon_first + run->canon_count;
+}
 
 #endif

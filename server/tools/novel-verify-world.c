@@ -46,8 +46,11 @@ int verify_header_open(const uint8_t *data, size_t size, struct verify_header *o
         return 1;
     }
     h.abi = verify_u32(&c);
+    static const uint8_t none[32];
     h.pack = verify_take(&c, 32);
-    (void) verify_take(&c, 32);
+    h.carry = verify_take(&c, 32);
+    if (h.carry != NULL && memcmp(h.carry, none, sizeof(none)) == 0)
+        h.carry = NULL;
     h.seed = verify_u64(&c);
     h.turns = verify_u16(&c);
     h.mood = verify_u8(&c);
@@ -88,11 +91,13 @@ static int read_entities(struct verify_cursor *c, struct arena *arena, struct ve
             struct verify_entity *e = &world->entities[sort][i];
             e->id = verify_str(c);
             e->name = verify_str(c);
-            for (unsigned k = 0; k < 4; k++) /* brief, kind, pronouns, detail */
-                (void) verify_str(c);
+            (void) verify_str(c); /* brief */
+            e->kind = verify_str(c);
+            (void) verify_str(c); /* pronouns */
+            e->detail = verify_str(c);
             unsigned flags = verify_u8(c);
-            int owner = verify_i16(c);
-            if (c->failed || flags > 7 || owner < -1)
+            e->owner = verify_i16(c);
+            if (c->failed || flags > 7 || e->owner < -1)
                 return 1;
         }
     }

@@ -8,7 +8,7 @@ enum { VERIFY_CHARS_MAX = 32, VERIFY_CAST_MAX = 6 };
 
 struct verify_header {
     uint32_t abi;
-    const uint8_t *pack; /* digest */
+    const uint8_t *pack, *carry; /* digests; carry NULL: a first chapter */
     uint64_t seed;
     uint16_t turns;
     uint8_t mood, cast;
@@ -16,7 +16,8 @@ struct verify_header {
 };
 
 struct verify_entity {
-    struct verify_text id, name;
+    struct verify_text id, name, kind, detail;
+    int owner;
 };
 struct verify_world {
     unsigned counts[SORT_COUNT]; /* [SORT_NONE] is 1: a missing argument counts one */

@@ -1,5 +1,6 @@
 /* The engine's readers of bytes: pack image, header, event, log.  What is decoded is encoded again
  * and must be the same bytes: the formats are canonical. */
+#include "server/engine/carry_pack.h"
 #include "tests/fuzz/nvl_story.h"
 
 static void walk_pack(const struct nvl_pack *p)
@@ -87,6 +88,37 @@ static void fuzz_log(const uint8_t *data, size_t size)
     CHECK(n == log.events_count);
 }
 
+/* What is accepted is canonical, and a world can be made of it, whoever it is about. */
+static void fuzz_carry(const uint8_t *data, size_t size)
+{
+    struct arena arena;
+    struct carry carry;
+    struct buf again = { 0 };
+    arena_init(&arena, 4096);
+    int r = nvl_carry_check(data, size);
+    CHECK(r == NVL_OK || r == NVL_E_CORRUPT);
+    CHECK(carry_decode(data, size, &arena, &carry) == r);
+    if (r == NVL_OK) {
+        uint8_t digest[SHA256_SIZE];
+        struct nvl_sim *sim = NULL;
+        struct nvl_request q = *story_request();
+        CHECK(carry_put(&carry, &again) == NVL_OK);
+        CHECK(again.size == size && memcmp(again.data, data, size) == 0);
+        sha256_of(data, size, digest);
+        q.carry = data, q.carry_size = size, q.carry_digest = digest;
+        CHECK(nvl_open(story_pack(), &q, NULL, NULL, NULL, &sim) == NVL_OK);
+        while (!nvl_ended(sim))
+            CHECK(nvl_turn(sim, NULL, NULL) == NVL_OK);
+        again.size = 0;
+        r = nvl_carry_encode(sim, &again);
+        CHECK(r == NVL_OK || (r == NVL_E_INVALID && carry.chapters == CARRY_CHAPTERS));
+        CHECK(r != NVL_OK || nvl_carry_check(again.data, again.size) == NVL_OK);
+        nvl_free(sim);
+    }
+    buf_done(&again);
+    arena_done(&arena);
+}
+
 bool fuzz_seed(size_t i, struct buf *out)
 {
     struct buf log = { 0 };
@@ -103,6 +135,11 @@ bool fuzz_seed(size_t i, struct buf *out)
         more = more && i < 24;
     } else if (strcmp(target, "header") == 0) {
         span = parts.header;
+    } else if (strcmp(target, "carry") == 0) {
+        if (more)
+            story_carry(out);
+        buf_done(&log);
+        return more;
     } else if (strcmp(target, "pack") == 0) {
         span = parts.pack;
     } else {

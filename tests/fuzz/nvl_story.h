@@ -9,4 +9,9 @@ const struct nvl_request *story_request(void);
 /* Appends the whole log. */
 void story_log(struct buf *out);
 
+/* Appends the carry pack that the story hands on. */
+void story_carry(struct buf *out);
+/* Appends the log of a chapter that goes on from it. */
+void story_chapter_log(struct buf *out);
+
 #endif

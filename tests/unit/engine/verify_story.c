@@ -97,7 +97,7 @@ struct cast_memory {
     struct nvl_profile profiles[6];
     struct nvl_skill skills[6][3];
     struct nvl_relation relations[6][5];
-    char ids[6][16], names[6][24];
+    char ids[6][24], names[6][24];
     const char *items[2], *words[2];
 };
 
