@@ -205,10 +205,36 @@ static int check_leaf(struct binder *b, const struct bind_entry *e)
 }
 
 /* Not a field: what the gateway itself is told. */
+static int bind_pretty(struct binder *b, const char *key, size_t key_size, const struct buf *text)
+{
+    static const char *const yes[] = { "", "true", "1" }, *const no[] = { "false", "0" };
+    const char *value = text->size == 0 ? "" : (const char *) text->data;
+    if (b->pretty_given)
+        return fail(b, key, key_size, "is given twice", NULL);
+    b->pretty_given = true;
+    for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
+        if (text->size == strlen(yes[i]) && memcmp(value, yes[i], text->size) == 0) {
+            b->pretty = true;
+            return 0;
+        }
+    for (size_t i = 0; i < sizeof no / sizeof *no; i++)
+        if (text->size == strlen(no[i]) && memcmp(value, no[i], text->size) == 0)
+            return 0;
+    return fail(b, key, key_size, "must be true or false", NULL);
+}
+
+static bool is_pretty(const struct binder *b, const char *key)
+{
+    return strcmp(key, "$pretty") == 0 ||
+           (strcmp(key, "pretty") == 0 && desc_field_by_name(b->input, "pretty", 6) == NULL);
+}
+
 static int bind_system(struct binder *b, const char *key, size_t key_size, const struct buf *text)
 {
+    if (is_pretty(b, key))
+        return bind_pretty(b, key, key_size, text);
     if (key_size != 7 || memcmp(key, "$fields", 7) != 0)
-        return fail(b, key, key_size, "unknown parameter; there is $fields", NULL);
+        return fail(b, key, key_size, "unknown parameter; there are $fields and $pretty", NULL);
     if (b->fields != NULL)
         return fail(b, key, key_size, "is given twice", NULL);
     b->fields =
@@ -229,7 +255,7 @@ static int bind_parameter(struct binder *b, const char *pair, size_t size, bool 
                         : fail(b, pair, key_size, "the parameter's name is badly encoded", NULL);
     char *key = r < 0 ? NULL : arena_strndup(b->arena, (const char *) text.data, text.size);
     size_t decoded = text.size;
-    bool system = key != NULL && *key == '$';
+    bool system = key != NULL && (*key == '$' || is_pretty(b, key));
     buf_reset(&text);
     if (r == 0 && key == NULL)
         r = NRPC_E_NOMEM;

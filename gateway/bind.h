@@ -30,6 +30,7 @@ struct binder {
     bool system_only;             /* only parameters of the gateway's own may stand in the query */
     const char *fields;           /* the value of $fields; NULL: not given */
     size_t fields_size;
+    bool pretty_given, pretty; /* $pretty */
     bool proto_names; /* what was meant is told in proto names, not JSON names */
     struct bind_entry *entries;
     size_t n_entries, capacity;
@@ -41,7 +42,8 @@ void bind_start(struct binder *b, const struct desc_message *input, struct arena
  */
 int bind_path(struct binder *b, const struct route_match *m);
 /* A query string (without '?').  Unknown parameters are refused with what was meant, or ignored.
- * Names that begin with $ are the gateway's own: $fields. */
+ * Names that begin with $ are the gateway's own: $fields, $pretty.  "pretty" is the latter too, where
+ * the request has no field of that name. */
 int bind_query(struct binder *b, const char *query, size_t size, bool ignore_unknown);
 /* One parameter that is decoded already, as a form has it; below: the field whose message the name
  * is of, or NULL.  Both texts are copied. */

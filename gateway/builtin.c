@@ -37,6 +37,20 @@ static void answer(struct exchange *x, int status, const char *extra, const char
     exchange_end(x);
 }
 
+/* How many servers have which circuit (nrpc.h), as this loop's channel sees them; who they are is
+ * not told outside. */
+static void put_circuits(const nrpc_channel *ch, struct buf *out)
+{
+    enum { BACKENDS_MAX = 64 };
+    nrpc_backend list[BACKENDS_MAX];
+    size_t n = ch == NULL ? 0 : nrpc_channel_backends(ch, list, BACKENDS_MAX);
+    unsigned count[3] = { 0 };
+    for (size_t i = 0; i < n && i < BACKENDS_MAX; i++)
+        count[list[i].circuit]++;
+    buf_printf(out, ",\"circuits\":{\"closed\":%u,\"open\":%u,\"half_open\":%u}",
+               count[NRPC_CIRCUIT_CLOSED], count[NRPC_CIRCUIT_OPEN], count[NRPC_CIRCUIT_HALF_OPEN]);
+}
+
 static void serve_readyz(struct exchange *x)
 {
     nrpc_channel *ch = gateway_loop_channel(x->gl);
@@ -44,13 +58,15 @@ static void serve_readyz(struct exchange *x)
     if (ch != NULL && state == NRPC_CHANNEL_IDLE)
         nrpc_channel_connect(ch);
     bool ready = state == NRPC_CHANNEL_READY || state == NRPC_CHANNEL_IDLE;
-    if (x->gl->draining)
-        answer(x, 503, "Retry-After: 1\r\n", "{\"status\":\"draining\"}");
-    else if (ready)
-        answer(x, 200, NULL, "{\"status\":\"ready\"}");
-    else
-        answer(x, 503, "Retry-After: 1\r\n",
-               "{\"status\":\"not ready\",\"backend\":\"unreachable\"}");
+    struct buf body = { 0 };
+    const char *retry = ready && !x->gl->draining ? NULL : "Retry-After: 1\r\n";
+    buf_puts(&body, x->gl->draining ? "{\"status\":\"draining\""
+                    : ready         ? "{\"status\":\"ready\""
+                                    : "{\"status\":\"not ready\",\"backend\":\"unreachable\"");
+    put_circuits(ch, &body);
+    buf_putc(&body, '}');
+    answer(x, retry == NULL ? 200 : 503, retry, body.failed ? "{}" : buf_str(&body));
+    buf_done(&body);
 }
 
 /* The methods that the path has; false when there is no such path. */

@@ -144,6 +144,16 @@ static bool feed_once(struct conn *c, const uint8_t **data, size_t *size)
     }
 }
 
+/* The client says no more and what is here is used up: what it began is answered, then all is over.
+ */
+static void end_of_input(struct conn *c)
+{
+    if (c->exchange != NULL && c->exchange->http.head.size > 0)
+        exchange_on_bad(c->exchange, 400, "the request ended before it was whole");
+    else
+        close_after_flush(c);
+}
+
 static void feed(struct conn *c, const uint8_t *data, size_t size)
 {
     c->feeding = true;
@@ -160,8 +170,8 @@ static void feed(struct conn *c, const uint8_t *data, size_t size)
         exchange_on_tunnel(c->exchange, data, size);
     else if (!c->client.closing && size > 0)
         keep_pending(c, data, size);
-    if (!c->client.closing && c->eof && c->exchange == NULL && c->pending.size == 0)
-        close_after_flush(c);
+    if (!c->client.closing && c->eof && !c->serving && !c->held && c->pending.size == 0)
+        end_of_input(c);
 }
 
 /* Does the connection begin as HTTP/2 does?  1 yes, 0 no, -1 too early to say. */
@@ -252,8 +262,8 @@ static void on_eof(void *owner)
             c); /* nobody half-closes a stream to read on; a client that left looks like this */
     else if (c->serving)
         timer_start(&c->timer, GATEWAY_HALF_CLOSED_MS);
-    else if (c->pending.size == 0)
-        close_after_flush(c);
+    else if (c->pending.size == 0 && !c->held)
+        end_of_input(c);
 }
 
 static void on_drained(void *owner)

@@ -173,7 +173,7 @@ struct problem_context exchange_problem_context(const struct exchange *x)
 
 bool exchange_is_legacy(const struct exchange *x)
 {
-    if (x->rpc == RPC_CONNECT_JSON)
+    if (x->rpc == RPC_CONNECT_JSON || x->rpc == RPC_CONNECT_STREAM_JSON)
         return false; /* Connect's JSON is the standard mapping */
     return x->route == NULL ||
            x->route->method->route->dialect == NRPC__ROUTE_OPTIONS__DIALECT__DIALECT_LEGACY;
@@ -319,6 +319,9 @@ static void find_route(struct exchange *x)
         x->route = x->match.route;
         return;
     case ROUTE_WRONG_METHOD:
+        x->route = rpcweb_find_get(x);
+        if (x->route != NULL)
+            return;
         exchange_fail(x, 405, NRPC_UNIMPLEMENTED, "METHOD_NOT_ALLOWED", "%s is not allowed on %.*s",
                       x->method, (int) (path.size > 200 ? 200 : path.size), path.data);
         x->problem.headers = allow_header(x);
@@ -327,6 +330,24 @@ static void find_route(struct exchange *x)
         exchange_fail(x, 404, NRPC_NOT_FOUND, "NOT_FOUND", "%.*s not found",
                       (int) (path.size > 200 ? 200 : path.size), path.data);
     }
+}
+
+/* A method of RFC 9110 or 5789, or one that a rule of ours names: it may be refused somewhere, but
+ * not for what it is. */
+static bool method_known(const struct exchange *x)
+{
+    static const char *const names[] = { "GET",    "POST",    "HEAD",  "PUT",    "PATCH",
+                                         "DELETE", "OPTIONS", "TRACE", "CONNECT" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(x->method, names[i]) == 0)
+            return true;
+    const struct router *r = x->view->table->router;
+    for (size_t i = 0; i < router_count(r); i++) {
+        const char *name = router_at(r, i)->http_method;
+        if (strcmp(name, x->method) == 0 || strcmp(name, "*") == 0)
+            return true;
+    }
+    return false;
 }
 
 void exchange_on_head(struct exchange *x)
@@ -338,7 +359,7 @@ void exchange_on_head(struct exchange *x)
     x->head_only = strcmp(x->method, "HEAD") == 0;
     set_request_id(x);
     set_encoding(x);
-    if (n < method.size)
+    if (n < method.size || !method_known(x))
         exchange_fail(x, 501, NRPC_UNIMPLEMENTED, "METHOD_UNKNOWN", "the method is not known");
     if (!x->failed && builtin_serve(x))
         return;
@@ -349,7 +370,7 @@ void exchange_on_head(struct exchange *x)
     if (!x->failed && x->body_kind != BODY_KEPT && !socket_wanted(x)) {
         find_route(x);
         bool binary = !x->failed && rpcweb_wanted(x);
-        if (binary && rpcweb_is_grpc(x))
+        if (binary && rpcweb_is_framed(x))
             stream_start(x, STREAM_GRPC_WEB);
         if (!x->failed && !binary)
             request_open(x);
@@ -457,6 +478,6 @@ void exchange_on_drained(struct exchange *x)
 
 bool exchange_is_stream(const struct exchange *x)
 {
-    return x->socket.active || rpcweb_is_grpc(x) ||
+    return x->socket.active || rpcweb_is_framed(x) ||
            (x->route != NULL && x->route->method->server_streaming);
 }

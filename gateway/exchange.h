@@ -35,7 +35,9 @@ enum exchange_rpc {
     RPC_GRPC_WEB,
     RPC_GRPC_WEB_TEXT,
     RPC_CONNECT_PROTO,
-    RPC_CONNECT_JSON
+    RPC_CONNECT_JSON,
+    RPC_CONNECT_STREAM_PROTO,
+    RPC_CONNECT_STREAM_JSON
 };
 enum { REQUEST_ID_MAX = 128, STREAM_HELD_MAX = 262144 };
 
@@ -58,6 +60,7 @@ struct stream {
 /* A stream of messages from the client. */
 struct upload {
     bool active;
+    bool raw;   /* HttpBody: each piece of the body, as it comes, is a message */
     bool open;  /* a message is being read */
     bool held;  /* the server takes no more for now */
     bool whole; /* the client has said all */

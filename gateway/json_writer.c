@@ -18,11 +18,27 @@ static const char escapes[256] = {
     [0x1c] = 'u', [0x1d] = 'u',  [0x1e] = 'u', [0x1f] = 'u', [0x7f] = 'u',
 };
 
+/* Do eight bytes stand for themselves?  May say no where they do (DEL and all above ASCII). */
+static bool is_plain(const char *text)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+    uint64_t word;
+    memcpy(&word, text, sizeof word);
+    uint64_t quote = word ^ (ones * '"'), slash = word ^ (ones * '\\'), del = word ^ (ones * 0x7f);
+    /* A byte that is too small sets its own top bit, whatever it borrows from the next. */
+    uint64_t odd = word | (word - ones * 0x20) | (quote - ones) | (slash - ones) | (del - ones);
+    return (odd & tops) == 0;
+}
+
 static void put_escaped(struct buf *b, const char *text, size_t size)
 {
     static const char hex[] = "0123456789abcdef";
     size_t start = 0;
     for (size_t i = 0; i < size; i++) {
+        while (size - i >= 8 && is_plain(text + i))
+            i += 8;
+        if (i == size)
+            break;
         uint8_t c = (uint8_t) text[i];
         if (escapes[c] == 0)
             continue;
@@ -88,6 +104,33 @@ static void put_number_text(struct buf *b, const char *text, bool point)
         buf_puts(b, ".0");
 }
 
+/* A number of at most six decimals, as most are, without a trip through printf.  What divides back
+ * to the same double has fewer than 16 digits, so it is the text that %.15g gives. */
+static bool put_short(struct buf *b, double value)
+{
+    static const double powers[] = { 1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6 };
+    double size = fabs(value);
+    if (!(size >= 1e-4 && size < 1e9))
+        return false;
+    for (unsigned places = 1; places < sizeof powers / sizeof *powers; places++) {
+        uint64_t digits = (uint64_t) (size * powers[places] + 0.5);
+        if ((double) digits / powers[places] != size)
+            continue;
+        char text[8];
+        uint64_t whole = digits / (uint64_t) powers[places];
+        uint64_t part = digits % (uint64_t) powers[places];
+        for (unsigned i = places; i > 0; i--, part /= 10)
+            text[i - 1] = (char) ('0' + part % 10);
+        if (value < 0)
+            buf_putc(b, '-');
+        buf_put_u64(b, whole);
+        buf_putc(b, '.');
+        buf_put(b, text, places);
+        return true;
+    }
+    return false;
+}
+
 void json_put_double(struct buf *b, double value, bool point)
 {
     char text[32];
@@ -103,6 +146,8 @@ void json_put_double(struct buf *b, double value, bool point)
             buf_puts(b, ".0");
         return;
     }
+    if (put_short(b, value))
+        return;
     for (int digits = 15; digits <= 17; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, value);
         if (digits == 17 || strtod(text, NULL) == value)
@@ -153,4 +198,80 @@ void json_put_base64(struct buf *b, const uint8_t *data, size_t size)
         out[3] = '=';
     }
     buf_putc(b, '"');
+}
+
+/* ---- laying out ------------------------------------------------------------------------ */
+
+static void new_line(struct buf *b, size_t depth)
+{
+    buf_putc(b, '\n');
+    for (size_t i = 0; i < depth; i++)
+        buf_puts(b, "  ");
+}
+
+/* Behind the string that begins at text. */
+static size_t string_size(const char *text, size_t size)
+{
+    size_t i = 1;
+    while (i < size && text[i] != '"')
+        i += text[i] == '\\' ? 2 : 1;
+    return i < size ? i + 1 : size;
+}
+
+/* One token of text; how long it is. */
+static size_t lay_out(struct buf *b, const char *text, size_t size, size_t *depth)
+{
+    bool empty = size > 1 && (text[1] == '}' || text[1] == ']');
+    switch (*text) {
+    case '"': {
+        size_t n = string_size(text, size);
+        buf_put(b, text, n);
+        return n;
+    }
+    case '{':
+    case '[':
+        if (empty) {
+            buf_put(b, text, 2);
+            return 2;
+        }
+        buf_putc(b, *text);
+        new_line(b, ++*depth);
+        return 1;
+    case '}':
+    case ']':
+        new_line(b, *depth == 0 ? 0 : --*depth);
+        buf_putc(b, *text);
+        return 1;
+    case ',':
+        buf_putc(b, ',');
+        new_line(b, *depth);
+        return 1;
+    case ':':
+        buf_puts(b, ": ");
+        return 1;
+    default:
+        buf_putc(b, *text);
+        return 1;
+    }
+}
+
+void json_indent(struct buf *b, size_t start)
+{
+    enum { GROWTH_MAX = 8, SMALL = 65536 };
+    if (b->failed || b->size <= start)
+        return;
+    const char *text = (const char *) b->data + start;
+    size_t size = b->size - start, depth = 0;
+    struct buf out = { 0 };
+    for (size_t i = 0; i < size && !out.failed && out.size <= size * GROWTH_MAX + SMALL;)
+        i += lay_out(&out, text + i, size - i, &depth);
+    bool fits = out.size <= size * GROWTH_MAX + SMALL;
+    if (fits && !out.failed) {
+        b->size = start;
+        buf_putc(&out, '\n');
+        buf_put(b, out.data, out.size);
+    }
+    if (out.failed)
+        b->failed = true;
+    buf_done(&out);
 }

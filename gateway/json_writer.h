@@ -17,6 +17,10 @@ void json_put_int(struct buf *b, int64_t value);
  * With point, whole numbers end in ".0" as Python writes floats. */
 void json_put_double(struct buf *b, double value, bool point);
 void json_put_float(struct buf *b, float value, bool point);
+/* Lays out the JSON text that b has from `start` on, which must be valid and without spaces: a line
+ * for each member and item, two spaces a level.  Text that would grow more than eightfold stays as it
+ * is. */
+void json_indent(struct buf *b, size_t start);
 /* Quoted standard base64 with padding. */
 void json_put_base64(struct buf *b, const uint8_t *data, size_t size);
 

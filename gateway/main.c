@@ -175,7 +175,8 @@ static const struct option table[] = {
       .default_text = "5",
       .max = 1000,
       .value_name = "N",
-      .help = "Failures in a row that take one of several servers out for a while; 0 for never." },
+      .help = "Failures in a row that open the circuit of one of several servers: it gets no calls "
+              "for a while, then one that decides; 0 for never." },
     { .name = "rate-limit",
       .kind = OPTION_UINT,
       .target = &gateway.settings.rate_limit,

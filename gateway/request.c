@@ -101,6 +101,13 @@ static bool is_http_body(const struct desc_message *m)
     return m != NULL && strcmp(m->full_name, "google.api.HttpBody") == 0;
 }
 
+bool request_is_raw(const struct exchange *x)
+{
+    const struct route *r = x->route;
+    return r->body_all ? is_http_body(r->method->input)
+                       : r->body != NULL && !r->body->repeated && is_http_body(r->body->message);
+}
+
 /* Prepares for a body: JSON through the transcoder, or raw bytes into an HttpBody. */
 void request_begin(struct exchange *x)
 {
@@ -118,7 +125,7 @@ void request_begin(struct exchange *x)
         x->region = wire_region_open(&x->wire);
         x->has_region = true;
     }
-    if (is_http_body(m) && !(r->body != NULL && r->body->repeated)) {
+    if (request_is_raw(x)) {
         struct http1_text type = exchange_header(x, "content-type");
         x->body_kind = BODY_RAW;
         if (type.data != NULL)

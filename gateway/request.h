@@ -7,6 +7,7 @@
 /* The head is in and has a route: reads its parameters and prepares for the body. */
 void request_open(struct exchange *x);
 void request_bind(struct exchange *x); /* the parameters alone */
+bool request_is_raw(const struct exchange *x); /* what the body fills is a google.api.HttpBody */
 /* Prepares for a message's body; again for the next message of a stream, with x->wire empty. */
 void request_begin(struct exchange *x);
 /* A piece of the body; x->body_bytes counts it already. */

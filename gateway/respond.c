@@ -46,15 +46,25 @@ static void put_cors(struct exchange *x, struct buf *out)
                origin);
 }
 
+static void put_line(struct buf *out, const char *name, const char *value)
+{
+    buf_puts(out, name);
+    buf_puts(out, value);
+    buf_puts(out, "\r\n");
+}
+
 void respond_head(struct exchange *x, const struct response *r, struct buf *out)
 {
     x->status = r->status;
-    buf_printf(out, "HTTP/1.1 %d %s\r\nDate: %s\r\nX-Request-Id: %s\r\n", r->status,
-               problem_phrase(r->status), gateway_loop_date(x->gl), x->request_id);
+    buf_puts(out, "HTTP/1.1 ");
+    buf_put_u64(out, (uint64_t) r->status);
+    buf_putc(out, ' ');
+    buf_puts(out, problem_phrase(r->status));
+    put_line(out, "\r\nDate: ", gateway_loop_date(x->gl));
+    put_line(out, "X-Request-Id: ", x->request_id);
     if (r->content_type != NULL)
-        buf_printf(out, "Content-Type: %s\r\n", r->content_type);
-    buf_printf(out, "Cache-Control: %s\r\n",
-               r->cache_control == NULL ? "no-store" : r->cache_control);
+        put_line(out, "Content-Type: ", r->content_type);
+    put_line(out, "Cache-Control: ", r->cache_control == NULL ? "no-store" : r->cache_control);
     buf_puts(out, "X-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\nReferrer-Policy: "
                   "no-referrer\r\n");
     if (r->page)
@@ -336,7 +346,7 @@ void respond_problem(struct exchange *x)
     if (x->problem.status == 401)
         snprintf(extra + used, sizeof extra - used, "WWW-Authenticate: Bearer\r\n");
     struct buf *body = &x->gl->scratch;
-    if (rpcweb_is_grpc(x)) {
+    if (rpcweb_is_framed(x)) {
         stream_fail_rpc(x);
         return;
     }
@@ -488,9 +498,13 @@ static const char *resource_tag(struct exchange *x, nrpc_slice message)
 static int put_message(struct exchange *x, nrpc_slice message, struct buf *out)
 {
     struct to_json *json = exchange_json(x);
-    return x->route->response_body != NULL
-               ? to_json_field(json, x->route->response_body, message.data, message.size, out)
-               : to_json_message(json, x->route->method->output, message.data, message.size, out);
+    size_t start = out->size;
+    int r = x->route->response_body != NULL
+                ? to_json_field(json, x->route->response_body, message.data, message.size, out)
+                : to_json_message(json, x->route->method->output, message.data, message.size, out);
+    if (r == 0 && x->binder.pretty)
+        json_indent(out, start);
+    return r == 0 && out->failed ? NRPC_E_NOMEM : r;
 }
 
 /* The body is in the loop's scratch. */
@@ -512,7 +526,8 @@ void respond_message(struct exchange *x)
 {
     const struct desc_method *method = x->route->method;
     nrpc_slice message = nrpc_msg_bytes(x->message);
-    bool safe = strcmp(x->route->http_method, "GET") == 0;
+    bool safe = strcmp(x->route->http_method, "GET") == 0 ||
+                (x->rpc != RPC_NONE && (strcmp(x->method, "GET") == 0 || x->head_only));
     struct response r = {
         .status = method->route->success_code == 0 ? 200 : method->route->success_code,
         .content_type = "application/json",
@@ -521,8 +536,11 @@ void respond_message(struct exchange *x)
         .extra = location_header(x, message),
     };
     if (x->rpc == RPC_CONNECT_PROTO) {
-        const struct response raw = { .status = 200, .content_type = "application/proto" };
-        respond_bytes(x, &raw, message.data, message.size);
+        r.status = 200;
+        r.content_type = "application/proto";
+        r.extra = NULL;
+        r.etag = r.etag && message.size > 0;
+        respond_bytes(x, &r, message.data, message.size);
         return;
     }
     if (x->rpc == RPC_CONNECT_JSON)

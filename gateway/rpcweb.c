@@ -4,10 +4,18 @@
 #include <strings.h>
 
 #include "gateway/json_writer.h"
+#include "gateway/request.h"
 #include "gateway/scalar.h"
+#include "gateway/template.h"
 #include "gateway/wire.h"
 
-enum { FRAME_HEAD = 5, FRAME_COMPRESSED = 1, FRAME_TRAILERS = 0x80, DETAILS_MAX = 16 };
+enum {
+    FRAME_HEAD = 5,
+    FRAME_COMPRESSED = 1,
+    FRAME_END = 2, /* of Connect */
+    FRAME_TRAILERS = 0x80,
+    DETAILS_MAX = 16
+};
 
 /* ---- recognising ----------------------------------------------------------------------- */
 
@@ -28,6 +36,10 @@ static enum exchange_rpc protocol_of(const struct exchange *x)
         return RPC_GRPC_WEB_TEXT;
     if (type_is(type, "application/proto"))
         return RPC_CONNECT_PROTO;
+    if (type_is(type, "application/connect+proto"))
+        return RPC_CONNECT_STREAM_PROTO;
+    if (type_is(type, "application/connect+json"))
+        return RPC_CONNECT_STREAM_JSON;
     if (type_is(type, "application/json") &&
         exchange_header(x, "connect-protocol-version").data != NULL)
         return RPC_CONNECT_JSON;
@@ -53,9 +65,120 @@ static bool is_connect_version(struct http1_text version)
     return version.data == NULL || (version.size == 1 && *version.data == '1');
 }
 
-bool rpcweb_is_grpc(const struct exchange *x)
+static bool is_connect_stream(const struct exchange *x)
 {
-    return x->rpc == RPC_GRPC_WEB || x->rpc == RPC_GRPC_WEB_TEXT;
+    return x->rpc == RPC_CONNECT_STREAM_PROTO || x->rpc == RPC_CONNECT_STREAM_JSON;
+}
+
+static bool is_connect(const struct exchange *x)
+{
+    return x->rpc == RPC_CONNECT_PROTO || x->rpc == RPC_CONNECT_JSON || is_connect_stream(x);
+}
+
+bool rpcweb_is_framed(const struct exchange *x)
+{
+    return x->rpc == RPC_GRPC_WEB || x->rpc == RPC_GRPC_WEB_TEXT || is_connect_stream(x);
+}
+
+static bool is_read(const struct exchange *x)
+{
+    return strcmp(x->method, "GET") == 0 || x->head_only;
+}
+
+/* ---- Connect's GET --------------------------------------------------------------------- */
+
+/* The first parameter of that name, decoded into out; false when there is none, or it does not
+ * decode. */
+static bool find_parameter(const struct exchange *x, const char *name, struct buf *out)
+{
+    struct http1_text query = http1_query(&x->http);
+    size_t size = strlen(name);
+    while (query.size > 0) {
+        const char *end = memchr(query.data, '&', query.size);
+        size_t n = end == NULL ? query.size : (size_t) (end - query.data);
+        if (n > size && query.data[size] == '=' && memcmp(query.data, name, size) == 0)
+            return query_decode(query.data + size + 1, n - size - 1, out);
+        n += end != NULL;
+        query.data += n;
+        query.size -= n;
+    }
+    return false;
+}
+
+static bool parameter_is(const struct exchange *x, const char *name, const char *value)
+{
+    struct buf text = { 0 };
+    bool same = find_parameter(x, name, &text) && text.size == strlen(value) &&
+                memcmp(text.data, value, text.size) == 0;
+    buf_done(&text);
+    return same;
+}
+
+const struct route *rpcweb_find_get(struct exchange *x)
+{
+    if (!is_read(x) || !parameter_is(x, "connect", "v1"))
+        return NULL;
+    for (size_t i = 0; i < x->match.n_allowed; i++) {
+        const struct route *r = x->match.allowed[i];
+        const struct desc_method *m = r->method;
+        if (!r->implicit || !m->route->idempotent || m->client_streaming || m->server_streaming)
+            continue;
+        x->rpc = parameter_is(x, "encoding", "json") ? RPC_CONNECT_JSON : RPC_CONNECT_PROTO;
+        return r;
+    }
+    return NULL;
+}
+
+/* Checks what stands in the query beside the message, which is read when the request is whole. */
+static void begin_get(struct exchange *x)
+{
+    struct buf compression = { 0 };
+    bool coded = find_parameter(x, "compression", &compression) && compression.size > 0 &&
+                 !parameter_is(x, "compression", "identity");
+    buf_done(&compression);
+    x->body_kind = BODY_KEPT;
+    if (x->rpc != RPC_CONNECT_JSON && !parameter_is(x, "encoding", "proto"))
+        exchange_fail(x, 415, NRPC_INVALID_ARGUMENT, "UNSUPPORTED_MEDIA_TYPE",
+                      "encoding must be json or proto");
+    else if (coded)
+        exchange_fail(x, 501, NRPC_UNIMPLEMENTED, "UNSUPPORTED_CONTENT_CODING",
+                      "messages are taken without compression");
+    else if (exchange_has_body(x))
+        exchange_fail(x, 400, NRPC_INVALID_ARGUMENT, "BODY_NOT_ALLOWED",
+                      "the message stands in the query, and no body follows");
+}
+
+static void read_get(struct exchange *x)
+{
+    struct buf text = { 0 };
+    bool good = find_parameter(x, "message", &text);
+    if (good && parameter_is(x, "base64", "1"))
+        good = scalar_parse_base64((const char *) text.data, text.size, &x->wire);
+    else if (good)
+        buf_put(&x->wire, text.data, text.size);
+    if (text.failed || x->wire.failed)
+        exchange_fail(x, 503, NRPC_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY",
+                      "the gateway is out of memory");
+    else if (!good)
+        exchange_fail(x, 400, NRPC_INVALID_ARGUMENT, "MALFORMED_REQUEST",
+                      "the query has no message, or one that does not decode");
+    buf_done(&text);
+}
+
+/* The message in x->wire is JSON: in its place the same in protobuf. */
+static void transcode(struct exchange *x)
+{
+    struct buf json = x->wire;
+    x->wire = (struct buf){ 0 };
+    bind_start(&x->binder, x->route->method->input, &x->arena);
+    x->binder.pool = x->view->table->pool;
+    request_begin(x);
+    x->body_bytes = json.size;
+    if (!x->failed && json.size > 0)
+        request_put_body(x, (const char *) json.data, json.size);
+    if (!x->failed)
+        request_finish(x);
+    buf_done(&json);
 }
 
 bool rpcweb_wanted(struct exchange *x)
@@ -63,6 +186,10 @@ bool rpcweb_wanted(struct exchange *x)
     const struct desc_method *m = x->route->method;
     struct http1_text path = http1_path(&x->http);
     size_t size = (size_t) (path.data + path.size - x->match.path); /* behind the prefix */
+    if (is_read(x) && x->rpc != RPC_NONE) {
+        begin_get(x);
+        return true;
+    }
     if (strcmp(x->method, "POST") != 0 || !x->route->body_all || strlen(m->path) != size ||
         memcmp(x->match.path, m->path, size) != 0)
         return false;
@@ -71,12 +198,17 @@ bool rpcweb_wanted(struct exchange *x)
         refuse_framed(x);
         return false;
     }
-    if (!rpcweb_is_grpc(x) && !is_connect_version(exchange_header(x, "connect-protocol-version"))) {
+    if (is_connect_stream(x) && !m->server_streaming && !m->client_streaming) {
+        x->rpc = RPC_NONE; /* its messages are framed for streams alone */
+        refuse_framed(x);
+        return false;
+    }
+    if (is_connect(x) && !is_connect_version(exchange_header(x, "connect-protocol-version"))) {
         exchange_fail(x, 400, NRPC_INVALID_ARGUMENT, "MALFORMED_REQUEST",
                       "Connect-Protocol-Version must be 1");
         return false;
     }
-    if (m->client_streaming || (m->server_streaming && !rpcweb_is_grpc(x)))
+    if (m->client_streaming || (m->server_streaming && !rpcweb_is_framed(x)))
         exchange_fail(
             x, 501, NRPC_UNIMPLEMENTED, "UNIMPLEMENTED",
             "this protocol has no stream of this kind over HTTP; use a WebSocket or gRPC");
@@ -112,7 +244,11 @@ static bool decode_text(struct buf *b)
 void rpcweb_finish(struct exchange *x)
 {
     struct buf *b = &x->wire;
-    if (!rpcweb_is_grpc(x))
+    if (is_read(x))
+        read_get(x);
+    if (!x->failed && is_read(x) && x->rpc == RPC_CONNECT_JSON)
+        transcode(x);
+    if (!rpcweb_is_framed(x))
         return; /* Connect: the body is the message */
     if (x->rpc == RPC_GRPC_WEB_TEXT && !decode_text(b)) {
         exchange_fail(x, 400, NRPC_INVALID_ARGUMENT, "MALFORMED_REQUEST", "the body is not base64");
@@ -129,6 +265,8 @@ void rpcweb_finish(struct exchange *x)
                       "messages are taken without compression");
     } else {
         buf_drop(b, FRAME_HEAD);
+        if (x->rpc == RPC_CONNECT_STREAM_JSON)
+            transcode(x);
     }
 }
 
@@ -136,8 +274,10 @@ void rpcweb_finish(struct exchange *x)
 
 const char *rpcweb_content_type(const struct exchange *x)
 {
-    return x->rpc == RPC_GRPC_WEB_TEXT ? "application/grpc-web-text+proto"
-                                       : "application/grpc-web+proto";
+    return x->rpc == RPC_GRPC_WEB_TEXT          ? "application/grpc-web-text+proto"
+           : x->rpc == RPC_CONNECT_STREAM_PROTO ? "application/connect+proto"
+           : x->rpc == RPC_CONNECT_STREAM_JSON  ? "application/connect+json"
+                                                : "application/grpc-web+proto";
 }
 
 /* base64 with padding, without the quotes of JSON. */
@@ -171,9 +311,19 @@ static void put_frame(struct exchange *x, uint8_t flag, const uint8_t *data, siz
     buf_done(&frame);
 }
 
-void rpcweb_put_message(struct exchange *x, nrpc_slice message, struct buf *out)
+int rpcweb_put_message(struct exchange *x, nrpc_slice message, struct buf *out)
 {
-    put_frame(x, 0, message.data, message.size, out);
+    if (x->rpc != RPC_CONNECT_STREAM_JSON) {
+        put_frame(x, 0, message.data, message.size, out);
+        return 0;
+    }
+    struct buf *json = &x->gl->scratch;
+    buf_reset(json);
+    int r = to_json_message(exchange_json(x), x->route->method->output, message.data, message.size,
+                            json);
+    if (r == 0)
+        put_frame(x, 0, json->data, json->size, out);
+    return r;
 }
 
 /* grpc-message: all but visible ASCII and '%' is percent-encoded. */
@@ -186,10 +336,31 @@ static void put_message_text(struct buf *out, const char *text)
             buf_printf(out, "%%%02X", *c);
 }
 
+/* EndStreamResponse of Connect. */
+static void put_end(struct exchange *x, bool failed, struct buf *out)
+{
+    struct buf text = { 0 };
+    buf_putc(&text, '{');
+    if (failed) {
+        buf_puts(&text, "\"error\":");
+        rpcweb_put_error(&text, &x->problem);
+    }
+    buf_putc(&text, '}');
+    if (text.failed)
+        out->failed = true;
+    else
+        put_frame(x, FRAME_END, text.data, text.size, out);
+    buf_done(&text);
+}
+
 void rpcweb_put_trailers(struct exchange *x, bool failed, struct buf *out)
 {
     const struct problem *p = &x->problem;
     struct buf text = { 0 };
+    if (is_connect_stream(x)) {
+        put_end(x, failed, out);
+        return;
+    }
     buf_printf(&text, "grpc-status:%d\r\n", failed ? (int) p->code : 0);
     if (failed) {
         buf_puts(&text, "grpc-message:");

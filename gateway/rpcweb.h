@@ -1,7 +1,7 @@
 /* rpcweb.h — RPC as browsers speak it, at POST /package.Service/Method: gRPC-Web (unary and server
- * streams, binary and text; grpc/doc/PROTOCOL-WEB.md) and the unary calls of Connect
- * (connectrpc.com/docs/protocol) in protobuf and JSON. Messages in protobuf pass as they are.  All
- * [loop]. */
+ * streams, binary and text; grpc/doc/PROTOCOL-WEB.md) and Connect (connectrpc.com/docs/protocol) in
+ * protobuf and JSON: unary calls by POST, by GET those that change nothing, and server streams.
+ * Messages in protobuf pass as they are.  All [loop]. */
 #ifndef NOVEL_GATEWAY_RPCWEB_H
 #define NOVEL_GATEWAY_RPCWEB_H
 #include "gateway/exchange.h"
@@ -9,12 +9,16 @@
 /* The route is found: which protocol the request speaks, in x->rpc.  True when its body is a
  * message in protobuf. */
 bool rpcweb_wanted(struct exchange *x);
-bool rpcweb_is_grpc(const struct exchange *x); /* gRPC-Web of either kind */
+/* Connect's GET: no rule has this method for the path, which allows those of x->match.  The route that
+ * it calls, and x->rpc is set; NULL: it is none. */
+const struct route *rpcweb_find_get(struct exchange *x);
+/* gRPC-Web of either kind, or a stream of Connect: messages in frames, the outcome in the last. */
+bool rpcweb_is_framed(const struct exchange *x);
 /* The body is whole, in x->wire: leaves the request message there, or records what is wrong. */
 void rpcweb_finish(struct exchange *x);
 const char *rpcweb_content_type(const struct exchange *x);
-/* Appends one message as a frame. */
-void rpcweb_put_message(struct exchange *x, nrpc_slice message, struct buf *out);
+/* Appends one message as a frame.  0, or negative as to_json_message, and nothing was appended. */
+int rpcweb_put_message(struct exchange *x, nrpc_slice message, struct buf *out);
 /* Appends the frame that ends an answer: OK, or x's problem. */
 void rpcweb_put_trailers(struct exchange *x, bool failed, struct buf *out);
 /* Connect's error object. */

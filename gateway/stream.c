@@ -387,7 +387,7 @@ static int write_message(struct exchange *x, nrpc_slice message)
     size_t at = chunk_open(x, out);
     int r = 0;
     if (x->stream.form == STREAM_GRPC_WEB)
-        rpcweb_put_message(x, message, out);
+        r = rpcweb_put_message(x, message, out);
     else
         r = put_message(x, message, out);
     if (r < 0)

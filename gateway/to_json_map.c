@@ -1,4 +1,5 @@
 /* Maps of to_json. */
+#include <limits.h>
 #include <string.h>
 
 #include "gateway/json_writer.h"
@@ -25,10 +26,20 @@ static int read_entry(struct writer *w, const struct desc_field *f, const struct
                             *v = desc_field_by_number(f->message, 2);
     out->key = to_json_default(k);
     out->value = to_json_default(v);
-    int r = to_json_last(w, entry->data, entry->size, 1, out->key.type, &out->key);
-    if (r >= 0)
-        r = out->values =
-            to_json_last(w, entry->data, entry->size, 2, out->value.type, &out->value);
+    struct wire_reader reader = wire_reader_of(entry->data, entry->size);
+    struct wire_field half;
+    const enum wire_type key_type = out->key.type, value_type = out->value.type;
+    int more;
+    out->values = 0;
+    while ((more = wire_next(&reader, &half)) > 0) {
+        if (half.number == 1 && half.type == key_type) {
+            out->key = half;
+        } else if (half.number == 2 && half.type == value_type) {
+            out->value = half;
+            out->values += out->values < INT_MAX;
+        }
+    }
+    int r = more < 0 ? to_json_fail(w, "a message is malformed") : 0;
     bool wide = desc_wire_type(k->type) == WIRE_FIXED64 || k->type == DESC_INT64 ||
                 k->type == DESC_UINT64 || k->type == DESC_SINT64;
     if (out->key.type == WIRE_BYTES)

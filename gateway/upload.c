@@ -62,10 +62,34 @@ static bool send_message(struct exchange *x)
     return r == 0;
 }
 
+/* The same with raw bytes: pieces as they come, none larger than PIECE_MAX. */
+static void feed_raw(struct exchange *x, const char *data, size_t size)
+{
+    enum { PIECE_MAX = 65536 };
+    struct upload *u = &x->upload;
+    while (size > 0 && !x->failed && !u->held && !u->over) {
+        size_t n = size < PIECE_MAX ? size : PIECE_MAX;
+        if (put_message(x, data, n))
+            send_message(x);
+        data += n;
+        size -= n;
+    }
+    if (x->failed)
+        give_up(x);
+    else if (u->held && size > 0)
+        buf_put(&u->rest, data, size);
+    if (u->rest.failed)
+        give_up(x);
+}
+
 /* Reads until the server wants no more; what is left is kept. */
 static void feed(struct exchange *x, const char *data, size_t size)
 {
     struct upload *u = &x->upload;
+    if (u->raw) {
+        feed_raw(x, data, size);
+        return;
+    }
     while (!x->failed && !u->held && !u->over) {
         const char *piece;
         size_t used, n;
@@ -94,7 +118,7 @@ static void finish(struct exchange *x)
     struct upload *u = &x->upload;
     if (u->over || u->held || x->failed)
         return;
-    enum json_split_result r = json_split_finish(&u->split);
+    enum json_split_result r = u->raw ? JSON_SPLIT_MORE : json_split_finish(&u->split);
     if (r == JSON_SPLIT_END)
         send_message(x);
     else if (r == JSON_SPLIT_BAD)
@@ -111,6 +135,7 @@ void upload_open(struct exchange *x)
 {
     json_split_init(&x->upload.split);
     x->upload.active = true;
+    x->upload.raw = request_is_raw(x) && !x->socket.active;
     exchange_start_call(x);
 }
 

@@ -3,6 +3,10 @@
 bool wire_get_varint(struct wire_reader *r, uint64_t *out_value)
 {
     uint64_t value = 0;
+    if (r->at < r->end && *r->at < 0x80) { /* as most are */
+        *out_value = *r->at++;
+        return true;
+    }
     for (unsigned shift = 0; shift < 70 && r->at < r->end; shift += 7) {
         uint8_t byte = *r->at++;
         if (shift < 64)

@@ -350,7 +350,7 @@ typedef struct {
      * as healthy.  NULL: off. */
     const char *health_service;
     /* A backend that failed so many calls in a row gets none for ejection_ms (30,000) times the number of its
-     * ejections; each interval_ms (10,000) in between takes one back.  At most max_percent (10) of the backends are
+     * ejections, then one that decides whether it is back or out again, for longer (nrpc_circuit); each interval_ms (10,000) in between takes one back.  At most max_percent (10) of the backends are
      * out, but one may always be.  consecutive_failures 0: off. */
     struct {
         uint32_t consecutive_failures, interval_ms, ejection_ms, max_percent;
@@ -380,6 +380,10 @@ typedef enum { NRPC_CHANNEL_IDLE, NRPC_CHANNEL_CONNECTING, NRPC_CHANNEL_READY, N
 nrpc_channel_state nrpc_channel_get_state(const nrpc_channel *ch);
 uint32_t nrpc_channel_backoff_ms(const nrpc_channel *ch); /* until the next attempt; 0 when none is due */
 void nrpc_channel_connect(nrpc_channel *ch);  /* leave IDLE without a call */
+/* A backend's circuit breaker.  Open: no calls by choice, after failures in a row (options.outlier) or while its
+ * connection is in backoff; a call that finds every connection so ends UNAVAILABLE at once.  Half open: one call, or
+ * one attempt to connect, finds out. */
+typedef enum { NRPC_CIRCUIT_CLOSED, NRPC_CIRCUIT_OPEN, NRPC_CIRCUIT_HALF_OPEN } nrpc_circuit;
 /* Backends as they are now, in the resolver's order; returns how many there are, writes at most max.  Texts are lent
  * until the loop goes on. */
 typedef struct {
@@ -387,7 +391,8 @@ typedef struct {
     const char *error;             /* of the last attempt, in BACKOFF; else NULL */
     nrpc_channel_state state;
     uint32_t connections, calls;   /* that take calls; in progress */
-    bool healthy, ejected;
+    bool healthy, ejected;         /* ejected: open for calls that failed */
+    nrpc_circuit circuit;
 } nrpc_backend;
 size_t nrpc_channel_backends(const nrpc_channel *ch, nrpc_backend *out, size_t max);
 void nrpc_channel_close(nrpc_channel *ch);    /* takes ch: calls end CANCELLED from the loop, then memory goes */

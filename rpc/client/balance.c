@@ -40,7 +40,7 @@ static struct channel_conn *pick(nrpc_channel *ch, const struct subchannel *avoi
         struct channel_conn *conn = subchannel_find(sub);
         if (conn == NULL)
             continue;
-        if (sub->outlier.ejected || sub == avoid) {
+        if (!outlier_admits(sub) || sub == avoid) {
             if (last_resort == NULL)
                 last_resort = conn;
             continue;
@@ -200,6 +200,7 @@ static bool try_call(nrpc_channel *ch, nrpc_call *c)
     c->place = sub;
     c->secure = ch->options.tls != NULL;
     sub->calls++;
+    outlier_taken(sub);
     c->budget = &sub->budget;
     c->peer = sub->address;
     int r = call_open_stream(c, h2_conn_session(conn->h2), sub->authority, ch->user_agent);

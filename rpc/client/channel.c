@@ -410,7 +410,8 @@ size_t nrpc_channel_backends(const nrpc_channel *ch, nrpc_backend *out, size_t m
             .connections = sub->n_conns,
             .calls = sub->calls,
             .healthy = channel_sub_phase(sub) == SUB_READY,
-            .ejected = sub->outlier.ejected,
+            .ejected = sub->outlier.circuit == NRPC_CIRCUIT_OPEN,
+            .circuit = outlier_circuit(sub),
         };
     }
     return ch->n_subs;

@@ -76,7 +76,9 @@ struct subchannel {
     struct {
         uint32_t failures; /* in a row */
         uint32_t times;    /* how often ejected; makes the next time longer */
-        bool ejected;
+        nrpc_circuit circuit;
+        bool probing;      /* half open: its one call is under way */
+        uint64_t probe_ns; /* since then */
         uint64_t clean_ns; /* since when it has been in again */
         struct timer back;
     } outlier;
@@ -201,6 +203,9 @@ void hedge_on_gone(nrpc_call *c);
 /* outlier.c */
 void outlier_init(struct subchannel *sub);
 void outlier_note(struct subchannel *sub, nrpc_code code); /* how a call there ended */
+bool outlier_admits(const struct subchannel *sub); /* may it get a call by choice? */
+void outlier_taken(struct subchannel *sub);        /* it got one */
+nrpc_circuit outlier_circuit(const struct subchannel *sub); /* with what its connection says */
 void outlier_stop(struct subchannel *sub);
 
 #endif

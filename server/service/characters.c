@@ -1,7 +1,8 @@
 /* characters.c — reading characters, and changing them one change at a time.
  *
  * The way of a change: handler (home loop) → first loop, where changes queue → store's writer → first loop:
- * new catalogue → every other loop in turn takes it → first loop: next change → home loop: answer. */
+ * new catalogue → every other loop in turn takes it → first loop: next change → home loop: answer.
+ * A change with an idempotency key asks the store for the key before it is decided (once.h). */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "rpc/base/check.h"
 #include "server/service/inner.h"
 #include "server/service/mask.h"
+#include "server/service/once.h"
 
 /* ---- reading ---- */
 
@@ -104,6 +106,8 @@ struct change {
     char tag[80];
     const char *tags[2];
     nrpc_status status;
+    struct once once;
+    enum once_result looked;
 };
 
 static void change_free(struct change *ch)
@@ -112,6 +116,7 @@ static void change_free(struct change *ch)
     catalogue_unref(ch->catalogue);
     nrpc_msg_free(ch->request);
     nrpc_status_clear(&ch->status);
+    once_done(&ch->once);
     alloc_free(ch);
 }
 
@@ -138,6 +143,8 @@ static void change_answer(nrpc_task *t, nrpc_loop *loop)
     if (c != NULL) {
         if (ch->status.code != NRPC_OK)
             nrpc_call_finish(c, &ch->status);
+        else if (ch->looked == ONCE_SAME)
+            nrpc_call_reply_bytes(c, (nrpc_slice) { ch->once.look.reply.data, ch->once.look.reply.size });
         else if (ch->made != NULL)
             nrpc_call_reply_bytes(c, (nrpc_slice) { ch->made->packed, ch->made->packed_size });
         else
@@ -212,6 +219,11 @@ static enum error_reason store_reason(enum store_result r)
     }
 }
 
+static void refuse_key(struct change *ch)
+{
+    error_set(&ch->status, ERROR_IDEMPOTENCY_KEY_REUSED, "the idempotency key was used with another request");
+}
+
 static void change_written(nrpc_task *t, nrpc_loop *loop)
 {
     struct change *ch = CONTAINER_OF(t, struct change, task);
@@ -219,6 +231,11 @@ static void change_written(nrpc_task *t, nrpc_loop *loop)
     enum store_result result = ch->write.write.result;
     if (change_halted(ch))
         return;
+    if (result == STORE_E_EXISTS) { /* between look and write somebody took the key */
+        refuse_key(ch);
+        change_end(ch);
+        return;
+    }
     if (result != STORE_OK) {
         error_set(&ch->status, store_reason(result), "the change of '%s' was not stored (%s)", ch->id,
                   store_result_name(result));
@@ -324,20 +341,63 @@ static void change_decide(struct change *ch)
         (void) etag_fits(ch, novelengine_v1_novel_engine_delete_character_request(ch->request)->etag, old);
 }
 
-static void change_work(struct change *ch)
+static void change_write(struct change *ch)
 {
-    change_decide(ch);
-    if (ch->status.code != NRPC_OK) {
-        change_end(ch);
-        return;
-    }
+    static const uint8_t empty[1];
     ch->write.write.kind = STORE_WRITE_CHARACTER;
     ch->write.write.done = change_store_done;
     ch->write.id = ch->id;
     ch->write.now_us = service_wall_us();
     if (ch->made != NULL)
         ch->write.data = (struct store_bytes) { ch->made->packed, ch->made->packed_size };
+    if (ch->once.used) {
+        ch->once.key.reply = ch->made != NULL ? ch->write.data : (struct store_bytes) { empty, 0 };
+        ch->write.write.once = &ch->once.key;
+    }
     store_write_post(ch->service->o.store, &ch->write.write);
+}
+
+static void change_begin(struct change *ch)
+{
+    change_decide(ch);
+    if (ch->status.code != NRPC_OK)
+        change_end(ch);
+    else
+        change_write(ch);
+}
+
+static void change_looked(nrpc_task *t, nrpc_loop *loop)
+{
+    struct change *ch = CONTAINER_OF(t, struct change, task);
+    (void) loop;
+    if (change_halted(ch))
+        return;
+    if (ch->looked == ONCE_FREE) {
+        change_begin(ch);
+        return;
+    }
+    if (ch->looked == ONCE_OTHER)
+        refuse_key(ch);
+    else if (ch->looked == ONCE_FAILED)
+        error_set(&ch->status, store_reason(ch->once.look.read.result), "the idempotency key could not be read (%s)",
+                  store_result_name(ch->once.look.read.result));
+    change_end(ch);
+}
+
+static void change_look_done(struct once *o, enum once_result result)
+{
+    struct change *ch = CONTAINER_OF(o, struct change, once);
+    ch->looked = result;
+    ch->task.run = change_looked;
+    nrpc_loop_post(ch->service->loops[0].loop, &ch->task);
+}
+
+static void change_work(struct change *ch)
+{
+    if (ch->once.used)
+        once_look(&ch->once, ch->service->o.store, service_wall_us(), change_look_done);
+    else
+        change_begin(ch);
 }
 
 static void change_arrive(nrpc_task *t, nrpc_loop *loop)
@@ -352,8 +412,9 @@ static void change_arrive(nrpc_task *t, nrpc_loop *loop)
         change_work(ch);
 }
 
-/* Takes m. */
-static void change_post(nrpc_call *c, struct service *s, enum change_kind kind, const char *id, nrpc_msg *m)
+/* Takes m; request is what it holds. */
+static void change_post(nrpc_call *c, struct service *s, enum change_kind kind, const char *id,
+                        const ProtobufCMessage *request, nrpc_msg *m)
 {
     struct change *ch = strlen(id) < sizeof ch->id ? alloc_zero(1, sizeof *ch) : NULL;
     if (ch == NULL) {
@@ -361,6 +422,13 @@ static void change_post(nrpc_call *c, struct service *s, enum change_kind kind, 
             reply_not_found(c, id);
         else
             error_reply(c, ERROR_OUT_OF_MEMORY, "the server is out of memory");
+        nrpc_msg_free(m);
+        return;
+    }
+    if (!once_take(&ch->once, c, request, &ch->status)) {
+        nrpc_call_finish(c, &ch->status);
+        nrpc_status_clear(&ch->status);
+        alloc_free(ch);
         nrpc_msg_free(m);
         return;
     }
@@ -394,7 +462,7 @@ void handle_create_character(nrpc_call *c, void *ctx, nrpc_msg *m)
     else if (r->character->name[0] == '\0')
         refuse_field(c, m, "character.name", "is required");
     else
-        change_post(c, ctx, CHANGE_CREATE, r->character->character_id, m);
+        change_post(c, ctx, CHANGE_CREATE, r->character->character_id, &r->base, m);
 }
 
 void handle_update_character(nrpc_call *c, void *ctx, nrpc_msg *m)
@@ -403,17 +471,19 @@ void handle_update_character(nrpc_call *c, void *ctx, nrpc_msg *m)
     if (!service_valid(c, &r->base))
         nrpc_msg_free(m);
     else
-        change_post(c, ctx, CHANGE_UPDATE, r->character->character_id, m);
+        change_post(c, ctx, CHANGE_UPDATE, r->character->character_id, &r->base, m);
 }
 
 void handle_delete_character(nrpc_call *c, void *ctx, nrpc_msg *m)
 {
-    change_post(c, ctx, CHANGE_DELETE, novelengine_v1_novel_engine_delete_character_request(m)->character_id, m);
+    const NE(DeleteCharacterRequest) *r = novelengine_v1_novel_engine_delete_character_request(m);
+    change_post(c, ctx, CHANGE_DELETE, r->character_id, &r->base, m);
 }
 
 void handle_reset_character(nrpc_call *c, void *ctx, nrpc_msg *m)
 {
-    change_post(c, ctx, CHANGE_RESET, novelengine_v1_novel_engine_reset_character_request(m)->character_id, m);
+    const NE(ResetCharacterRequest) *r = novelengine_v1_novel_engine_reset_character_request(m);
+    change_post(c, ctx, CHANGE_RESET, r->character_id, &r->base, m);
 }
 
 /* ---- at start ---- */

@@ -37,6 +37,7 @@ static const char schema[] =
     " digest BLOB PRIMARY KEY, simulation INTEGER NOT NULL, data BLOB NOT NULL);"
     "CREATE TABLE characters("
     " id TEXT PRIMARY KEY, data BLOB, update_us INTEGER NOT NULL) WITHOUT ROWID;"
+    /* simulation: its id, or, as a blob, the answer of another method. */
     "CREATE TABLE idempotency("
     " key TEXT PRIMARY KEY, digest BLOB NOT NULL, simulation TEXT NOT NULL, expires_us INTEGER NOT "
     "NULL)"

@@ -261,6 +261,29 @@ static enum store_result read_characters(struct db *db, struct store_read_charac
     return result;
 }
 
+static enum store_result read_key(struct db *db, struct store_read_key *q)
+{
+    sqlite3_stmt *st = db_statement(db, SQL_KEY_FIND);
+    if (st == NULL)
+        return failed(db);
+    (void) sqlite3_bind_text(st, 1, q->key, -1, SQLITE_STATIC);
+    (void) sqlite3_bind_int64(st, 2, (sqlite3_int64) q->now_us);
+    int rc = sqlite3_step(st);
+    enum store_result result = STORE_OK;
+    if (rc == SQLITE_ROW) {
+        const void *digest = sqlite3_column_blob(st, 0);
+        q->same = sqlite3_column_type(st, 1) == SQLITE_BLOB && digest != NULL &&
+                  sqlite3_column_bytes(st, 0) == STORE_DIGEST_SIZE &&
+                  memcmp(digest, q->digest, STORE_DIGEST_SIZE) == 0;
+        if (q->same && !take_bytes(&q->read.arena, st, 1, &q->reply))
+            result = STORE_E_NOMEM;
+    } else {
+        result = rc == SQLITE_DONE ? STORE_E_NOT_FOUND : failed(db);
+    }
+    (void) sqlite3_reset(st);
+    return result;
+}
+
 void db_read(struct db *db, struct store_read *r)
 {
     switch (r->kind) {
@@ -283,6 +306,9 @@ void db_read(struct db *db, struct store_read *r)
         break;
     case STORE_READ_CHARACTERS:
         r->result = read_characters(db, CONTAINER_OF(r, struct store_read_characters, read));
+        break;
+    case STORE_READ_KEY:
+        r->result = read_key(db, CONTAINER_OF(r, struct store_read_key, read));
         break;
     }
 }

@@ -43,9 +43,11 @@ static int key_find(struct db *db, struct store_submit *w)
     (void) sqlite3_bind_int64(st, 2, (sqlite3_int64) w->now_us);
     int rc = sqlite3_step(st);
     if (rc == SQLITE_ROW) {
+        bool simulation = sqlite3_column_type(st, 1) == SQLITE_TEXT;
+        const unsigned char *id = simulation ? sqlite3_column_text(st, 1) : NULL;
         const void *digest = sqlite3_column_blob(st, 0);
-        const unsigned char *id = sqlite3_column_text(st, 1);
-        w->existing_same = digest != NULL && sqlite3_column_bytes(st, 0) == STORE_DIGEST_SIZE &&
+        w->existing_same = simulation && digest != NULL &&
+                           sqlite3_column_bytes(st, 0) == STORE_DIGEST_SIZE &&
                            memcmp(digest, w->key_digest, STORE_DIGEST_SIZE) == 0;
         snprintf(w->existing_id, sizeof w->existing_id, "%s", id != NULL ? (const char *) id : "");
         (void) sqlite3_reset(st);
@@ -55,15 +57,47 @@ static int key_find(struct db *db, struct store_submit *w)
     return rc == SQLITE_DONE ? 0 : -end;
 }
 
-static int key_put(struct db *db, const struct store_submit *w)
+/* 1: taken, 0: free, or minus SQLite's error. */
+static int key_taken(struct db *db, const struct store_key *k)
+{
+    sqlite3_stmt *st = db_statement(db, SQL_KEY_FIND);
+    if (st == NULL)
+        return -db_error(db);
+    bind_text(st, 1, k->key);
+    (void) sqlite3_bind_int64(st, 2, (sqlite3_int64) k->now_us);
+    int rc = sqlite3_step(st);
+    int end = sqlite3_reset(st);
+    return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : -end;
+}
+
+/* The key's row without what it stands for, which the caller binds. */
+static sqlite3_stmt *key_row(struct db *db, const char *key, const uint8_t *digest, uint64_t now_us)
 {
     sqlite3_stmt *st = db_statement(db, SQL_KEY_PUT);
     if (st == NULL)
+        return NULL;
+    bind_text(st, 1, key);
+    bind_digest(st, 2, digest);
+    (void) sqlite3_bind_int64(st, 4, (sqlite3_int64) (now_us + STORE_KEY_LIFE_US));
+    return st;
+}
+
+static int key_put(struct db *db, const struct store_submit *w)
+{
+    sqlite3_stmt *st = key_row(db, w->key, w->key_digest, w->now_us);
+    if (st == NULL)
         return db_error(db);
-    bind_text(st, 1, w->key);
-    bind_digest(st, 2, w->key_digest);
     bind_text(st, 3, w->id);
-    (void) sqlite3_bind_int64(st, 4, (sqlite3_int64) (w->now_us + STORE_KEY_LIFE_US));
+    return db_step_done(st);
+}
+
+static int key_put_reply(struct db *db, const struct store_key *k)
+{
+    CHECK(k->reply.data != NULL);
+    sqlite3_stmt *st = key_row(db, k->key, k->digest, k->now_us);
+    if (st == NULL)
+        return db_error(db);
+    bind_bytes(st, 3, k->reply);
     return db_step_done(st);
 }
 
@@ -274,9 +308,8 @@ static int apply_direct(struct db *db, struct store_direct *w)
     return rc;
 }
 
-int db_apply(struct db *db, struct store_write *w)
+static int apply_kind(struct db *db, struct store_write *w)
 {
-    w->result = STORE_OK;
     switch (w->kind) {
     case STORE_WRITE_SUBMIT:
         return apply_submit(db, CONTAINER_OF(w, struct store_submit, write));
@@ -295,6 +328,20 @@ int db_apply(struct db *db, struct store_write *w)
     }
     CHECK(!"a known kind of write");
     return SQLITE_INTERNAL;
+}
+
+int db_apply(struct db *db, struct store_write *w)
+{
+    w->result = STORE_OK;
+    int taken = w->once != NULL ? key_taken(db, w->once) : 0;
+    if (taken != 0) {
+        w->result = STORE_E_EXISTS;
+        return taken > 0 ? SQLITE_OK : -taken;
+    }
+    int rc = apply_kind(db, w);
+    if (rc == SQLITE_OK && w->result == STORE_OK && w->once != NULL)
+        rc = key_put_reply(db, w->once);
+    return rc;
 }
 
 static bool probe_append(struct db *db, const struct store_append *w)

@@ -90,11 +90,21 @@ enum store_write_kind {
     STORE_WRITE_PURGE,
     STORE_WRITE_DIRECT
 };
+/* An idempotency key that is taken in the same transaction as the write, with the answer that
+ * belongs to it.  Keys are one space: those of simulations (store_submit) are in it too.  A key that
+ * is taken already is STORE_E_EXISTS, and nothing is written. */
+struct store_key {
+    const char *key; /* <= STORE_KEY_MAX */
+    uint8_t digest[STORE_DIGEST_SIZE]; /* of the method and the payload */
+    struct store_bytes reply; /* not NULL; may be empty */
+    uint64_t now_us;
+};
 struct store_write {
     struct mail mail;
     struct store_write *next; /* of a batch; the store's while queued */
     enum store_write_kind kind;
     enum store_result result;
+    struct store_key *once;              /* NULL: no key; not of STORE_WRITE_SUBMIT, which has its own */
     void (*done)(struct store_write *w); /* on the writer's thread */
     void *waiter;                        /* store_write_wait's */
 };
@@ -203,7 +213,8 @@ enum store_read_kind {
     STORE_READ_LIST,
     STORE_READ_EVENTS,
     STORE_READ_PACK,
-    STORE_READ_CHARACTERS
+    STORE_READ_CHARACTERS,
+    STORE_READ_KEY
 };
 struct store_read {
     struct mail mail;
@@ -257,6 +268,15 @@ struct store_read_pack {
     struct store_read read;
     uint8_t digest[STORE_DIGEST_SIZE];
     struct store_bytes image;
+};
+/* What an idempotency key stands for.  STORE_E_NOT_FOUND: it is free. */
+struct store_read_key {
+    struct store_read read;
+    const char *key;
+    uint8_t digest[STORE_DIGEST_SIZE];
+    uint64_t now_us;
+    bool same;                /* the digest is the one it was taken with, by a write with store_key */
+    struct store_bytes reply; /* when same */
 };
 struct store_overlay {
     const char *id;

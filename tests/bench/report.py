@@ -111,6 +111,8 @@ if w:
     ticks = int(w.get("server_cpu_ticks", 0)) / int(w.get("ticks_per_s", 100))
     lines.append(f"| events of a stored simulation, 8 watchers over one connection | {float(w['per_s']):,.0f} per second, "
                  f"{ticks / int(w['items']) * 1e5:.3f} CPU s of the server per 100,000 |")
+if (folder / "many.txt").exists():
+    lines += ["", "Through the gateway:", "", "```", (folder / "many.txt").read_text().rstrip(), "```"]
 if (folder / "watchers.txt").exists():
     lines += ["", "A thousand watchers that do not read, beside a fast caller:", "", "```",
               (folder / "watchers.txt").read_text().rstrip(), "```"]

@@ -67,6 +67,25 @@ class Failover(unittest.TestCase):
                 reader.result(60)
         self.assertEqual(failed, [])
 
+    def test_circuits(self):
+        """One server's circuit opens when it is gone and closes when it is back; /readyz counts."""
+        def until(want):
+            end = time.monotonic() + 20
+            while True:
+                self.get()
+                answer = harness.rest(self.gateway.port, "GET", "/readyz")
+                if answer.json()["circuits"] == want:
+                    return answer
+                self.assertLess(time.monotonic(), end, answer.body)
+                time.sleep(0.02)
+        until({"closed": 3, "open": 0, "half_open": 0})
+        address = self.servers[0].address
+        self.servers[0].kill()
+        answer = until({"closed": 2, "open": 1, "half_open": 0})
+        self.assertEqual((answer.status, answer.json()["status"]), (200, "ready"))
+        self.servers[0] = self.start(0, address)
+        until({"closed": 3, "open": 0, "half_open": 0})
+
     def test_all_gone(self):
         for server in self.servers:
             server.kill()

@@ -2,6 +2,7 @@
 TestService; known by descriptor set or by reflection, without a line of gateway code."""
 import base64
 import concurrent.futures
+import hashlib
 import json
 import pathlib
 import shutil
@@ -23,6 +24,7 @@ subprocess.run(["protoc", f"-I{ROOT}/tests/unit/gateway", f"-I{ROOT}/proto", "-I
                 f"--descriptor_set_out={FDS}", f"--python_out={GENERATED.name}", "foreign.proto"], check=True)
 sys.path.insert(0, GENERATED.name)
 import foreign_pb2  # noqa: E402
+from google.api import httpbody_pb2  # noqa: E402
 from google.rpc import error_details_pb2, status_pb2  # noqa: E402
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc  # noqa: E402
 
@@ -113,6 +115,17 @@ def start_grpcio():
     handlers["Tail"] = grpc.unary_stream_rpc_method_handler(
         tail, request_deserializer=p.TailRequest.FromString, response_serializer=lambda m: m.SerializeToString())
     handlers["Upload"] = unary(echo)
+
+    def join(pieces, context):
+        pieces = list(pieces)
+        if any(p.data == b"stop" for p in pieces):
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "enough")
+        kinds = {p.content_type for p in pieces}
+        assert all(len(p.data) <= 65536 for p in pieces)
+        return httpbody_pb2.HttpBody(content_type=",".join(kinds),
+                                     data=hashlib.sha256(b"".join(p.data for p in pieces)).digest())
+    handlers["UploadPieces"] = grpc.stream_unary_rpc_method_handler(
+        join, httpbody_pb2.HttpBody.FromString, httpbody_pb2.HttpBody.SerializeToString)
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(8))
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("foreign.v1.Shelf", handlers),))
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(Reflection(FDS.read_bytes()), server)
@@ -182,7 +195,7 @@ class ForeignShelf:
         self.assertEqual(answer.json(), {"fInt32": -2147483648, "fMessage": {"inner": {"list": ["a", "b"]}}})
         answer = self.call("GET", "/v1/tail?count=2&$fields=number", headers={"Accept": "application/x-ndjson"})
         self.assertEqual(answer.body, b'{"number":"1"}\n{"number":"2"}\n')
-        for query, word in (("$fields=fInt23", "fInt32"), ("$field=a", "there is $fields"), ("$fields=a&$fields=b", "twice"),
+        for query, word in (("$fields=fInt23", "fInt32"), ("$field=a", "there are $fields"), ("$fields=a&$fields=b", "twice"),
                             ("fInt32=1&$fields=fInt32", "from its body")):
             answer = self.call("PUT", f"/v1/everything/k?{query}", EVERYTHING)
             self.assertEqual(answer.status, 400)
@@ -215,6 +228,15 @@ class ForeignShelf:
     def test_streams(self):
         answer = self.call("GET", "/v1/tail?count=3", headers={"Accept": "application/x-ndjson"})
         self.assertEqual([json.loads(line)["number"] for line in answer.body.splitlines()], ["1", "2", "3"])
+
+    def test_upload_in_pieces(self):
+        """A stream of HttpBody takes the body as it comes, of any size, and no byte is JSON."""
+        big = bytes(range(256)) * 40000  # over the limit of one message
+        for body in (big, b"{", b""):
+            answer = self.call("POST", "/v1/pieces", body, headers={"Content-Type": "image/x-test"})
+            self.assertEqual((answer.status, answer.body), (200, hashlib.sha256(body).digest()))
+            self.assertEqual(answer.headers["content-type"], "image/x-test" if body else "application/octet-stream")
+        self.assertEqual(self.call("POST", "/v1/pieces", b"stop").status, 429)
 
     def test_upload(self):
         answer = self.call("POST", "/v1/upload", b"\0\1raw", headers={"Content-Type": "image/x-test"})

@@ -111,6 +111,22 @@ class LegacyShapes(Stack):
         self.assertEqual(self.rest("DELETE", "/characters/medic").status, 204)
         self.assertEqual(self.rest("GET", "/characters/medic").status, 404)
 
+    def test_idempotency_key(self):
+        key = {"Idempotency-Key": "5c8c4c2e"}
+        body = {"character_id": "cook", "name": "Bo Lind"}
+        first = self.rest("POST", "/characters", body, key)
+        again = self.rest("POST", "/characters", body, key)
+        self.assertEqual((first.status, again.status), (201, 201), again.body)
+        self.assertEqual((again.body, again.headers["location"]), (first.body, first.headers["location"]))
+        other = self.rest("POST", "/characters", {**body, "name": "Bo"}, key)
+        self.assert_problem(other, 422)
+        self.assertEqual(other.json()["code"], "IDEMPOTENCY_KEY_REUSED")
+        self.assert_problem(self.rest("POST", "/simulations", RUN, key), 422)
+        self.assertEqual(self.rest("PATCH", "/characters/pilot", {"current_status": "tired"}).status, 200)
+        reset = [self.rest("POST", "/characters/pilot:reset", {}, {"Idempotency-Key": "r1"}) for _ in range(2)]
+        self.assertEqual(([r.status for r in reset], reset[0].body), ([200, 200], reset[1].body))
+        self.assertEqual(self.rest("DELETE", "/characters/cook").status, 204)
+
     def test_submit_get_list_log_story_export_delete(self):
         made = self.rest("POST", "/simulations:submit", RUN)
         self.assertEqual(made.status, 202, made.body)
@@ -151,12 +167,30 @@ class LegacyShapes(Stack):
         self.assert_problem(wrong, 405)
         self.assertIn("GET", wrong.headers["allow"])
         self.assert_problem(self.rest("GET", "/no/such/path"), 404)
+        for path in ("/health", "/livez", "/no/such/path"):  # RFC 9110, section 9.1
+            self.assert_problem(self.rest("BREW", path), 501)
+            self.assertEqual(self.rest("TRACE", path).status, 404 if path.startswith("/no") else 405)
         head = self.rest("HEAD", "/health")
         self.assertEqual((head.status, head.body), (200, b""))
         options = self.rest("OPTIONS", "/simulations", headers={"Origin": "http://example.org"})
         self.assertIn(options.status, (200, 204))
         self.assertIn("POST", options.headers["allow"])
         self.assertNotIn("access-control-allow-origin", options.headers)
+
+    def test_pretty(self):
+        plain = self.rest("GET", "/characters/pilot")
+        for query in ("?pretty", "?pretty=true", "?$pretty=1", "?%24pretty=true"):
+            answer = self.rest("GET", "/characters/pilot" + query)
+            self.assertEqual((answer.status, answer.json()), (200, plain.json()))
+            self.assertEqual(answer.body.decode(), json.dumps(plain.json(), indent=2, ensure_ascii=False) + "\n")
+            self.assertEqual(int(answer.headers["content-length"]), len(answer.body))
+        self.assertEqual(self.rest("GET", "/characters/pilot?$pretty=false").body, plain.body)
+        self.assertEqual(self.rest("GET", "/characters/pilot?pretty&$fields=name").body, b'{\n  "name": "Alex Chen"\n}\n'
+                         .replace(b"Alex Chen", plain.json()["name"].encode()))
+        self.assertEqual(self.rest("POST", "/characters/pilot:reset?$pretty", {}).body.count(b"\n"),
+                         json.dumps(plain.json(), indent=2).count("\n") + 1)
+        self.assert_problem(self.rest("GET", "/simulations?$pretty=maybe"), 422)
+        self.assert_problem(self.rest("GET", "/simulations?pretty&pretty"), 422)
 
     def test_request_id_is_echoed(self):
         self.assertEqual(self.rest("GET", "/health", headers={"X-Request-Id": "abc-123"}).headers["x-request-id"],

@@ -179,6 +179,38 @@ class Rpc(Stack):
         self.refused(grpc.StatusCode.FAILED_PRECONDITION, self.engine.RunSimulation,
                      request(setting="elsewhere"), metadata=key)
 
+    def test_idempotency_of_characters(self):
+        def create(key, name="Ada Quist", who="nurse"):
+            return self.engine.CreateCharacter(
+                pb.CreateCharacterRequest(character=pb.Character(character_id=who, name=name)),
+                metadata=(("idempotency-key", key),))
+        first = create("make-nurse")
+        self.engine.UpdateCharacter(pb.UpdateCharacterRequest(
+            character=pb.Character(character_id="nurse", current_status="asleep")))
+        self.assertEqual(create("make-nurse").SerializeToString(), first.SerializeToString())  # as it was answered
+        self.refused(grpc.StatusCode.FAILED_PRECONDITION, create, "make-nurse", name="Eve Quist")
+        self.refused(grpc.StatusCode.FAILED_PRECONDITION, create, "make-nurse", who="nurse_two")
+        self.refused(grpc.StatusCode.ALREADY_EXISTS, create, "another-key")
+        self.refused(grpc.StatusCode.INVALID_ARGUMENT, create, "k" * 256)
+        self.refused(grpc.StatusCode.FAILED_PRECONDITION, self.engine.RunSimulation, request(),
+                     metadata=(("idempotency-key", "make-nurse"),))
+        self.refused(grpc.StatusCode.FAILED_PRECONDITION, self.engine.DeleteCharacter,
+                     pb.DeleteCharacterRequest(character_id="nurse"), metadata=(("idempotency-key", "make-nurse"),))
+        for _ in range(2):  # the second time the character is gone, and the answer the same
+            self.engine.DeleteCharacter(pb.DeleteCharacterRequest(character_id="nurse"),
+                                        metadata=(("idempotency-key", "drop-nurse"),))
+        self.refused(grpc.StatusCode.NOT_FOUND, self.engine.DeleteCharacter,
+                     pb.DeleteCharacterRequest(character_id="nurse"))
+        # A refused call leaves its key free.
+        self.assertEqual(create("another-key").character_id, "nurse")
+        # Many at once with one key: one creation, one answer.
+        calls = [self.engine.CreateCharacter.future(
+            pb.CreateCharacterRequest(character=pb.Character(character_id="porter", name="Po")),
+            metadata=(("idempotency-key", "at-once"),)) for _ in range(20)]
+        self.assertEqual(len({c.result(timeout=20).SerializeToString() for c in calls}), 1)
+        for who in ("nurse", "porter"):
+            self.engine.DeleteCharacter(pb.DeleteCharacterRequest(character_id=who))
+
     def test_bad_input(self):
         rows = [
             (dict(character_names=["pilot"]), "character_names"), (dict(character_names=[]), "character_names"),

@@ -4,6 +4,7 @@ import json
 import struct
 import sys
 import unittest
+import urllib.parse
 
 import harness
 
@@ -125,6 +126,84 @@ class Connect(harness.Stack):
                      "application/connect+json", "application/connect+proto"):
             answer = self.post("GetHealth", frame(b""), kind)
             self.assert_problem(answer, 415, "application/grpc-web+proto")
+
+    def get(self, method, encoding, message, headers=None, **more):
+        query = urllib.parse.urlencode({"connect": "v1", "encoding": encoding, "message": message, **more})
+        return self.rest("GET", SERVICE + method + "?" + query, headers=headers)
+
+    def test_get(self):
+        raw = pb.GetCharacterRequest(character_id="pilot").SerializeToString()
+        safe = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+        answer = self.get("GetCharacter", "proto", safe, base64="1")
+        self.assertEqual((answer.status, answer.headers["content-type"]), (200, "application/proto"), answer.body)
+        self.assertEqual(pb.Character.FromString(answer.body).name, "Alex Chen")
+        self.assertEqual(self.get("GetCharacter", "proto", raw.decode()).body, answer.body)
+        plain = self.get("GetCharacter", "json", '{"characterId":"pilot"}')
+        self.assertEqual((plain.status, plain.headers["content-type"]), (200, "application/json"), plain.body)
+        self.assertEqual(plain.json()["characterId"], "pilot")
+        self.assertEqual(self.get("GetHealth", "json", "{}", compression="identity").status, 200)
+        # It may be kept: the tag saves the body.
+        for kept in (answer, plain):
+            self.assertTrue(kept.headers["etag"])
+            self.assertEqual(kept.headers["cache-control"], "no-cache")
+        again = self.get("GetCharacter", "json", '{"characterId":"pilot"}', {"If-None-Match": plain.headers["etag"]})
+        self.assertEqual((again.status, again.body), (304, b""))
+
+    def test_get_refused(self):
+        missing = self.get("GetCharacter", "json", '{"characterId":"nobody"}')
+        self.assertEqual((missing.status, missing.json()["code"]), (404, "not_found"))
+        for more, status in ((dict(encoding="xml"), 415), (dict(encoding="json", compression="gzip"), 501),
+                             (dict(encoding="json", message="{"), 400), (dict(encoding="proto", message="$", base64="1"), 400),
+                             (dict(encoding="proto", message="\x0a\x05a"), 400)):
+            answer = self.get("GetCharacter", **{"message": "{}", **more})
+            self.assertEqual(answer.status, status, (more, answer.body))
+            self.assertIn("code", answer.json())
+        self.assertEqual(self.rest("GET", SERVICE + "GetHealth?connect=v1&encoding=json").status, 400)
+        # What changes something, or streams, is not for GET; nor is a request that does not say Connect.
+        for method in ("RunSimulation", "CreateCharacter", "WatchSimulation"):
+            self.assert_problem(self.get(method, "json", "{}"), 405)
+        self.assert_problem(self.rest("GET", SERVICE + "GetHealth"), 405)
+
+    def stream(self, method, message, kind, **headers):
+        answer = self.rest("POST", SERVICE + method, message if message[:1] == b"!" else frame(message),
+                           {"Content-Type": kind, "Connect-Protocol-Version": "1", **headers})
+        self.assertEqual((answer.status, answer.headers["content-type"]), (200, kind), answer.body)
+        messages, end, at = [], None, 0
+        while at < len(answer.body):
+            self.assertIsNone(end, "nothing follows the end")
+            flag, size = answer.body[at], int.from_bytes(answer.body[at + 1:at + 5], "big")
+            piece = answer.body[at + 5:at + 5 + size]
+            at += 5 + size
+            if flag == 2:
+                end = json.loads(piece)
+            else:
+                self.assertEqual(flag, 0)
+                messages.append(piece)
+        self.assertEqual(at, len(answer.body))
+        return messages, end
+
+    def test_server_streams(self):
+        request = pb.SimulationRequest(character_names=harness.CAST, turns={"value": 2}, seed={"value": 4})
+        messages, end = self.stream("StreamSimulation", request.SerializeToString(), "application/connect+proto")
+        self.assertEqual(end, {})
+        updates = [pb.SimulationUpdate.FromString(m) for m in messages]
+        self.assertGreater(len(updates), 5)
+        self.assertTrue(updates[-1].HasField("result"))
+        text = json.dumps({"characterNames": harness.CAST, "turns": 2, "seed": "4"}).encode()
+        messages, end = self.stream("StreamSimulation", text, "application/connect+json")
+        self.assertEqual((end, len(messages)), ({}, len(updates)))
+        last = json.loads(messages[-1])["result"]
+        self.assertEqual(last["story"], updates[-1].result.story)
+        for kind, body in (("application/connect+json", b'{"simulationId":"sim_none"}'),
+                           ("application/connect+proto", pb.WatchSimulationRequest(simulation_id="sim_none")
+                            .SerializeToString())):
+            messages, end = self.stream("WatchSimulation", body, kind)
+            self.assertEqual((messages, end["error"]["code"]), ([], "not_found"))
+        for body in (b"!" * 7, b"{"):
+            messages, end = self.stream("WatchSimulation", body, "application/connect+json")
+            self.assertEqual((messages, end["error"]["code"]), ([], "invalid_argument"))
+        _, end = self.stream("DirectSimulation", b"{}", "application/connect+json")
+        self.assertEqual(end["error"]["code"], "unimplemented")
 
     def test_deadline(self):
         body = pb.SimulationRequest(character_names=harness.CAST, turns={"value": 50}).SerializeToString()

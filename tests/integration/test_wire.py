@@ -137,6 +137,17 @@ class RawHttp(Stack):
         import re
         self.assertEqual(re.findall(rb"HTTP/1.1 (\d{3})", out), [b"200", b"404", b"200"])
 
+    def test_half_closed_too_early(self):
+        head = b"POST /simulations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        for cut in (head + b"Content-Length: 40\r\n\r\n{\"turns\": 1", head + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{",
+                    head + b"Content-Length: 40\r\n\r\n", head[:40]):
+            out = self.answer(cut)
+            self.assertTrue(out.startswith(b"HTTP/1.1 400"), (cut, out[:200]))
+            self.assertIn(b"Connection: close", out)
+            self.assertIn(b"MALFORMED_REQUEST", out)
+        for silent in (b"", b"\r\n"):
+            self.assertEqual(self.answer(silent), b"")
+
     def test_byte_by_byte(self):
         body = json.dumps({"character_names": ["pilot", "engineer"], "turns": 1, "seed": 3}).encode()
         head = b"POST /simulations HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"

@@ -310,7 +310,7 @@ static void builtins_and_cors(void **state)
     (void) state;
     static const struct row rows[] = {
         { "GET", "/livez", "", NULL, 200, { "{\"status\":\"alive\"}" } },
-        { "GET", "/api/readyz", "", NULL, 200, { "{\"status\":\"ready\"}" } },
+        { "GET", "/api/readyz", "", NULL, 200, { "{\"status\":\"ready\",\"circuits\":{" } },
         { "POST", "/livez", "", "{}", 405, { "Allow: GET" } },
         { "OPTIONS",
           "/v1/shelves/x",

@@ -556,9 +556,45 @@ static void base64_both_alphabets(void **state)
     }
 }
 
+static void lays_out(void **state)
+{
+    static const char *const rows[][2] = {
+        { "{}", "{}\n" },
+        { "[]", "[]\n" },
+        { "1.5", "1.5\n" },
+        { "{\"a\":[1,{}],\"b\":\"x,:{[\\\"]}\"}",
+          "{\n  \"a\": [\n    1,\n    {}\n  ],\n  \"b\": \"x,:{[\\\"]}\"\n}\n" },
+        { "[[],\"\\\\\"]", "[\n  [],\n  \"\\\\\"\n]\n" },
+    };
+    (void) state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct buf b = { 0 };
+        buf_puts(&b, "before:");
+        buf_puts(&b, rows[i][0]);
+        json_indent(&b, 7);
+        assert_string_equal(buf_str(&b) + 7, rows[i][1]);
+        assert_memory_equal(b.data, "before:", 7);
+        buf_done(&b);
+    }
+    /* Deep and wide would be spaces for the most part: left as it is. */
+    struct buf deep = { 0 };
+    for (int i = 0; i < 90; i++)
+        buf_putc(&deep, '[');
+    for (int i = 0; i < 9999; i++)
+        buf_puts(&deep, "1,");
+    buf_putc(&deep, '1');
+    for (int i = 0; i < 90; i++)
+        buf_putc(&deep, ']');
+    size_t size = deep.size;
+    json_indent(&deep, 0);
+    assert_int_equal(deep.size, size);
+    buf_done(&deep);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lays_out),
         cmocka_unit_test(takes_and_decodes),
         cmocka_unit_test(refuses_and_names_the_place),
         cmocka_unit_test(bounds_depth_and_numbers),

@@ -240,12 +240,73 @@ static void test_health(void **state)
     rig_nothing_left();
 }
 
-/* A backend that fails three in a row is out for 100 ms, next time for 200. */
+/* A backend that fails three in a row is out for 100 ms, then one call decides: out for 200. */
 static bool is_ejected(void *ctx)
 {
     nrpc_backend list[3];
     nrpc_channel_backends(rig_channel, list, 3);
     return list[0].ejected == ((uintptr_t) ctx != 0);
+}
+
+static nrpc_circuit circuit_of_first(void)
+{
+    nrpc_backend list[3];
+    nrpc_channel_backends(rig_channel, list, 3);
+    return list[0].circuit;
+}
+
+/* Half open: one call is let through, the others go elsewhere until it has ended; success closes.
+ */
+static void test_single_probe(void **state)
+{
+    (void) state;
+    static const struct raw_step steps[] = { { RAW_FAIL, NRPC_UNAVAILABLE, NULL },
+                                             { RAW_FAIL, NRPC_UNAVAILABLE, NULL },
+                                             { RAW_SILENT, 0, NULL },
+                                             { RAW_OK, 0, NULL } };
+    char two[140];
+    snprintf(two, sizeof two, "%s,%s", paths[0], paths[1]);
+    const struct raw_server_options shaky = { .steps = steps, .n_steps = 4 };
+    struct raw_server *s0 = raw_server_start(paths[0], &shaky);
+    nrpc_server *s1 = rig_server(paths[1], NULL, false);
+    const nrpc_channel_options o = {
+        .target = two,
+        .balance = NRPC_ROUND_ROBIN,
+        .outlier = { .consecutive_failures = 2, .ejection_ms = 200, .interval_ms = 3600000 },
+    };
+    rig_channel_up(&o);
+    nrpc_channel_connect(rig_channel);
+    rig_until(all_ready, (void *) 2);
+    assert_int_equal(circuit_of_first(), NRPC_CIRCUIT_CLOSED);
+    for (int i = 0; i < 4; i++)
+        (void) rig_ask("x");
+    assert_int_equal(circuit_of_first(), NRPC_CIRCUIT_OPEN);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(rig_ask("x"), NRPC_OK);
+    rig_until(is_ejected, NULL);
+    /* The probe hangs: nobody else goes there meanwhile. */
+    struct ask probe[2] = { { .text = "x" }, { .text = "x" } };
+    rig_ask_begin(&probe[0], 1);
+    rig_ask_begin(&probe[1], 1);
+    while (probe[0].ends + probe[1].ends < 1)
+        rig_idle(1);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(rig_ask("x"), NRPC_OK);
+    assert_int_equal(raw_server_requests(s0, NULL, 0), 3);
+    assert_int_equal(circuit_of_first(), NRPC_CIRCUIT_HALF_OPEN);
+    /* Given up, it says nothing; the next call is the probe, and its success closes. */
+    nrpc_call_cancel(probe[probe[0].ends == 0 ? 0 : 1].call);
+    rig_finish();
+    rig_ask_done(&probe[0]);
+    rig_ask_done(&probe[1]);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(rig_ask("x"), NRPC_OK);
+    assert_int_equal(raw_server_requests(s0, NULL, 0), 4);
+    assert_int_equal(circuit_of_first(), NRPC_CIRCUIT_CLOSED);
+    rig_channel_down();
+    raw_server_stop(s0);
+    rig_server_down(s1, 1000);
+    rig_nothing_left();
 }
 
 static void test_outlier(void **state)
@@ -271,12 +332,13 @@ static void test_outlier(void **state)
             if (out_ns == 0 && is_ejected((void *) 1))
                 out_ns = clock_mono_ns();
         }
-        assert_int_equal(failed, 3);
+        assert_int_equal(failed, times == 1 ? 3 : 1);
         assert_true(is_ejected((void *) 1));
         for (int i = 0; i < 10 && is_ejected((void *) 1); i++)
             if (rig_ask("x") != NRPC_OK)
                 assert_true(is_ejected((void *) 0) || clock_mono_ns() - out_ns > 90000000);
         rig_until(is_ejected, NULL);
+        assert_int_equal(circuit_of_first(), NRPC_CIRCUIT_HALF_OPEN);
         assert_true(clock_mono_ns() - out_ns >= times * UINT64_C(95000000));
     }
     rig_channel_down();
@@ -328,7 +390,7 @@ int main(void)
         cmocka_unit_test(test_in_turn),     cmocka_unit_test(test_least_calls),
         cmocka_unit_test(test_pool),        cmocka_unit_test(test_one_stream),
         cmocka_unit_test(test_health),      cmocka_unit_test(test_outlier),
-        cmocka_unit_test(test_fewer_pings),
+        cmocka_unit_test(test_fewer_pings), cmocka_unit_test(test_single_probe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

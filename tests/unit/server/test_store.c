@@ -226,6 +226,67 @@ static void test_idempotency_key(void **state)
     assert_int_equal(again.write.result, STORE_OK);
 }
 
+static struct store_read_key look(struct fixture *f, const struct store_key *k, uint64_t now_us)
+{
+    struct store_read_key q = { .read.kind = STORE_READ_KEY, .key = k->key, .now_us = now_us };
+    memcpy(q.digest, k->digest, sizeof q.digest);
+    arena_init(&q.read.arena, 64);
+    store_read_wait(f->store, &q.read);
+    return q;
+}
+
+/* What a key keeps beside a write: its answer, whole, for its time; simulations share the keys. */
+static void test_key_with_reply(void **state)
+{
+    struct fixture *f = *state;
+    open_store(f, NULL);
+    struct store_key key = { .key = "k", .digest = { 1 }, .reply = text("\0reply"), .now_us = 1000 };
+    key.reply.size = 6; /* with its NUL */
+    struct store_character put = {
+        .write.kind = STORE_WRITE_CHARACTER, .write.once = &key, .id = "zoe", .data = text("Zoe")
+    };
+    struct store_read_key q = look(f, &key, 1000);
+    assert_int_equal(q.read.result, STORE_E_NOT_FOUND);
+    arena_done(&q.read.arena);
+    store_write_wait(f->store, &put.write);
+    assert_int_equal(put.write.result, STORE_OK);
+    q = look(f, &key, 1000);
+    assert_int_equal(q.read.result, STORE_OK);
+    assert_true(q.same);
+    assert_int_equal(q.reply.size, 6);
+    assert_memory_equal(q.reply.data, "\0reply", 6);
+    arena_done(&q.read.arena);
+    key.digest[0] = 2;
+    q = look(f, &key, 1000);
+    assert_int_equal(q.read.result, STORE_OK);
+    assert_false(q.same);
+    arena_done(&q.read.arena);
+    /* Taken: neither another change nor a simulation gets it, and nothing of them is written. */
+    put.id = "amy";
+    store_write_wait(f->store, &put.write);
+    assert_int_equal(put.write.result, STORE_E_EXISTS);
+    struct store_read_characters all = { .read.kind = STORE_READ_CHARACTERS };
+    arena_init(&all.read.arena, 256);
+    store_read_wait(f->store, &all.read);
+    assert_int_equal(all.n_overlays, 1);
+    arena_done(&all.read.arena);
+    struct store_submit run = make_submit("sim_a");
+    run.key = "k";
+    run.key_digest[0] = 1;
+    store_write_wait(f->store, &run.write);
+    assert_int_equal(run.write.result, STORE_E_EXISTS);
+    assert_false(run.existing_same);
+    /* Later it is free, and an empty reply is one. */
+    key.now_us = 1000 + STORE_KEY_LIFE_US;
+    key.reply.size = 0;
+    store_write_wait(f->store, &put.write);
+    assert_int_equal(put.write.result, STORE_OK);
+    q = look(f, &key, key.now_us);
+    assert_true(q.read.result == STORE_OK && q.same && q.reply.data != NULL);
+    assert_int_equal(q.reply.size, 0);
+    arena_done(&q.read.arena);
+}
+
 static void test_delete_leaves_a_tombstone(void **state)
 {
     struct fixture *f = *state;
@@ -622,6 +683,7 @@ int main(void)
         T(test_life_of_a_simulation),
         T(test_guards),
         T(test_idempotency_key),
+        T(test_key_with_reply),
         T(test_delete_leaves_a_tombstone),
         T(test_list_pages),
         T(test_characters),
