@@ -17,4 +17,12 @@ int nvl_carry_check(const void *bytes, size_t size);
 /* A request that goes on from a carry pack sets nvl_request.carry and carry_size (the bytes, lent
  * for the call) and carry_digest (their SHA-256); nvl_world_open and nvl_open apply it.  A digest
  * without its bytes, or with others, is NVL_E_INVALID ("carry"). */
+
+/* What earlier chapters established, oldest first: a sentence, where it was, and in which chapter.
+ * NULL out of range. */
+size_t nvl_world_canon_count(const struct nvl_world *world);
+const char *nvl_world_canon(const struct nvl_world *world, size_t i, const char **out_place,
+                            unsigned *out_chapter);
+/* The carry pack that the world goes on from; NULL: none.  Lives as long as the world. */
+const void *nvl_world_carry(const struct nvl_world *world, size_t *out_size);
 #endif

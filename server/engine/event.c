@@ -1,5 +1,6 @@
 /* event.c — canonical event bytes and the .nvlog container (docs/log-format.md, sections 4 and 7).
  */
+#include "server/engine/carry.h"
 #include "server/engine/edit.h"
 #include "server/engine/world.h"
 #include <string.h>
@@ -219,7 +220,11 @@ int nvl_log_begin(struct buf *out, const void *header, size_t header_size,
     int rc = nvl_world_encode(w, &world);
     if (rc == NVL_OK) {
         buf_put(out, log_magic, 8);
+        size_t carry_size;
+        const void *carry = nvl_world_carry(w, &carry_size);
         put_section(out, "HEAD", header, header_size);
+        if (carry != NULL)
+            put_section(out, "CARY", carry, carry_size);
         put_section(out, "PACK", w->pack->image, w->pack->image_size);
         put_section(out, "WRLD", world.data, world.size);
     }
@@ -263,8 +268,10 @@ int nvl_log_open(const void *bytes, size_t size, struct nvl_log *out)
     if (size < 8 || memcmp(bytes, log_magic, 8) != 0)
         return NVL_E_CORRUPT;
     r.at += 8;
-    if (!next_section(&r, "HEAD", &log.header) || !next_section(&r, "PACK", &log.pack) ||
-        !next_section(&r, "WRLD", &log.world))
+    if (!next_section(&r, "HEAD", &log.header))
+        return NVL_E_CORRUPT;
+    (void) next_section(&r, "CARY", &log.carry);
+    if (!next_section(&r, "PACK", &log.pack) || !next_section(&r, "WRLD", &log.world))
         return NVL_E_CORRUPT;
     log.events.data = r.at;
     while (next_section(&r, "EVNT", &span))

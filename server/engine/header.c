@@ -324,6 +324,32 @@ uint32_t nvl_header_abi(const struct nvl_header *h)
 {
     return h->abi;
 }
+int nvl_header_set_carry(struct nvl_header *h, const void *carry, size_t size)
+{
+    uint8_t digest[SHA256_SIZE];
+    sha256_of(carry, size, digest);
+    if (h->request.carry_digest == NULL || memcmp(digest, h->carry, SHA256_SIZE) != 0)
+        return NVL_E_INVALID;
+    void *copy = arena_copy(&h->arena, carry, size);
+    if (copy == NULL)
+        return NVL_E_NOMEM;
+    h->request.carry = copy, h->request.carry_size = size;
+    return NVL_OK;
+}
+enum { CARRY_AT = 4 + 2 + 4 + SHA256_SIZE }; /* behind magic, format, abi and pack */
+const uint8_t *nvl_header_get_carry(const void *bytes, size_t size)
+{
+    static const uint8_t none[SHA256_SIZE];
+    const uint8_t *at = (const uint8_t *) bytes + CARRY_AT;
+    return size >= CARRY_AT + SHA256_SIZE && memcmp(at, none, SHA256_SIZE) != 0 ? at : NULL;
+}
+int nvl_header_put_carry(void *bytes, size_t size, const uint8_t carry_digest[SHA256_SIZE])
+{
+    if (size < CARRY_AT + SHA256_SIZE)
+        return NVL_E_CORRUPT;
+    memcpy((uint8_t *) bytes + CARRY_AT, carry_digest, SHA256_SIZE);
+    return NVL_OK;
+}
 void nvl_header_free(struct nvl_header *h)
 {
     if (h == NULL)

@@ -231,6 +231,14 @@ int nvl_header_decode(const void *bytes, size_t size, struct nvl_header **out);
 const struct nvl_request *nvl_header_request(const struct nvl_header *header);
 const uint8_t *nvl_header_pack_digest(const struct nvl_header *header);
 uint32_t nvl_header_abi(const struct nvl_header *header);
+/* Gives the header's request its carry pack (a copy is kept).  NVL_E_INVALID when the header names
+ * another digest, or none. */
+int nvl_header_set_carry(struct nvl_header *header, const void *carry, size_t size);
+/* The digest of the carry pack in a header's bytes, within them; NULL: it names none. */
+const uint8_t *nvl_header_get_carry(const void *bytes, size_t size);
+/* Writes the digest of a carry pack into the bytes of a header; its hash_0 is then another.
+ * NVL_E_CORRUPT when the bytes are too short for one. */
+int nvl_header_put_carry(void *bytes, size_t size, const uint8_t carry_digest[SHA256_SIZE]);
 void nvl_header_free(struct nvl_header *header);
 
 /* --- world: what a request means in a pack
@@ -513,7 +521,7 @@ struct nvl_span {
     size_t size;
 };
 struct nvl_log { /* views into the caller's bytes */
-    struct nvl_span header, pack, world, events;
+    struct nvl_span header, carry, pack, world, events; /* carry: empty when there is none */
     uint32_t events_count;
     const uint8_t *head, *story_digest; /* story_digest NULL: none */
 };

@@ -14,7 +14,7 @@ enum {
     PACK_OP_THREADS = 6
 };
 enum fluent_see { SEE_ALL, SEE_OWN, SEE_HERE, SEE_NEVER };
-enum fluent_flag { FLUENT_STATIC = 1, FLUENT_RESOURCE = 2, FLUENT_BELIEF = 4 };
+enum fluent_flag { FLUENT_STATIC = 1, FLUENT_RESOURCE = 2, FLUENT_BELIEF = 4, FLUENT_CARRY = 8 };
 enum op_flag { OP_RADIO = 1, OP_DEFIES = 2, OP_BETRAYS = 4, OP_ACTORLESS = 8 };
 enum op_engine_flag { OP_CLOSING = 1, OP_MUST = 2, OP_ONCE = 4, OP_IDLE = 8, OP_MOVES = 16 };
 enum code_op {

@@ -32,6 +32,7 @@ static int build(struct nvl_sim *s)
     s->seed = w->request->seed, s->turns = w->request->turns, s->plan = w->plan;
     memcpy(s->traits, w->traits, sizeof(s->traits));
     memset(s->bias_op, 0xFF, sizeof(s->bias_op));
+    past_open_threads(s);
     return gate_build(s) && plan_build(s) ? NVL_OK : NVL_E_NOMEM;
 }
 struct nvl_event sim_between(const struct nvl_sim *s, unsigned type)

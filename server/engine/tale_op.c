@@ -63,8 +63,8 @@ static bool fluent_option(struct lex *lex, struct pack_fluent *f)
     }
     if (lex_take(lex, "law"))
         return lex_law(lex, &f->law);
-    static const char *const flags[] = { "static", "resource", "belief" };
-    if (!lex_choice(lex, flags, 3, &i, "fluent option"))
+    static const char *const flags[] = { "static", "resource", "belief", "carry" };
+    if (!lex_choice(lex, flags, 4, &i, "fluent option"))
         return false;
     f->flags |= (uint8_t) (1 << i);
     return true;

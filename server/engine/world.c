@@ -307,6 +307,21 @@ static void add_knowledge(struct building *b)
         w->clue_of[clue++] = (uint8_t) i;
     }
 }
+static bool motif_there(const struct nvl_world *w, const char *name)
+{
+    for (unsigned i = 0; i < w->counts[NVL_SORT_MOTIF]; i++)
+        if (strcmp(w->entities[NVL_SORT_MOTIF][i].name, name) == 0)
+            return true;
+    return false;
+}
+static const char *number_word(unsigned i)
+{
+    static const char *const words[PAST_CANON_MAX] = {
+        "1",  "2",  "3",  "4",  "5",  "6",  "7",  "8",  "9",  "10", "11", "12",
+        "13", "14", "15", "16", "17", "18", "19", "20", "21", "22", "23", "24"
+    };
+    return i < PAST_CANON_MAX ? words[i] : "";
+}
 static void add_motifs(struct building *b)
 {
     struct nvl_world *w = b->w;
@@ -322,6 +337,14 @@ static void add_motifs(struct building *b)
         if (!n->negated)
             w->nouns[w->nouns_count++] = (struct world_noun){ build_keep(b, n->head), n->used };
     }
+    /* Where they have been together comes to mind. */
+    for (unsigned i = w->past.canon_count; i-- > 0 && w->counts[NVL_SORT_MOTIF] < 12;)
+        if (w->past.canon[i].place[0] != 0 && !motif_there(w, w->past.canon[i].place)) {
+            struct nvl_entity *e = build_add(b, NVL_SORT_MOTIF,
+                                             printed(b, "past_%s%s", number_word(i), ""), "", "past");
+            build_set_name(e, w->past.canon[i].place);
+            e->proper = true;
+        }
     if (w->counts[NVL_SORT_MOTIF] == 0)
         build_set_name(build_add(b, NVL_SORT_MOTIF, "motif", "", "motif"),
                        build_genre_name(b, "motif", 500));
@@ -346,6 +369,24 @@ static int build(struct building *b)
         world_init(b);
     return b->nomem ? NVL_E_NOMEM : NVL_OK;
 }
+/* A chapter begins where the one before has ended. */
+static int take_past(struct nvl_world *w, const struct nvl_request *request, struct nvl_error *err)
+{
+    int rc = request->carry == NULL
+                 ? NVL_E_INVALID
+                 : nvl_header_set_carry(w->header, request->carry, request->carry_size);
+    if (rc == NVL_OK)
+        rc = past_read(request->carry, request->carry_size, &w->arena, &w->past);
+    if (rc != NVL_OK && rc != NVL_E_NOMEM && err != NULL) {
+        *err = (struct nvl_error){ .field = "carry" };
+        snprintf(err->message, sizeof(err->message),
+                 "the carry pack that the header names is missing, another one, or damaged");
+    }
+    w->request = nvl_header_request(w->header);
+    if (rc == NVL_OK && !past_take_items(w))
+        rc = NVL_E_NOMEM;
+    return rc == NVL_E_CORRUPT ? NVL_E_INVALID : rc;
+}
 int nvl_world_open(const struct nvl_pack *pack, const struct nvl_request *request,
                    struct nvl_error *err, struct nvl_world **out)
 {
@@ -363,7 +404,11 @@ int nvl_world_open(const struct nvl_pack *pack, const struct nvl_request *reques
     w->pack = pack;
     if ((rc = nvl_header_decode(header.data, header.size, &w->header)) != NVL_OK)
         goto done;
-    w->request = nvl_header_request(w->header);
+    if (request->carry_digest != NULL &&
+        (rc = take_past(w, request, err)) != NVL_OK)
+        goto done;
+    if (w->past.chapter == 0)
+        w->request = nvl_header_request(w->header);
     b->w = w;
     if ((rc = build(b)) != NVL_OK)
         goto done;

@@ -2,6 +2,7 @@
 #ifndef NVL_WORLD_H
 #define NVL_WORLD_H
 #include "server/engine/pack.h"
+#include "server/engine/past.h"
 #include "server/engine/rng.h"
 
 enum {
@@ -32,6 +33,7 @@ struct nvl_world {
     const struct nvl_pack *pack;
     struct nvl_header *header; /* the request, owned */
     const struct nvl_request *request;
+    struct past past; /* chapter 0: none */
     unsigned frame, truth, genre; /* pack indices */
     const char *locale, *question;
     const char *setting, *saying; /* the user's own phrases, or "" */

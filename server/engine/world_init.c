@@ -232,4 +232,5 @@ void world_init(struct building *b)
     state_truth(b);
     state_hints(b);
     state_second(b);
+    past_apply(b->w);
 }

@@ -111,6 +111,8 @@ static void submitted_run(struct mail *m, void *owner)
         .header = r->submit.header,
     };
     memcpy(row.id, r->submit.id, sizeof row.id);
+    if (r->submit.campaign != NULL)
+        snprintf(row.campaign, sizeof row.campaign, "%s", r->submit.campaign);
     struct sim *sim = sim_new(j, &row);
     if (sim != NULL)
         sim->submit_mono_ns = clock_mono_ns();
@@ -228,6 +230,7 @@ static void deleted_run(struct mail *m, void *owner)
            result == STORE_OK            ? JOBS_OK
            : result == STORE_E_NOT_FOUND ? JOBS_E_NOT_FOUND
            : result == STORE_E_STALE     ? JOBS_E_RUNNING
+           : result == STORE_E_EXISTS    ? JOBS_E_CONTINUED
                                          : JOBS_E_STORE,
            result);
 }

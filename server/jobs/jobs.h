@@ -58,6 +58,7 @@ enum jobs_result {
     JOBS_E_NOT_FOUND,
     JOBS_E_FINISHED, /* cancel: it has ended otherwise */
     JOBS_E_RUNNING,  /* delete without force */
+    JOBS_E_CONTINUED, /* delete of a chapter that a later one goes on from */
     JOBS_E_STOPPING,
     JOBS_E_NOMEM,
     JOBS_E_DIRECTED,   /* somebody else is in the seat */

@@ -7,6 +7,8 @@
 #include "rpc/base/check.h"
 #include "rpc/base/clock.h"
 #include "server/jobs/inner.h"
+#include "server/engine/carry.h"
+#include "server/jobs/carry.h"
 #include "server/jobs/tell.h"
 
 static int keep_canonical(struct sim *sim, const uint8_t *canonical, size_t size)
@@ -163,6 +165,20 @@ static const struct nvl_pack *slice_pack(struct slice *s)
     return rc == NVL_OK ? sim->own_pack : NULL;
 }
 
+/* What the chapter before handed on, when the header names it. */
+static bool slice_carry(struct slice *s)
+{
+    struct sim *sim = s->sim;
+    enum store_result r = carry_fetch(sim->jobs->o.store, sim->decoded);
+    if (r == STORE_E_NOMEM || r == STORE_E_BUSY)
+        s->no_memory = true;
+    else if (r != STORE_OK)
+        slice_fail(s, "CARRY_UNREADABLE",
+                   "what the chapter before handed on cannot be read (%s); its log is kept",
+                   store_result_name(r));
+    return r == STORE_OK;
+}
+
 static bool slice_open(struct slice *s)
 {
     struct sim *sim = s->sim;
@@ -184,7 +200,7 @@ static bool slice_open(struct slice *s)
         return false;
     }
     const struct nvl_pack *pack = slice_pack(s);
-    if (pack == NULL)
+    if (pack == NULL || !slice_carry(s))
         return false;
     struct first_event *first = alloc_zero(1, sizeof *first);
     if (first == NULL) {
@@ -342,6 +358,21 @@ static bool slice_end_with_error(struct slice *s, int state, nrpc_code code, con
     return slice_pack_error(code, reason, text, &s->arena, &s->append.error) == 0;
 }
 
+/* What a chapter hands on to the next one. */
+static bool slice_hand_on(struct slice *s)
+{
+    struct buf carry = { 0 };
+    if (!s->sim->chapter)
+        return true;
+    int rc = nvl_carry_encode(s->sim->engine, &carry);
+    uint8_t *copy = rc == NVL_OK && !carry.failed ? arena_copy(&s->arena, carry.data, carry.size) : NULL;
+    s->append.carry = (struct store_bytes){ copy, carry.size };
+    if (copy != NULL)
+        sha256_of(copy, carry.size, s->append.carry_digest);
+    buf_done(&carry);
+    return copy != NULL;
+}
+
 static bool slice_finish(struct slice *s)
 {
     struct sim *sim = s->sim;
@@ -371,7 +402,7 @@ static bool slice_finish(struct slice *s)
                                       s->failed_text);
         } else {
             w->state = STORE_COMPLETED;
-            ok = r == 0;
+            ok = r == 0 && slice_hand_on(s);
         }
     }
     if (!ok)

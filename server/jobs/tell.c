@@ -283,6 +283,8 @@ static int open_world(const struct tell_again_in *in, struct nvl_pack **out_own,
 {
     struct nvl_header *header = NULL;
     int rc = nvl_header_decode(in->header.data, in->header.size, &header);
+    if (rc == NVL_OK && in->carry.data != NULL)
+        rc = nvl_header_set_carry(header, in->carry.data, in->carry.size);
     if (rc == NVL_OK && in->image.size > 0)
         rc = nvl_pack_open(in->image.data, in->image.size, NULL, out_own);
     if (rc == NVL_OK)

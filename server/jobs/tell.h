@@ -29,6 +29,7 @@ struct tell_again_in {
     struct store_bytes image;    /* of the pack that the header names, where that is another */
     struct store_bytes header;
     const struct buf *log; /* as in tell_in */
+    struct store_bytes carry; /* data NULL: the header names none */
 };
 /* Checks style, perspective and language; NVL_E_INVALID names the field ("telling.words") in err. */
 int tell_check(const NE(Telling) * telling, struct nvl_error *err);

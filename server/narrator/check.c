@@ -38,7 +38,8 @@ static const struct {
     { "SETTING", NVL_SORT_NONE }, { "SAID", NVL_SORT_NONE },   { "BROKEN", NVL_SORT_NONE },
     { "VOW", NVL_SORT_NONE },     { "FEAR", NVL_SORT_NONE },   { "GOAL", NVL_SORT_NONE },
     { "DO", NVL_SORT_NONE },      { "ENDING", NVL_SORT_NONE }, { "NAMES", NVL_SORT_NONE },
-    { "ALT", NVL_SORT_NONE },     { "CALLER", NVL_SORT_CHAR },
+    { "ALT", NVL_SORT_NONE },     { "CALLER", NVL_SORT_CHAR },  { "PAST", NVL_SORT_NONE },
+    { "CLAUSE", NVL_SORT_NONE },
 };
 static const struct bind *slot_find(struct checking *c, const char *p, size_t n,
                                     struct bind *buffer)

@@ -1,5 +1,6 @@
 /* compose.c — scenes out of chosen units: opening, entries, events, decisions, exits, ending. */
 #include "server/engine/edit.h"
+#include "server/engine/carry.h"
 #include "server/narrator/teller.h"
 #include <stdio.h>
 #include <string.h>
@@ -231,6 +232,22 @@ static void put_phrases(struct composing *c)
         put_part(c, &env, PROSE_GROUND, keys[kind], false);
     if (said[0] != 0)
         put_part(c, &env, PROSE_GROUND, "said", false);
+}
+/* What the chapter before established, in a line or two: the reader may have put the book down. */
+static void put_past(struct composing *c)
+{
+    struct teller *t = c->t;
+    size_t count = nvl_world_canon_count(t->world);
+    const char *place;
+    unsigned chapter;
+    const char *clause = count > 0 ? nvl_world_canon(t->world, count - 1, &place, &chapter) : NULL;
+    if (clause == NULL || clause[0] == 0 || place[0] == 0)
+        return;
+    struct env env;
+    env_story(t, &env);
+    env_text(&env, "CLAUSE", clause);
+    env_text(&env, "PAST", place);
+    put_part(c, &env, PROSE_GROUND, "past", true);
 }
 /* Words of the user that the story has not used yet are brought in by the ground rules. */
 static void put_ground(struct composing *c)
@@ -625,7 +642,8 @@ static void scene_begin(struct composing *c, const struct nvl_event *e)
             put_image(c, &env, PROSE_IMAGE, true);
         put_part(c, &env, PROSE_OPEN, nvl_world_frame(t->world), t->terse);
         if (!t->terse) {
-            put_phrases(c);
+            put_past(c);
+    put_phrases(c);
             put_ground(c);
         }
         if (t->narrator >= 0 && !journal)

@@ -7,6 +7,7 @@
 #include "rpc/base/alloc.h"
 #include "rpc/base/buf.h"
 #include "rpc/base/check.h"
+#include "server/jobs/carry.h"
 #include "server/service/inner.h"
 
 #define CONTENT_TYPE "application/vnd.novelengine.nvlog"
@@ -163,6 +164,8 @@ static void begin_work(nrpc_job *job)
     const struct nvl_pack *pack = own != NULL ? own : x->service->o.pack;
     if (x->rc == NVL_OK)
         x->rc = nvl_header_decode(x->header.data, x->header.size, &header);
+    if (x->rc == NVL_OK && carry_fetch(x->service->o.store, header) != STORE_OK)
+        x->rc = NVL_E_CORRUPT;
     if (x->rc == NVL_OK)
         x->rc = nvl_world_open(pack, nvl_header_request(header), NULL, &world);
     if (x->rc == NVL_OK)

@@ -79,6 +79,8 @@ struct submission {
     nrpc_loop *loop;
     struct service *service;
     void (*done)(struct submission *s, nrpc_call *c); /* frees s with submission_free */
+    char campaign[STORE_CAMPAIGN_SIZE];               /* "": no chapter of any */
+    struct store_read_campaigns campaign_read;        /* what its header goes on from */
     const char *simulation_id;                        /* once submitted: the new or the existing one */
 };
 /* Validates, draws the seed, snapshots the cast.  NULL: the call has been ended with the reason. */
@@ -121,6 +123,8 @@ nrpc_request_fn handle_list_characters, handle_get_character, handle_create_char
 nrpc_request_fn handle_run_simulation, handle_stream_simulation, handle_submit_simulation, handle_get_simulation,
     handle_list_simulations, handle_watch_simulation, handle_list_events, handle_cancel_simulation,
     handle_delete_simulation;
+nrpc_request_fn handle_create_campaign, handle_get_campaign, handle_list_campaigns, handle_update_campaign,
+    handle_delete_campaign, handle_get_manuscript;
 nrpc_request_fn handle_get_story, handle_export_simulation, handle_tell_story;
 
 #endif

@@ -73,7 +73,7 @@ static bool check_request(const NE(SimulationRequest) * r, const struct catalogu
 {
     if (!check_cast(r, k, st) || !check_telling(r, st))
         return false;
-    if (r->campaign_id[0] != '\0') {
+    if (strlen(r->campaign_id) >= STORE_CAMPAIGN_SIZE) {
         error_set(st, ERROR_CAMPAIGN_NOT_FOUND, "campaign '%.64s' not found", r->campaign_id);
         return false;
     }
@@ -195,6 +195,7 @@ static bool fill(struct submission *s, nrpc_call *c, const NE(SimulationRequest)
     }
     if (!make_header(s, &shown, k, st))
         return false;
+    memcpy(s->campaign, r->campaign_id, strlen(r->campaign_id) + 1);
     jobs_new_id(out->id);
     out->turns = turns.value;
     out->abi = NVL_ENGINE_ABI;
@@ -243,7 +244,12 @@ static void submitted_on_loop(nrpc_task *t, nrpc_loop *loop)
         s->done(s, c);
         return;
     }
-    if (exists)
+    bool chapter = s->campaign[0] != '\0' && r->result == JOBS_E_STORE;
+    if (chapter && r->store == STORE_E_NOT_FOUND)
+        error_reply(c, ERROR_CAMPAIGN_NOT_FOUND, "campaign '%.64s' not found", s->campaign);
+    else if (chapter && r->store == STORE_E_STALE)
+        error_reply(c, ERROR_CHAPTER_OPEN, "a chapter of '%s' is still being written", s->campaign);
+    else if (exists)
         error_reply(c, ERROR_IDEMPOTENCY_KEY_REUSED, "the idempotency key was used with another request (simulation %s)",
                     s->submit.submit.existing_id);
     else
@@ -258,9 +264,63 @@ static void submitted(struct jobs_request *r)
     nrpc_loop_post(s->loop, &s->task);
 }
 
+static void post(struct submission *s)
+{
+    s->submit.request.done = submitted;
+    jobs_post_submit(s->service->o.jobs, &s->submit);
+}
+
+/* The header names what the last finished chapter handed on. */
+static bool go_on_from(struct submission *s)
+{
+    static const uint8_t none[STORE_DIGEST_SIZE];
+    const struct store_campaign_row *row = &s->campaign_read.rows[0];
+    struct store_submit *out = &s->submit.submit;
+    out->campaign = s->campaign;
+    for (size_t i = row->n_chapters; i-- > 0;)
+        if (row->chapters[i].state == STORE_COMPLETED && memcmp(row->carries[i], none, sizeof none) != 0) {
+            memcpy(out->carry_digest, row->carries[i], sizeof out->carry_digest);
+            /* The bytes are ours: make_header copied them into the arena. */
+            return nvl_header_put_carry((void *) out->header.data, out->header.size, out->carry_digest) == NVL_OK;
+        }
+    return true;
+}
+
+static void campaign_on_loop(nrpc_task *t, nrpc_loop *loop)
+{
+    struct submission *s = CONTAINER_OF(t, struct submission, task);
+    nrpc_call *c = nrpc_call_get(loop, s->call);
+    enum store_result r = s->campaign_read.read.result;
+    bool ready = c != NULL && r == STORE_OK && go_on_from(s);
+    arena_done(&s->campaign_read.read.arena);
+    if (ready) {
+        post(s);
+        return;
+    }
+    if (c != NULL && r == STORE_E_NOT_FOUND)
+        error_reply(c, ERROR_CAMPAIGN_NOT_FOUND, "campaign '%.64s' not found", s->campaign);
+    else if (c != NULL)
+        service_reply_store(c, r == STORE_OK ? STORE_E_IO : r);
+    submission_free(s);
+}
+
+static void campaign_read(struct store_read *r)
+{
+    struct submission *s =
+        CONTAINER_OF(CONTAINER_OF(r, struct store_read_campaigns, read), struct submission, campaign_read);
+    s->task.run = campaign_on_loop;
+    nrpc_loop_post(s->loop, &s->task);
+}
+
 void submission_post(struct submission *s, void (*done)(struct submission *s, nrpc_call *c))
 {
     s->done = done;
-    s->submit.request.done = submitted;
-    jobs_post_submit(s->service->o.jobs, &s->submit);
+    if (s->campaign[0] == '\0') {
+        post(s);
+        return;
+    }
+    s->campaign_read = (struct store_read_campaigns) { .read.kind = STORE_READ_CAMPAIGNS, .read.done = campaign_read };
+    s->campaign_read.id = s->campaign;
+    arena_init(&s->campaign_read.read.arena, 4096);
+    store_read_post(s->service->o.store, &s->campaign_read.read);
 }

@@ -64,6 +64,9 @@ void service_set_jobs(nrpc_status *st, enum jobs_result r, enum store_result sto
     case JOBS_E_FINISHED:
         error_set(st, ERROR_SIMULATION_FINISHED, "simulation '%s' has already ended", id);
         break;
+    case JOBS_E_CONTINUED:
+        error_set(st, ERROR_CHAPTER_CONTINUED, "a later chapter goes on from '%s'", id);
+        break;
     case JOBS_E_RUNNING:
         error_set(st, ERROR_SIMULATION_RUNNING, "simulation '%s' is still running", id);
         break;
@@ -256,11 +259,17 @@ static void fill_handlers(novelengine_v1_novel_engine_handlers *h)
     h->list_events.request = handle_list_events;
     h->cancel_simulation.request = handle_cancel_simulation;
     h->delete_simulation.request = handle_delete_simulation;
-    h->direct_simulation.stream = &direct_events;
     h->explain_event.request = handle_explain_event;
     h->explain_absence.request = handle_explain_absence;
     h->get_beliefs.request = handle_get_beliefs;
     h->verify_simulation.request = handle_verify_simulation;
+    h->direct_simulation.stream = &direct_events;
+    h->create_campaign.request = handle_create_campaign;
+    h->get_campaign.request = handle_get_campaign;
+    h->list_campaigns.request = handle_list_campaigns;
+    h->update_campaign.request = handle_update_campaign;
+    h->delete_campaign.request = handle_delete_campaign;
+    h->get_manuscript.request = handle_get_manuscript;
     h->get_story.request = handle_get_story;
     h->tell_story.request = handle_tell_story;
     h->export_simulation =

@@ -4,6 +4,7 @@
 #include "rpc/base/alloc.h"
 #include "rpc/base/buf.h"
 #include "rpc/base/check.h"
+#include "server/jobs/carry.h"
 #include "server/jobs/tell.h"
 #include "server/service/inner.h"
 
@@ -110,6 +111,8 @@ static void again_work(nrpc_job *job)
     if (g->stored != STORE_OK || (g->state != STORE_COMPLETED && g->state != STORE_CANCELLED) || g->last_sequence == 0)
         return;
     g->stored = read_pack(g, digest, &in.image);
+    if (g->stored == STORE_OK)
+        g->stored = carry_read(g->service->o.store, in.header, &g->arena, &in.carry);
     for (uint64_t cursor = 0; g->stored == STORE_OK && cursor < g->last_sequence;)
         g->stored = read_page(g, &cursor);
     if (g->stored == STORE_OK)

@@ -5,6 +5,7 @@
 
 #include "rpc/base/alloc.h"
 #include "rpc/base/check.h"
+#include "server/jobs/carry.h"
 #include "server/jobs/wire.h"
 
 /* Larger than any log that the engine writes. */
@@ -97,9 +98,15 @@ static enum store_result open_pack(struct service *s, struct stored_log *log, ch
     return r;
 }
 
-static enum store_result open_world(struct stored_log *log, struct arena *a, char *why, size_t why_size)
+static enum store_result open_world(struct service *s, struct stored_log *log, struct arena *a, char *why,
+                                    size_t why_size)
 {
     int rc = nvl_header_decode(log->row.header.data, log->row.header.size, &log->header);
+    enum store_result r = rc == NVL_OK ? carry_fetch(s->o.store, log->header) : STORE_OK;
+    if (r != STORE_OK)
+        return r == STORE_E_NOT_FOUND || r == STORE_E_IO
+                   ? unreadable(why, why_size, "what the chapter before handed on is gone")
+                   : r;
     if (rc == NVL_OK)
         rc = nvl_world_open(log->pack, nvl_header_request(log->header), NULL, &log->world);
     if (rc != NVL_OK)
@@ -126,7 +133,7 @@ enum store_result stored_log_open(struct service *s, struct stored_log *log, str
         return STORE_E_STALE;
     }
     enum store_result r = open_pack(s, log, why, why_size);
-    return r == STORE_OK ? open_world(log, a, why, why_size) : r;
+    return r == STORE_OK ? open_world(s, log, a, why, why_size) : r;
 }
 
 enum store_result stored_log_read(struct service *s, const char *id, int with, struct arena *a,

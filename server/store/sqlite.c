@@ -11,6 +11,16 @@
 #define SCHEMA_VERSION 2
 #define APPLICATION_ID 0x4e4f564c /* "NOVL" */
 
+/* A carry pack is kept as long as anything may go on from it: for good.  Two chapters may end alike. */
+#define CAMPAIGNS                                                                                  \
+    "CREATE TABLE carry_packs("                                                                    \
+    " digest BLOB NOT NULL, simulation INTEGER NOT NULL, data BLOB NOT NULL,"                      \
+    " PRIMARY KEY(digest, simulation));"                                                           \
+    "CREATE INDEX carry_of ON carry_packs(simulation);"                                            \
+    "CREATE TABLE campaigns("                                                                      \
+    " id TEXT PRIMARY KEY, data BLOB NOT NULL, create_us INTEGER NOT NULL, update_us INTEGER NOT " \
+    "NULL) WITHOUT ROWID;"
+
 /* Numbers follow the order of submission.  Stories stand apart so that listing reads no prose. */
 static const char schema[] =
     "CREATE TABLE simulations("
@@ -33,8 +43,7 @@ static const char schema[] =
     " simulation INTEGER PRIMARY KEY, digest BLOB NOT NULL, story BLOB NOT NULL, passages BLOB NOT "
     "NULL);"
     "CREATE TABLE packs(digest BLOB PRIMARY KEY, image BLOB NOT NULL);"
-    "CREATE TABLE carry_packs("
-    " digest BLOB PRIMARY KEY, simulation INTEGER NOT NULL, data BLOB NOT NULL);"
+    CAMPAIGNS
     "CREATE TABLE characters("
     " id TEXT PRIMARY KEY, data BLOB, update_us INTEGER NOT NULL) WITHOUT ROWID;"
     /* simulation: its id, or, as a blob, the answer of another method. */
@@ -48,12 +57,13 @@ static const char schema[] =
 
 /* From the version before, whose simulations nobody could direct. */
 static const char upgrade[] =
-    "ALTER TABLE simulations ADD COLUMN director INTEGER NOT NULL DEFAULT 0;";
+    "ALTER TABLE simulations ADD COLUMN director INTEGER NOT NULL DEFAULT 0;"
+    "DROP TABLE carry_packs;" CAMPAIGNS;
 
 #define ROW_COLUMNS                                                                                \
     "number, id, state, epoch, attempts, abi, pack, turns, turns_done, last_sequence, head, "      \
     "request,"                                                                                     \
-    " result, error, create_us, start_us, end_us, director"
+    " result, error, create_us, start_us, end_us, director, campaign"
 
 static const char *const texts[SQL_COUNT] = {
     [SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
@@ -68,8 +78,9 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_KEY_PUT] = "INSERT OR REPLACE INTO idempotency VALUES(?1, ?2, ?3, ?4)",
     [SQL_PACK_PUT] = "INSERT OR IGNORE INTO packs VALUES(?1, ?2)",
     [SQL_SIMULATION_PUT] =
-        "INSERT INTO simulations(id, state, abi, pack, turns, request, header, create_us, director)"
-        " VALUES(?1, CASE ?8 WHEN 0 THEN 1 ELSE 3 END, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO simulations(id, state, abi, pack, turns, request, header, create_us, director, "
+        "campaign)"
+        " VALUES(?1, CASE ?8 WHEN 0 THEN 1 ELSE 3 END, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     [SQL_SIMULATION_STATE] = "SELECT number, state FROM simulations WHERE id = ?1",
     [SQL_EVENT_PUT] = "INSERT INTO events VALUES(?1, ?2, ?3, ?4)",
     [SQL_APPEND] =
@@ -92,6 +103,18 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_REPLACE] = "UPDATE simulations SET state = ?3, director = ?4, request = ?5, header = ?6"
                     " WHERE number = ?1 AND epoch = ?2 AND last_sequence = 0"
                     " AND state IN (1, 2, 3)",
+    [SQL_CAMPAIGN_MAKE] = "INSERT OR IGNORE INTO campaigns VALUES(?1, ?2, ?3, ?3)",
+    [SQL_CAMPAIGN_PUT] = "UPDATE campaigns SET data = ?2, update_us = ?3 WHERE id = ?1",
+    [SQL_CAMPAIGN_DROP] = "DELETE FROM campaigns WHERE id = ?1",
+    [SQL_CAMPAIGN_OPEN] = "SELECT count(*) FROM simulations WHERE campaign = ?1 AND state IN (1, 2, 3)",
+    [SQL_CAMPAIGN_CHAPTERS] = "SELECT number FROM simulations WHERE campaign = ?1 AND state < 100",
+    [SQL_CAMPAIGN_LATER] = "SELECT count(*) FROM simulations AS a JOIN simulations AS b"
+                           " ON b.campaign = a.campaign AND b.number > a.number AND b.state < 100"
+                           " WHERE a.number = ?1",
+    [SQL_CAMPAIGN_LAST_CARRY] =
+        "SELECT p.digest FROM simulations AS s JOIN carry_packs AS p ON p.simulation = s.number"
+        " WHERE s.campaign = ?1 AND s.state = 4 ORDER BY s.number DESC LIMIT 1",
+    [SQL_CARRY_PUT] = "INSERT OR IGNORE INTO carry_packs VALUES(?1, ?2, ?3)",
     [SQL_PURGE_KEYS] = "DELETE FROM idempotency WHERE expires_us <= ?1",
     [SQL_PURGE_TOMBSTONES] = "DELETE FROM simulations WHERE state = 100 AND end_us <= ?1",
     [SQL_SETTLE] = "UPDATE meta SET value = value + 1 WHERE key = 'settled'",
@@ -107,6 +130,16 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_EVENTS_GET] = "SELECT sequence, wire, canonical FROM events"
                        " WHERE simulation = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3",
     [SQL_PACK_GET] = "SELECT image FROM packs WHERE digest = ?1",
+    [SQL_CAMPAIGN_GET] = "SELECT id, data, create_us, update_us FROM campaigns WHERE id = ?1 LIMIT ?2",
+    [SQL_CAMPAIGNS_GET] =
+        "SELECT id, data, create_us, update_us FROM campaigns WHERE id > ?1 ORDER BY id LIMIT ?2",
+    [SQL_CHAPTERS_GET] = "SELECT " ROW_COLUMNS ", header FROM simulations"
+                         " WHERE campaign = ?1 AND state < 100 ORDER BY number",
+    [SQL_CARRY_GET] = "SELECT data FROM carry_packs WHERE digest = ?1 LIMIT 1",
+    [SQL_CARRY_OF] = "SELECT digest FROM carry_packs WHERE simulation = ?1 LIMIT 1",
+    [SQL_LIST_CAMPAIGN] = "SELECT " ROW_COLUMNS ", header FROM simulations"
+                          " WHERE number < ?1 AND campaign = ?4 AND state < 100"
+                          " AND (?3 = 0 OR state = ?3) ORDER BY number DESC LIMIT ?2",
     [SQL_CHARACTERS_GET] = "SELECT id, data, update_us FROM characters ORDER BY id",
 };
 

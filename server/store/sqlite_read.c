@@ -23,6 +23,7 @@ enum {
     COL_START,
     COL_END,
     COL_DIRECTOR,
+    COL_CAMPAIGN,
     COL_HEADER
 };
 
@@ -60,6 +61,9 @@ static bool take_row(struct arena *a, sqlite3_stmt *st, int with, struct store_r
     const char *id = (const char *) sqlite3_column_text(st, COL_ID);
     if (id == NULL)
         return false;
+    const char *campaign = (const char *) sqlite3_column_text(st, COL_CAMPAIGN);
+    if (campaign != NULL)
+        strncpy(out->campaign, campaign, sizeof out->campaign - 1);
     out->number = sqlite3_column_int64(st, COL_NUMBER);
     strncpy(out->id, id, sizeof out->id - 1);
     out->state = sqlite3_column_int(st, COL_STATE);
@@ -124,17 +128,20 @@ static enum store_result read_row(struct db *db, struct arena *a, const char *id
 
 static enum store_result read_list(struct db *db, struct store_read_list *q)
 {
-    sqlite3_stmt *st = db_statement(db, q->unfinished   ? SQL_LIST_UNFINISHED
-                                        : q->state != 0 ? SQL_LIST_STATE
-                                                        : SQL_LIST_NEWEST);
+    sqlite3_stmt *st = db_statement(db, q->unfinished         ? SQL_LIST_UNFINISHED
+                                        : q->campaign != NULL ? SQL_LIST_CAMPAIGN
+                                        : q->state != 0       ? SQL_LIST_STATE
+                                                              : SQL_LIST_NEWEST);
     if (st == NULL)
         return failed(db);
     int64_t from = q->before != 0 || q->unfinished ? q->before : INT64_MAX;
     (void) sqlite3_bind_int64(st, 1, from);
     (void) sqlite3_bind_int64(
         st, 2, (sqlite3_int64) q->limit + 1); /* one more tells whether there is more */
-    if (!q->unfinished && q->state != 0)
+    if (!q->unfinished && (q->state != 0 || q->campaign != NULL))
         (void) sqlite3_bind_int(st, 3, q->state);
+    if (!q->unfinished && q->campaign != NULL)
+        (void) sqlite3_bind_text(st, 4, q->campaign, -1, SQLITE_STATIC);
     struct store_row *rows = arena_zero(&q->read.arena, q->limit > 0 ? q->limit : 1, sizeof *rows);
     size_t n = 0;
     enum store_result result = rows == NULL ? STORE_E_NOMEM : STORE_OK;
@@ -284,6 +291,129 @@ static enum store_result read_key(struct db *db, struct store_read_key *q)
     return result;
 }
 
+static enum store_result read_carry_of(struct db *db, int64_t number, uint8_t out[STORE_DIGEST_SIZE])
+{
+    sqlite3_stmt *st = db_statement(db, SQL_CARRY_OF);
+    if (st == NULL)
+        return failed(db);
+    (void) sqlite3_bind_int64(st, 1, number);
+    int rc = sqlite3_step(st);
+    memset(out, 0, STORE_DIGEST_SIZE);
+    if (rc == SQLITE_ROW)
+        take_digest(st, 0, out);
+    enum store_result result = rc == SQLITE_ROW || rc == SQLITE_DONE ? STORE_OK : failed(db);
+    (void) sqlite3_reset(st);
+    return result;
+}
+
+/* Room for one more of size bytes in an array of n that grows by doubling; NULL without memory. */
+static void *one_more(struct arena *a, void *items, size_t n, size_t size)
+{
+    if (n != 0 && (n & (n - 1)) != 0)
+        return items;
+    uint8_t *grown = arena_zero(a, n == 0 ? 1 : n * 2, size);
+    if (grown != NULL && n > 0)
+        memcpy(grown, items, n * size);
+    return grown;
+}
+
+static enum store_result read_chapters(struct db *db, struct arena *a, int with,
+                                       struct store_campaign_row *row)
+{
+    sqlite3_stmt *st = db_statement(db, SQL_CHAPTERS_GET);
+    if (st == NULL)
+        return failed(db);
+    (void) sqlite3_bind_text(st, 1, row->id, -1, SQLITE_STATIC);
+    enum store_result result = STORE_OK;
+    for (int rc = sqlite3_step(st); result == STORE_OK && rc != SQLITE_DONE; rc = sqlite3_step(st)) {
+        if (rc != SQLITE_ROW) {
+            result = failed(db);
+            break;
+        }
+        row->chapters = one_more(a, row->chapters, row->n_chapters, sizeof *row->chapters);
+        if (row->chapters == NULL || !take_row(a, st, with, &row->chapters[row->n_chapters++]))
+            result = STORE_E_NOMEM;
+    }
+    (void) sqlite3_reset(st);
+    row->carries = arena_zero(a, row->n_chapters + 1, sizeof *row->carries);
+    if (row->carries == NULL)
+        return STORE_E_NOMEM;
+    for (size_t i = 0; result == STORE_OK && i < row->n_chapters; i++) {
+        result = read_carry_of(db, row->chapters[i].number, row->carries[i]);
+        if (result == STORE_OK && (with & STORE_WITH_STORY) != 0 &&
+            store_state_final(row->chapters[i].state))
+            result = read_story(db, a, &row->chapters[i]);
+    }
+    return result;
+}
+
+static enum store_result read_campaign_rows(struct db *db, struct store_read_campaigns *q)
+{
+    struct arena *a = &q->read.arena;
+    sqlite3_stmt *st = db_statement(db, q->id != NULL ? SQL_CAMPAIGN_GET : SQL_CAMPAIGNS_GET);
+    if (st == NULL)
+        return failed(db);
+    (void) sqlite3_bind_text(st, 1, q->id != NULL ? q->id : q->after, -1, SQLITE_STATIC);
+    (void) sqlite3_bind_int64(st, 2, q->limit == 0 ? -1 : (sqlite3_int64) q->limit + 1);
+    enum store_result result = STORE_OK;
+    for (int rc = sqlite3_step(st); result == STORE_OK && rc != SQLITE_DONE; rc = sqlite3_step(st)) {
+        if (rc != SQLITE_ROW) {
+            result = failed(db);
+            break;
+        }
+        if (q->limit != 0 && q->n_rows == q->limit) {
+            q->more = true;
+            break;
+        }
+        const char *id = (const char *) sqlite3_column_text(st, 0);
+        q->rows = one_more(a, q->rows, q->n_rows, sizeof *q->rows);
+        struct store_campaign_row *row = q->rows != NULL ? &q->rows[q->n_rows] : NULL;
+        if (row == NULL || id == NULL || !take_bytes(a, st, 1, &row->data)) {
+            result = STORE_E_NOMEM;
+            break;
+        }
+        strncpy(row->id, id, sizeof row->id - 1);
+        row->create_us = (uint64_t) sqlite3_column_int64(st, 2);
+        row->update_us = (uint64_t) sqlite3_column_int64(st, 3);
+        q->n_rows++;
+    }
+    (void) sqlite3_reset(st);
+    return result;
+}
+
+/* One snapshot: campaigns and their chapters agree. */
+static enum store_result read_campaigns(struct db *db, struct store_read_campaigns *q)
+{
+    int rc = db_run(db, SQL_BEGIN_READ);
+    if (rc != SQLITE_OK)
+        return db_result(db, rc);
+    q->rows = NULL;
+    q->n_rows = 0;
+    q->more = false;
+    enum store_result result = read_campaign_rows(db, q);
+    for (size_t i = 0; result == STORE_OK && i < q->n_rows; i++)
+        result = read_chapters(db, &q->read.arena, q->with, &q->rows[i]);
+    if (result == STORE_OK && q->id != NULL && q->n_rows == 0)
+        result = STORE_E_NOT_FOUND;
+    (void) db_run(db, SQL_COMMIT);
+    return result;
+}
+
+static enum store_result read_carry(struct db *db, struct store_read_carry *q)
+{
+    sqlite3_stmt *st = db_statement(db, SQL_CARRY_GET);
+    if (st == NULL)
+        return failed(db);
+    (void) sqlite3_bind_blob(st, 1, q->digest, STORE_DIGEST_SIZE, SQLITE_STATIC);
+    int rc = sqlite3_step(st);
+    enum store_result result = rc == SQLITE_DONE                             ? STORE_E_NOT_FOUND
+                               : rc != SQLITE_ROW                            ? failed(db)
+                               : take_bytes(&q->read.arena, st, 0, &q->data) ? STORE_OK
+                                                                             : STORE_E_NOMEM;
+    (void) sqlite3_reset(st);
+    return result;
+}
+
 void db_read(struct db *db, struct store_read *r)
 {
     switch (r->kind) {
@@ -304,11 +434,17 @@ void db_read(struct db *db, struct store_read *r)
     case STORE_READ_PACK:
         r->result = read_pack(db, CONTAINER_OF(r, struct store_read_pack, read));
         break;
-    case STORE_READ_CHARACTERS:
-        r->result = read_characters(db, CONTAINER_OF(r, struct store_read_characters, read));
-        break;
     case STORE_READ_KEY:
         r->result = read_key(db, CONTAINER_OF(r, struct store_read_key, read));
+        break;
+    case STORE_READ_CAMPAIGNS:
+        r->result = read_campaigns(db, CONTAINER_OF(r, struct store_read_campaigns, read));
+        break;
+    case STORE_READ_CARRY:
+        r->result = read_carry(db, CONTAINER_OF(r, struct store_read_carry, read));
+        break;
+    case STORE_READ_CHARACTERS:
+        r->result = read_characters(db, CONTAINER_OF(r, struct store_read_characters, read));
         break;
     }
 }

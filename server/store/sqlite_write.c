@@ -101,6 +101,67 @@ static int key_put_reply(struct db *db, const struct store_key *k)
     return db_step_done(st);
 }
 
+/* A count or a column of bytes that a statement on one text gives. */
+static int count_of(struct db *db, enum sql which, const char *text, int64_t *out)
+{
+    sqlite3_stmt *st = db_statement(db, which);
+    if (st == NULL)
+        return db_error(db);
+    bind_text(st, 1, text);
+    int rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW)
+        *out = sqlite3_column_int64(st, 0);
+    int end = sqlite3_reset(st);
+    return rc == SQLITE_ROW ? SQLITE_OK : rc == SQLITE_DONE ? SQLITE_ERROR : end;
+}
+
+static int campaign_there(struct db *db, const char *id, bool *out)
+{
+    sqlite3_stmt *st = db_statement(db, SQL_CAMPAIGN_GET);
+    if (st == NULL)
+        return db_error(db);
+    bind_text(st, 1, id);
+    (void) sqlite3_bind_int(st, 2, 1);
+    int rc = sqlite3_step(st);
+    *out = rc == SQLITE_ROW;
+    int end = sqlite3_reset(st);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : end;
+}
+
+static int last_carry(struct db *db, const char *campaign, uint8_t out[STORE_DIGEST_SIZE])
+{
+    sqlite3_stmt *st = db_statement(db, SQL_CAMPAIGN_LAST_CARRY);
+    memset(out, 0, STORE_DIGEST_SIZE);
+    if (st == NULL)
+        return db_error(db);
+    bind_text(st, 1, campaign);
+    int rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW && sqlite3_column_bytes(st, 0) == STORE_DIGEST_SIZE)
+        memcpy(out, sqlite3_column_blob(st, 0), STORE_DIGEST_SIZE);
+    int end = sqlite3_reset(st);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : end;
+}
+
+/* May this be the campaign's next chapter?  The answer is in w->write.result. */
+static int check_chapter(struct db *db, struct store_submit *w)
+{
+    bool there = false;
+    int64_t open = 0;
+    uint8_t carry[STORE_DIGEST_SIZE];
+    int rc = campaign_there(db, w->campaign, &there);
+    if (rc == SQLITE_OK && there)
+        rc = count_of(db, SQL_CAMPAIGN_OPEN, w->campaign, &open);
+    if (rc == SQLITE_OK && there)
+        rc = last_carry(db, w->campaign, carry);
+    if (rc != SQLITE_OK)
+        return rc;
+    if (!there)
+        w->write.result = STORE_E_NOT_FOUND;
+    else if (open > 0 || memcmp(carry, w->carry_digest, sizeof carry) != 0)
+        w->write.result = STORE_E_STALE;
+    return SQLITE_OK;
+}
+
 static int apply_submit(struct db *db, struct store_submit *w)
 {
     if (w->key != NULL) {
@@ -109,6 +170,13 @@ static int apply_submit(struct db *db, struct store_submit *w)
             w->write.result = STORE_E_EXISTS;
             return found > 0 ? SQLITE_OK : -found;
         }
+    }
+    if (w->campaign != NULL) {
+        int rc = check_chapter(db, w);
+        if (rc != SQLITE_OK || w->write.result != STORE_OK)
+            return rc;
+    }
+    if (w->key != NULL) {
         int rc = key_put(db, w);
         if (rc != SQLITE_OK)
             return rc;
@@ -132,6 +200,8 @@ static int apply_submit(struct db *db, struct store_submit *w)
     bind_bytes(st, 6, w->header);
     (void) sqlite3_bind_int64(st, 7, (sqlite3_int64) w->now_us);
     (void) sqlite3_bind_int(st, 8, w->director);
+    if (w->campaign != NULL)
+        bind_text(st, 9, w->campaign);
     rc = db_step_done(st);
     if ((rc & 0xff) == SQLITE_CONSTRAINT) {
         w->existing_id[0] = '\0';
@@ -171,6 +241,14 @@ static int put_end(struct db *db, const struct store_append *w)
     bind_bytes(st, 3, w->error);
     (void) sqlite3_bind_int64(st, 4, (sqlite3_int64) w->now_us);
     int rc = db_step_done(st);
+    if (rc == SQLITE_OK && w->carry.data != NULL) {
+        if ((st = db_statement(db, SQL_CARRY_PUT)) == NULL)
+            return db_error(db);
+        bind_digest(st, 1, w->carry_digest);
+        (void) sqlite3_bind_int64(st, 2, w->number);
+        bind_bytes(st, 3, w->carry);
+        rc = db_step_done(st);
+    }
     if (rc != SQLITE_OK || w->story.data == NULL)
         return rc;
     st = db_statement(db, SQL_STORY_PUT);
@@ -240,6 +318,17 @@ static int run_with_number(struct db *db, enum sql which, int64_t number, uint64
     return db_step_done(st);
 }
 
+static int leave_tombstone(struct db *db, int64_t number, uint64_t now_us)
+{
+    static const enum sql steps[] = { SQL_DELETE_EVENTS, SQL_DELETE_STORY, SQL_TOMBSTONE };
+    for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+        int rc = run_with_number(db, steps[i], number, now_us);
+        if (rc != SQLITE_OK)
+            return rc;
+    }
+    return SQLITE_OK;
+}
+
 static int apply_delete(struct db *db, struct store_delete *w)
 {
     int64_t number = 0;
@@ -255,13 +344,83 @@ static int apply_delete(struct db *db, struct store_delete *w)
         w->write.result = STORE_E_STALE;
         return SQLITE_OK;
     }
-    static const enum sql steps[] = { SQL_DELETE_EVENTS, SQL_DELETE_STORY, SQL_TOMBSTONE };
-    for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
-        int rc = run_with_number(db, steps[i], number, w->now_us);
+    sqlite3_stmt *st = db_statement(db, SQL_CAMPAIGN_LATER);
+    if (st == NULL)
+        return db_error(db);
+    (void) sqlite3_bind_int64(st, 1, number);
+    int rc = sqlite3_step(st);
+    int64_t later = rc == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
+    int end = sqlite3_reset(st);
+    if (rc != SQLITE_ROW)
+        return end;
+    if (later > 0) {
+        w->write.result = STORE_E_EXISTS;
+        return SQLITE_OK;
+    }
+    return leave_tombstone(db, number, w->now_us);
+}
+
+static int apply_campaign(struct db *db, struct store_campaign *w)
+{
+    sqlite3_stmt *st = db_statement(db, w->make ? SQL_CAMPAIGN_MAKE : SQL_CAMPAIGN_PUT);
+    if (st == NULL)
+        return db_error(db);
+    bind_text(st, 1, w->id);
+    bind_bytes(st, 2, w->data);
+    (void) sqlite3_bind_int64(st, 3, (sqlite3_int64) w->now_us);
+    int rc = db_step_done(st);
+    if (rc == SQLITE_OK && sqlite3_changes(db->handle) != 1)
+        w->write.result = w->make ? STORE_E_EXISTS : STORE_E_NOT_FOUND;
+    return rc;
+}
+
+/* Tombstones one chapter after another: the statement finds none that is one already. */
+static int delete_chapters(struct db *db, const struct store_campaign_delete *w)
+{
+    for (;;) {
+        sqlite3_stmt *st = db_statement(db, SQL_CAMPAIGN_CHAPTERS);
+        if (st == NULL)
+            return db_error(db);
+        bind_text(st, 1, w->id);
+        int rc = sqlite3_step(st);
+        int64_t number = rc == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
+        int end = sqlite3_reset(st);
+        if (rc != SQLITE_ROW)
+            return rc == SQLITE_DONE ? SQLITE_OK : end;
+        rc = leave_tombstone(db, number, w->now_us);
         if (rc != SQLITE_OK)
             return rc;
     }
-    return SQLITE_OK;
+}
+
+static int apply_campaign_delete(struct db *db, struct store_campaign_delete *w)
+{
+    bool there = false;
+    int64_t open = 0;
+    int rc = campaign_there(db, w->id, &there);
+    if (rc == SQLITE_OK)
+        rc = count_of(db, SQL_CAMPAIGN_OPEN, w->id, &open);
+    if (rc != SQLITE_OK)
+        return rc;
+    sqlite3_stmt *st = db_statement(db, SQL_CAMPAIGN_CHAPTERS);
+    if (st == NULL)
+        return db_error(db);
+    bind_text(st, 1, w->id);
+    bool chapters = sqlite3_step(st) == SQLITE_ROW;
+    (void) sqlite3_reset(st);
+    w->write.result = !there                    ? STORE_E_NOT_FOUND
+                      : open > 0                ? STORE_E_STALE
+                      : chapters && !w->cascade ? STORE_E_EXISTS
+                                                : STORE_OK;
+    if (w->write.result != STORE_OK)
+        return SQLITE_OK;
+    rc = delete_chapters(db, w);
+    if (rc != SQLITE_OK)
+        return rc;
+    if ((st = db_statement(db, SQL_CAMPAIGN_DROP)) == NULL)
+        return db_error(db);
+    bind_text(st, 1, w->id);
+    return db_step_done(st);
 }
 
 static int apply_character(struct db *db, struct store_character *w)
@@ -323,6 +482,10 @@ static int apply_kind(struct db *db, struct store_write *w)
         return apply_character(db, CONTAINER_OF(w, struct store_character, write));
     case STORE_WRITE_DIRECT:
         return apply_direct(db, CONTAINER_OF(w, struct store_direct, write));
+    case STORE_WRITE_CAMPAIGN:
+        return apply_campaign(db, CONTAINER_OF(w, struct store_campaign, write));
+    case STORE_WRITE_CAMPAIGN_DELETE:
+        return apply_campaign_delete(db, CONTAINER_OF(w, struct store_campaign_delete, write));
     case STORE_WRITE_PURGE:
         return apply_purge(db, CONTAINER_OF(w, struct store_purge, write));
     }
@@ -377,6 +540,9 @@ void db_probe(struct db *db, struct store_write *w)
         const struct store_delete *d = CONTAINER_OF(w, struct store_delete, write);
         there = find_state(db, d->id, &number, &state) == 1 && state == STORE_DELETED;
     }
+    if (w->kind == STORE_WRITE_CAMPAIGN && CONTAINER_OF(w, struct store_campaign, write)->make)
+        there = campaign_there(db, CONTAINER_OF(w, struct store_campaign, write)->id, &there) ==
+                    SQLITE_OK && there;
     /* The other kinds may be run twice: their callers simply try again. */
     w->result = there ? STORE_OK : STORE_E_IO;
 }

@@ -49,6 +49,7 @@ static inline bool store_state_final(int state)
 
 #define STORE_ID_SIZE     32 /* "sim_" and 26 characters, and NUL */
 #define STORE_DIGEST_SIZE 32
+#define STORE_CAMPAIGN_SIZE 40 /* "campaign_" and 26 characters, and NUL */
 #define STORE_KEY_MAX     255 /* bytes of an idempotency key */
 #define STORE_KEY_LIFE_US (24ull * 3600 * 1000000)
 
@@ -88,7 +89,9 @@ enum store_write_kind {
     STORE_WRITE_DELETE,
     STORE_WRITE_CHARACTER,
     STORE_WRITE_PURGE,
-    STORE_WRITE_DIRECT
+    STORE_WRITE_DIRECT,
+    STORE_WRITE_CAMPAIGN,
+    STORE_WRITE_CAMPAIGN_DELETE
 };
 /* An idempotency key that is taken in the same transaction as the write, with the answer that
  * belongs to it.  Keys are one space: those of simulations (store_submit) are in it too.  A key that
@@ -126,6 +129,11 @@ struct store_submit {
     struct store_bytes pack; /* image; kept once a digest */
     int director;               /* as in store_row; when set it begins as STORE_AWAITING */
     uint64_t now_us;
+    /* A chapter: its campaign (NULL: none) and the digest of the carry pack in its header (zeros:
+     * none).  STORE_E_NOT_FOUND: there is no such campaign; STORE_E_STALE: a chapter is unfinished,
+     * or the last one left another carry pack. */
+    const char *campaign;
+    uint8_t carry_digest[STORE_DIGEST_SIZE];
     const char *key;                       /* idempotency key, <= STORE_KEY_MAX; NULL: none */
     uint8_t key_digest[STORE_DIGEST_SIZE]; /* of the payload */
     /* out: with STORE_OK the row's number; with STORE_E_EXISTS what the key belongs to */
@@ -153,6 +161,8 @@ struct store_append {
     int director; /* as in store_row */
     struct store_bytes result, story, passages, error;
     uint8_t story_digest[STORE_DIGEST_SIZE];
+    struct store_bytes carry; /* a chapter's; NULL data: none */
+    uint8_t carry_digest[STORE_DIGEST_SIZE];
 };
 
 /* Who directs it, without an event.  With a request and a header these replace what was submitted:
@@ -171,7 +181,24 @@ struct store_direct {
 struct store_claim {
     struct store_write write;
 };
-/* Leaves a tombstone that keeps id and idempotency key for their time.  STORE_E_STALE: not final.
+/* A campaign, made or replaced.  STORE_E_EXISTS: made, and the id is taken; STORE_E_NOT_FOUND:
+ * replaced, and there is none. */
+struct store_campaign {
+    struct store_write write;
+    const char *id;
+    bool make;
+    struct store_bytes data;
+    uint64_t now_us;
+};
+/* STORE_E_EXISTS: it has chapters, and cascade is not set; STORE_E_STALE: one is unfinished. */
+struct store_campaign_delete {
+    struct store_write write;
+    const char *id;
+    bool cascade; /* leaves tombstones of its chapters */
+    uint64_t now_us;
+};
+/* Leaves a tombstone that keeps id and idempotency key for their time.  STORE_E_STALE: not final;
+ * STORE_E_EXISTS: a later chapter of its campaign goes on from it.
  */
 struct store_delete {
     struct store_write write;
@@ -197,6 +224,7 @@ struct store_row {
     int64_t number; /* in the order of submission */
     char id[STORE_ID_SIZE];
     int state;
+    char campaign[STORE_CAMPAIGN_SIZE]; /* "": no chapter of any */
     int director; /* 0: nobody directs it; else DirectorCommand.OnDetach's number: what then */
     uint64_t epoch, last_sequence, create_us, start_us, end_us;
     uint32_t abi, attempts;
@@ -214,7 +242,9 @@ enum store_read_kind {
     STORE_READ_EVENTS,
     STORE_READ_PACK,
     STORE_READ_CHARACTERS,
-    STORE_READ_KEY
+    STORE_READ_KEY,
+    STORE_READ_CAMPAIGNS,
+    STORE_READ_CARRY
 };
 struct store_read {
     struct mail mail;
@@ -242,6 +272,7 @@ struct store_read_list {
     struct store_read read;
     int64_t before;
     int state;
+    const char *campaign; /* NULL: any; else its chapters only */
     bool unfinished;
     uint32_t limit;
     int with;
@@ -277,6 +308,31 @@ struct store_read_key {
     uint64_t now_us;
     bool same;                /* the digest is the one it was taken with, by a write with store_key */
     struct store_bytes reply; /* when same */
+};
+/* A campaign and its chapters in order; those that failed or were cancelled too. */
+struct store_campaign_row {
+    char id[STORE_CAMPAIGN_SIZE];
+    struct store_bytes data;
+    uint64_t create_us, update_us;
+    struct store_row *chapters; /* with what `with` asks for */
+    uint8_t (*carries)[STORE_DIGEST_SIZE]; /* per chapter; zeros: none */
+    size_t n_chapters;
+};
+/* Campaigns by id, after `after` ("": from the first), up to limit (0: all); or the one `id`. */
+struct store_read_campaigns {
+    struct store_read read;
+    const char *id; /* NULL: many */
+    const char *after;
+    uint32_t limit;
+    int with;
+    struct store_campaign_row *rows;
+    size_t n_rows;
+    bool more;
+};
+struct store_read_carry {
+    struct store_read read;
+    uint8_t digest[STORE_DIGEST_SIZE];
+    struct store_bytes data;
 };
 struct store_overlay {
     const char *id;

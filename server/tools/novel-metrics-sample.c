@@ -158,6 +158,8 @@ static int open_log(struct opened *o, const struct buf *bytes)
         rc = check_prose(o->pack);
     if (rc == NVL_OK)
         rc = nvl_header_decode(o->log.header.data, o->log.header.size, &o->header);
+    if (rc == NVL_OK && o->log.carry.size > 0)
+        rc = nvl_header_set_carry(o->header, o->log.carry.data, o->log.carry.size);
     if (rc == NVL_OK)
         rc = nvl_world_open(o->pack, nvl_header_request(o->header), NULL, &o->world);
     if (rc == NVL_OK)

@@ -46,8 +46,15 @@ static int open_log(struct verify_run *run, struct verify_cursor *c, struct aren
     struct section head, pack, world;
     uint8_t digest[32];
     char why[200];
-    if (!expect(run, c, "HEAD", &head) || !expect(run, c, "PACK", &pack) ||
-        !expect(run, c, "WRLD", &world))
+    struct section carry = { 0 };
+    if (!expect(run, c, "HEAD", &head))
+        return 1;
+    size_t before = c->at;
+    if (!next_section(c, &carry) || !is(&carry, "CARY")) {
+        carry.data = NULL;
+        c->at = before;
+    }
+    if (!expect(run, c, "PACK", &pack) || !expect(run, c, "WRLD", &world))
         return 1;
     int r = verify_header_open(head.data, head.size, &run->header, why);
     if (r == 0) {
@@ -63,7 +70,11 @@ static int open_log(struct verify_run *run, struct verify_cursor *c, struct aren
                               why);
     if (r > 0)
         verify_say(run, VERIFY_FORMAT, "%s", why);
-    return r == 0 ? verify_run_init(run, arena) : r;
+    if (r == 0)
+        r = verify_run_init(run, arena);
+    if (r == 0)
+        verify_carry_check(run, carry.data, carry.size);
+    return r;
 }
 
 /* ---- events and trailer ---------------------------------------------------------------------- */

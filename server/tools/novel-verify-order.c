@@ -271,7 +271,7 @@ void verify_threads_check(struct verify_run *run)
         else if (t->change == 1 && *state != 0)
             verify_say(run, VERIFY_THREAD, "thread %u about %u is opened twice", t->thread,
                        t->about);
-        else if (t->change != 1 && *state == 0)
+        else if (t->change != 1 && *state == 0 && !run->carried_threads[t->about])
             verify_say(run, VERIFY_THREAD, "thread %u about %u moves before it was opened",
                        t->thread, t->about);
         if (*state != 3)

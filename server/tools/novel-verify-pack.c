@@ -205,7 +205,7 @@ static int open_fluents(struct opening *o)
             return 1;
         bool sorts = f->sort1 < SORT_COUNT && f->sort2 < SORT_COUNT && f->value < SORT_COUNT &&
                      !(f->sort1 == SORT_NONE && f->sort2 != SORT_NONE);
-        if (!sorts || f->see > SEE_NEVER || f->flags > 7 ||
+        if (!sorts || f->see > SEE_NEVER || f->flags > 15 ||
             (f->law != 0 && !verify_law_known(f->law)))
             return unsound(o, "fluent %u has a sort, view, flag or law that does not exist", i);
         if (f->value == SORT_NONE && f->min > f->max)

@@ -72,6 +72,7 @@ struct verify_run {
 
     uint16_t pass;
     bool looked;             /* in this pass */
+    bool carried_threads[256]; /* about whom a thread was open when the chapter began */
     uint32_t acted, watched; /* in this pass: who had a turn; who was awake at the looking */
     bool silent_known;       /* an event of the pass has said */
     uint32_t silent;         /* in this pass: who lets it go by, as its events say */
@@ -157,5 +158,8 @@ void verify_deltas_check(
     struct verify_run *run); /* range, canon, items, bodies; after they were applied */
 void verify_causes_check(struct verify_run *run);
 void verify_goal_check(struct verify_run *run);
+
+/* novel-verify-carry.c: data NULL when the log has no carry pack. */
+void verify_carry_check(struct verify_run *run, const uint8_t *data, size_t size);
 
 #endif

@@ -47,7 +47,7 @@ int verify_header_open(const uint8_t *data, size_t size, struct verify_header *o
     }
     h.abi = verify_u32(&c);
     h.pack = verify_take(&c, 32);
-    (void) verify_take(&c, 32);
+    h.carry = verify_take(&c, 32);
     h.seed = verify_u64(&c);
     h.turns = verify_u16(&c);
     h.mood = verify_u8(&c);

@@ -8,7 +8,7 @@ enum { VERIFY_CHARS_MAX = 32, VERIFY_CAST_MAX = 6 };
 
 struct verify_header {
     uint32_t abi;
-    const uint8_t *pack; /* digest */
+    const uint8_t *pack, *carry; /* digests; carry: zeros when there is none */
     uint64_t seed;
     uint16_t turns;
     uint8_t mood, cast;

@@ -262,9 +262,6 @@ class Rpc(Stack):
         rest = list(self.engine.WatchSimulation(pb.WatchSimulationRequest(simulation_id=first.simulation_id)))
         self.assertEqual(rest[-1].result.turns_executed, 50)
 
-    def test_later_sections_say_so(self):
-        self.refused(grpc.StatusCode.UNIMPLEMENTED, self.engine.ListCampaigns, pb.ListCampaignsRequest())
-
     def test_many_at_once(self):
         futures = [self.engine.RunSimulation.future(request(seed=wrappers_pb2.UInt64Value(value=1 + i % 5)))
                    for i in range(40)]
