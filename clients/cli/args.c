@@ -58,6 +58,16 @@ const struct flag args_flags[FLAG_COUNT] = {
     { FLAG_ATTACH, "attach", '\0', "ID", T, "direct this simulation instead of a new one" },
     { FLAG_ON_DETACH, "on-detach", '\0', "WHAT", T,
       "what becomes of it when you leave: continue (after a minute), pause or cancel" },
+    { FLAG_AT, "at", '\0', "TURN", VALUE_NUMBER, 0, 50,
+      "the last turn that both share; 0: only the beginning" },
+    { FLAG_EDIT, "edit", '\0', "EDIT", T, "what is changed there; may be given several times" },
+    { FLAG_WAIT, "wait", 'w', SWITCH, "follow it to its end and print the story" },
+    { FLAG_SEEDS, "seeds", '\0', "N", VALUE_NUMBER, 1, 2000, "how many seeds are tried (100)" },
+    { FLAG_MOST_DIFFERENT, "most-different", '\0', "K", VALUE_NUMBER, 2, 100,
+      "only the K stories that differ most from each other" },
+    { FLAG_WHERE, "where", '\0', "CONDITION", T,
+      "only stories of which it is true; may be given several times" },
+    { FLAG_KEEP, "keep", '\0', SWITCH, "keep the simulations that were not chosen" },
 };
 
 struct reader {
@@ -85,6 +95,15 @@ bool args_has(const struct args *a, enum flag_id id)
 }
 
 /* ---- flags ---- */
+static bool add_text(struct reader *r, const struct flag *f, const char **list, size_t max, size_t *n,
+                     const char *text)
+{
+    if (*n == max)
+        return fail(r, "--%s may be given %zu times", f->name, max);
+    list[(*n)++] = text;
+    return true;
+}
+
 static const struct flag *find_flag(const char *name, size_t size)
 {
     for (size_t i = 0; i < FLAG_COUNT; i++)
@@ -144,6 +163,10 @@ static bool take_value(struct reader *r, const struct flag *f, const char *text)
             return fail(r, "--set needs FIELD=VALUE, not '%s'", text);
         a->sets[a->n_sets++] = text;
     }
+    if (f->id == FLAG_EDIT && !add_text(r, f, a->edits, ARGS_EDITS_MAX, &a->n_edits, text))
+        return false;
+    if (f->id == FLAG_WHERE && !add_text(r, f, a->wheres, ARGS_WHERE_MAX, &a->n_wheres, text))
+        return false;
     if (f->kind == VALUE_NUMBER)
         return read_number(r, f, text);
     return f->kind != VALUE_SECONDS || read_seconds(r, f, text);

@@ -41,6 +41,13 @@ enum flag_id {
     FLAG_ETAG,
     FLAG_ATTACH,
     FLAG_ON_DETACH,
+    FLAG_AT,
+    FLAG_EDIT,
+    FLAG_WAIT,
+    FLAG_SEEDS,
+    FLAG_MOST_DIFFERENT,
+    FLAG_WHERE,
+    FLAG_KEEP,
     FLAG_COUNT
 };
 #define FLAG_BIT(id)     ((uint64_t) 1 << (id))
@@ -70,7 +77,7 @@ struct command {
 extern const struct command args_commands[];
 extern const size_t args_n_commands;
 
-enum { ARGS_POSITIONAL_MAX = 64, ARGS_SET_MAX = 32 };
+enum { ARGS_POSITIONAL_MAX = 64, ARGS_SET_MAX = 32, ARGS_EDITS_MAX = 64, ARGS_WHERE_MAX = 16 };
 struct args {
     const struct command *command; /* NULL: none was given */
     const char *group; /* a name that has sub-commands, when only help for it was asked */
@@ -79,6 +86,10 @@ struct args {
     uint64_t number[FLAG_COUNT]; /* milliseconds for seconds */
     const char *sets[ARGS_SET_MAX];
     size_t n_sets;
+    const char *edits[ARGS_EDITS_MAX];
+    size_t n_edits;
+    const char *wheres[ARGS_WHERE_MAX];
+    size_t n_wheres;
     const char *positional[ARGS_POSITIONAL_MAX];
     size_t n;
 };

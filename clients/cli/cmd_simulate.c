@@ -310,6 +310,33 @@ int cmd_simulate(struct ctl *c)
     return code;
 }
 
+static int follow_story(struct screen *s, struct novel_follow *f)
+{
+    struct ctl *c = s->c;
+    if (novel_follow_watch(c->client, f, &c->status) != NRPC_OK || s->story == NULL) {
+        if (c->status.code == NRPC_OK && s->ending[0] == '\0')
+            snprintf(s->ending, sizeof s->ending, "it ended without a story; novelctl show %s says more",
+                     f->simulation_id);
+        return end_badly(s, f, &c->status);
+    }
+    screen_finish(s);
+    int code = c->json ? EXIT_OK : print_story(s);
+    print_summary(s, f);
+    return code;
+}
+
+int ctl_follow_story(struct ctl *c, const char *id, int turns)
+{
+    struct screen s;
+    struct novel_follow f;
+    screen_init(&s, c, turns);
+    follow_init(&f, &s);
+    snprintf(f.simulation_id, sizeof f.simulation_id, "%s", id);
+    int code = follow_story(&s, &f);
+    alloc_free(s.story);
+    return code;
+}
+
 int cmd_watch(struct ctl *c)
 {
     struct screen s;

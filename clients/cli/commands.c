@@ -61,6 +61,38 @@ const struct command args_commands[] = {
       "run on.",
       REQUEST_FLAGS | F(ATTACH) | F(ON_DETACH) | F(AFTER) | F(FULL), 0, ARGS_POSITIONAL_MAX,
       cmd_direct },
+    { "fork", NULL, "ID", "What if? A new simulation that shares the past of one and differs after it",
+      "  novelctl fork ID --at 4 --edit whisper:pilot:trap:believes --wait\n"
+      "An edit is one of\n"
+      "  whisper:WHO:FACT[:LEVEL]     now believes it (unknown, suspects, believes, disbelieves)\n"
+      "  trait:WHO:TRAIT=VALUE        0 to 100\n"
+      "  item:ITEM:TO                 goes to a place or to somebody\n"
+      "  incident:NAME                strikes in the next turn\n"
+      "  forbid:WHO:OPERATOR          never does that from here on; WHO may be 'anyone'\n"
+      "  act:WHO:OPERATOR[:TARGET...] does that next\n"
+      "  swap:OUT:IN                  another character from the beginning; only with --at 0\n"
+      "The laws judge each of them; if one is forbidden there is no fork. 'novelctl direct' shows the names\n"
+      "that an edit may use.",
+      F(AT) | F(EDIT) | F(WAIT) | F(TURNS) | F(SEED) | F(KEY) | F(PATIENCE), 1, 1, cmd_fork },
+    { "compare", NULL, "ID OTHER", "Where two simulations part, what differs, and because of what",
+      "Side by side, the event that differs first and those after it; below one that an edit led to, the\n"
+      "events on the way. With --full also what nobody sees: the same events, weighed otherwise.",
+      F(FULL), 2, 2, cmd_compare },
+    { "seek", NULL, "ID ID [ID...]", "Try many seeds, and show the stories you look for",
+      "  novelctl seek pilot scientist --seeds 200 --most-different 5\n"
+      "  novelctl seek pilot scientist --seeds 200 --where nobody-hurt --where ending=truth\n"
+      "Seeds are --seed, --seed + 1, ... (from 1). A CONDITION is one of\n"
+      "  ending=NAME       the story ends so: the name, or a part of it\n"
+      "  nobody-hurt       nobody is hurt in it\n"
+      "  has=OPERATOR      somebody does that\n"
+      "  lacks=OPERATOR    nobody does that\n"
+      "  knows=WHO:FACT    somebody comes to believe that\n"
+      "How far two stories are apart is the share of steps that only one of them has. A step is two deeds\n"
+      "that follow one another, each with who does it; the ending counts as one. The first two chosen are\n"
+      "those furthest apart; each further one is that whose nearest neighbour among the chosen is furthest.\n"
+      "Simulations that are not chosen are deleted again, unless --keep is given.",
+      (REQUEST_FLAGS & ~F(KEY)) | F(SEEDS) | F(MOST_DIFFERENT) | F(WHERE) | F(KEEP), 2, ARGS_POSITIONAL_MAX,
+      cmd_seek },
     { "list", NULL, "", "Simulations, newest first", NULL, F(LIMIT) | F(STATE), 0, 0, cmd_list },
     { "show", NULL, "ID", "State, request and result of a simulation", NULL, 0, 1, 1, cmd_show },
     { "story", NULL, "ID", "Print the story of a finished simulation",

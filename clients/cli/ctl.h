@@ -54,6 +54,11 @@ const char *ctl_state_name(Novelengine__V1__Simulation__State state);
 /* True once Ctrl-C was pressed. */
 bool ctl_interrupted(void);
 
+/* Another client for the same server, for a thread of its own; nrpc_client_free.  An exit code, told. */
+int ctl_open(const struct ctl *c, nrpc_client **out_client);
+/* cmd_simulate.c: follows a simulation to its end and prints its story as `simulate` does. */
+int ctl_follow_story(struct ctl *c, const char *id, int turns);
+
 /* help.c */
 void help_overview(bool color);
 void help_command(const struct command *command, bool color);
@@ -89,6 +94,9 @@ int cmd_tell(struct ctl *c);
 int cmd_cancel(struct ctl *c);
 int cmd_delete(struct ctl *c);
 int cmd_export(struct ctl *c);
+int cmd_fork(struct ctl *c);
+int cmd_compare(struct ctl *c);
+int cmd_seek(struct ctl *c);
 int cmd_why(struct ctl *c);
 int cmd_why_not(struct ctl *c);
 int cmd_beliefs(struct ctl *c);

@@ -95,7 +95,7 @@ static int make_tls(const struct ctl *c, const char *server_name, nrpc_tls **out
                                                              : EXIT_OK;
 }
 
-static int run(struct ctl *c)
+int ctl_open(const struct ctl *c, nrpc_client **out_client)
 {
     const char *server_name = flag_or_env(c, FLAG_SERVER_NAME, "NOVELCTL_SERVER_NAME");
     nrpc_tls *tls;
@@ -103,13 +103,21 @@ static int run(struct ctl *c)
     if (usage != EXIT_OK)
         return usage;
     int error =
-        novel_client_open_tls(c->server, "novelctl/" NOVEL_VERSION, tls, server_name, &c->client);
+        novel_client_open_tls(c->server, "novelctl/" NOVEL_VERSION, tls, server_name, out_client);
     nrpc_tls_unref(tls);
     if (error == NRPC_E_INVAL)
         return ctl_problem(EXIT_USAGE, "'%s' is no address: it must be HOST:PORT or unix:PATH",
                            c->server);
     if (error < 0)
         return ctl_problem(EXIT_FAILED, "cannot start the client: %s", nrpc_strerror(error));
+    return EXIT_OK;
+}
+
+static int run(struct ctl *c)
+{
+    int usage = ctl_open(c, &c->client);
+    if (usage != EXIT_OK)
+        return usage;
     atomic_store(&signal_client, c->client);
     int code = c->args.command->run(c);
     nrpc_status_clear(&c->status);

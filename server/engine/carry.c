@@ -307,7 +307,7 @@ int nvl_carry_check(const void *bytes, size_t size)
     struct past p;
     return read_all(bytes, size, NULL, &p);
 }
-int past_read(const void *bytes, size_t size, struct arena *arena, struct past *out)
+int past_take(const void *bytes, size_t size, struct arena *arena, struct past *out)
 {
     return read_all(bytes, size, arena, out);
 }

@@ -38,7 +38,7 @@ struct past {
 struct nvl_sim;
 struct nvl_world;
 /* Everything lives in the arena.  NVL_OK, NVL_E_CORRUPT or NVL_E_NOMEM. */
-int past_read(const void *bytes, size_t size, struct arena *arena, struct past *out);
+int past_take(const void *bytes, size_t size, struct arena *arena, struct past *out);
 bool past_take_items(struct nvl_world *w);    /* the cast has what it ended with; false: no memory */
 void past_apply(struct nvl_world *w);         /* onto the initial state */
 void past_open_threads(struct nvl_sim *sim);  /* before STARTED */

@@ -376,7 +376,7 @@ static int take_past(struct nvl_world *w, const struct nvl_request *request, str
                  ? NVL_E_INVALID
                  : nvl_header_set_carry(w->header, request->carry, request->carry_size);
     if (rc == NVL_OK)
-        rc = past_read(request->carry, request->carry_size, &w->arena, &w->past);
+        rc = past_take(request->carry, request->carry_size, &w->arena, &w->past);
     if (rc != NVL_OK && rc != NVL_E_NOMEM && err != NULL) {
         *err = (struct nvl_error){ .field = "carry" };
         snprintf(err->message, sizeof(err->message),

@@ -82,6 +82,7 @@ struct sim {
         submit_mono_ns; /* submit_mono_ns 0: before this process */
     int32_t turns;
     bool chapter; /* of a campaign: its end leaves a carry pack */
+    bool forked; /* its log begins with another's */
     struct store_bytes request, header; /* owned */
     uint64_t last_sequence;             /* durable */
     struct {                            /* what has been sent to the store */

@@ -107,12 +107,17 @@ static void submitted_run(struct mail *m, void *owner)
         .create_us = r->submit.now_us,
         .abi = r->submit.abi,
         .turns = r->submit.turns,
+        .turns_done = r->submit.turns_done,
+        .last_sequence = r->submit.n_events,
         .request = r->submit.request,
         .header = r->submit.header,
     };
     memcpy(row.id, r->submit.id, sizeof row.id);
     if (r->submit.campaign != NULL)
         snprintf(row.campaign, sizeof row.campaign, "%s", r->submit.campaign);
+    memcpy(row.head, r->submit.head, sizeof row.head);
+    if (r->submit.parent != NULL)
+        strncpy(row.parent, r->submit.parent, sizeof row.parent - 1);
     struct sim *sim = sim_new(j, &row);
     if (sim != NULL)
         sim->submit_mono_ns = clock_mono_ns();

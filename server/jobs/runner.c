@@ -50,6 +50,7 @@ struct sim *sim_new(struct jobs *j, const struct store_row *row)
     sim->abi = row->abi;
     sim->turns = row->turns;
     sim->chapter = row->campaign[0] != '\0';
+    sim->forked = row->parent[0] != '\0';
     sim->create_us = row->create_us;
     sim_take_row(sim, row);
     sim->ring_first = sim->last_sequence + 1;

@@ -9,6 +9,7 @@
 #include "server/jobs/inner.h"
 #include "server/engine/carry.h"
 #include "server/jobs/carry.h"
+#include "server/jobs/past.h"
 #include "server/jobs/tell.h"
 
 static int keep_canonical(struct sim *sim, const uint8_t *canonical, size_t size)
@@ -179,6 +180,41 @@ static bool slice_carry(struct slice *s)
     return r == STORE_OK;
 }
 
+/* The end came before the last durable event was derived again: this is another log. */
+static bool slice_reached(struct slice *s)
+{
+    const struct sim *sim = s->sim;
+    if (sim->derived_sequence >= s->append.after_sequence)
+        return true;
+    slice_fail(s, "REPLAY_MISMATCH",
+               "re-running the log ended at event %u of %u; the stored log is kept",
+               (unsigned) sim->derived_sequence, (unsigned) s->append.after_sequence);
+    return false;
+}
+
+/* A fork's log may go on behind a last turn, where a turn alone would end it: it is played again whole, as
+ * it is stored. */
+static bool slice_replay(struct slice *s, const struct nvl_pack *pack)
+{
+    struct sim *sim = s->sim;
+    struct nvl_error err = { 0 };
+    struct past past;
+    struct arena a;
+    arena_init(&a, 65536);
+    enum store_result r =
+        past_read(sim->jobs->o.store, sim->id, s->append.after_sequence, UINT32_MAX, false, &a, &past);
+    int rc = r == STORE_OK ? nvl_replay(pack, nvl_header_request(sim->decoded), past.canonical, past.count,
+                                        UINT32_MAX, sink, s, &err, &sim->engine)
+                           : NVL_E_NOMEM; /* later, when the store can be read */
+    if (rc == NVL_E_CORRUPT && s->failed_reason == NULL)
+        slice_fail(s, "REPLAY_MISMATCH", "re-running the log gave another event %u; the stored log is kept",
+                   (unsigned) err.line);
+    else if (rc != NVL_OK)
+        slice_engine_error(s, rc, &err);
+    arena_done(&a);
+    return s->failed_reason == NULL && !s->no_memory && slice_reached(s);
+}
+
 static bool slice_open(struct slice *s)
 {
     struct sim *sim = s->sim;
@@ -202,6 +238,8 @@ static bool slice_open(struct slice *s)
     const struct nvl_pack *pack = slice_pack(s);
     if (pack == NULL || !slice_carry(s))
         return false;
+    if (sim->forked)
+        return slice_replay(s, pack);
     struct first_event *first = alloc_zero(1, sizeof *first);
     if (first == NULL) {
         s->no_memory = true;
@@ -214,18 +252,6 @@ static bool slice_open(struct slice *s)
         slice_engine_error(s, NVL_E_SINK, NULL);
     alloc_free(first);
     return s->failed_reason == NULL && !s->no_memory;
-}
-
-/* The end came before the last durable event was derived again: this is another log. */
-static bool slice_reached(struct slice *s)
-{
-    const struct sim *sim = s->sim;
-    if (sim->derived_sequence >= s->append.after_sequence)
-        return true;
-    slice_fail(s, "REPLAY_MISMATCH",
-               "re-running the log ended at event %u of %u; the stored log is kept",
-               (unsigned) sim->derived_sequence, (unsigned) s->append.after_sequence);
-    return false;
 }
 
 /* What came from outside is in the log alone: if the next durable event is such a one, it is taken
@@ -252,7 +278,8 @@ static int slice_follow(struct slice *s)
         slice_fail(s, "REPLAY_MISMATCH", "event %llu of the stored log is damaged; it is kept",
                    (unsigned long long) q.events[0].sequence);
         r = -1;
-    } else if (event.type == NVL_INTERVENTION || event.type == NVL_FORKED) {
+    } else if ((event.type == NVL_INTERVENTION || event.type == NVL_FORKED) &&
+               event.turn <= nvl_turns_done(sim->engine)) { /* a turn in which nothing happens comes before it */
         int rc = nvl_reapply(sim->engine, &event, sink, s);
         if (rc == NVL_E_CORRUPT)
             slice_fail(s, "REPLAY_MISMATCH",

@@ -174,7 +174,8 @@ static int pack_result(const struct tell_in *in, const NE(SimulationRequest) * r
     result.duration_seconds = (double) (in->duration_us > 0 ? in->duration_us : 1) / 1e6;
     result.simulation_id = (char *) in->simulation_id;
     result.status = "completed";
-    result.seed = nvl_world_seed(in->world);
+    /* A fork may go on with another one than its world was drawn with. */
+    result.seed = request->seed != NULL ? request->seed->value : nvl_world_seed(in->world);
     result.metadata = &meta;
     return pack(&result.base, a, &w->result);
 }

@@ -70,6 +70,9 @@ bool service_copy_id(nrpc_call *c, const char *id, char out[static STORE_ID_SIZE
 /* A stored row as the contract shows it, in a's memory; NULL without memory. */
 NE(Simulation) *simulation_from_row(const struct store_row *row, bool with_story, struct arena *a);
 
+/* Answers the call with the simulation as it is now. */
+void service_reply_simulation(struct service *s, nrpc_call *c, const char *id);
+
 /* request.c: a SimulationRequest becomes what the store and the engine need. */
 struct submission {
     struct jobs_submit submit;
@@ -83,6 +86,8 @@ struct submission {
     struct store_read_campaigns campaign_read;        /* what its header goes on from */
     const char *simulation_id;                        /* once submitted: the new or the existing one */
 };
+/* An empty one for the call, with its idempotency key when it came with one.  NULL: *st says why. */
+struct submission *submission_begin(struct service *s, nrpc_call *c, const ProtobufCMessage *request, nrpc_status *st);
 /* Validates, draws the seed, snapshots the cast.  NULL: the call has been ended with the reason. */
 struct submission *submission_new(struct service *s, nrpc_call *c, const NE(SimulationRequest) * request);
 /* Queues it; done runs on the call's loop with simulation_id set, or the call has been ended with the reason
@@ -116,7 +121,7 @@ bool edit_swap(const struct store_row *row, const NE(Edit__SwapCharacter) * swap
 void export_on_writable(nrpc_call *c, void *state);
 void export_on_end(nrpc_call *c, void *state, const nrpc_status *st);
 
-/* Handlers, by file: system.c, characters.c, simulations.c, story.c, export.c, tell.c. */
+/* Handlers, by file: system.c, characters.c, simulations.c, story.c, export.c, tell.c, fork.c, compare.c. */
 nrpc_request_fn handle_get_health, handle_get_service_info, handle_get_system_status, handle_get_policy;
 nrpc_request_fn handle_list_characters, handle_get_character, handle_create_character, handle_update_character,
     handle_delete_character, handle_reset_character;
@@ -126,5 +131,6 @@ nrpc_request_fn handle_run_simulation, handle_stream_simulation, handle_submit_s
 nrpc_request_fn handle_create_campaign, handle_get_campaign, handle_list_campaigns, handle_update_campaign,
     handle_delete_campaign, handle_get_manuscript;
 nrpc_request_fn handle_get_story, handle_export_simulation, handle_tell_story;
+nrpc_request_fn handle_fork_simulation, handle_compare_simulations;
 
 #endif

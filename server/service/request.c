@@ -123,7 +123,7 @@ static struct store_bytes pack(struct arena *a, const ProtobufCMessage *m)
 }
 
 /* The idempotency key of the call, and the digest of what it was sent with. */
-static bool take_key(struct submission *s, nrpc_call *c, const NE(SimulationRequest) * r, nrpc_status *st)
+static bool take_key(struct submission *s, nrpc_call *c, const ProtobufCMessage *r, nrpc_status *st)
 {
     nrpc_slice key;
     if (!nrpc_metadata_get(nrpc_call_headers_in(c), "idempotency-key", 0, &key) || key.size == 0)
@@ -132,7 +132,7 @@ static bool take_key(struct submission *s, nrpc_call *c, const NE(SimulationRequ
         error_set_field(st, "idempotency-key", "is longer than %d bytes", STORE_KEY_MAX);
         return false;
     }
-    struct store_bytes payload = pack(&s->arena, &r->base);
+    struct store_bytes payload = pack(&s->arena, r);
     s->submit.submit.key = arena_strndup(&s->arena, (const char *) key.data, key.size);
     if (payload.data == NULL || s->submit.submit.key == NULL) {
         error_set(st, ERROR_OUT_OF_MEMORY, "the server is out of memory");
@@ -176,7 +176,7 @@ static bool make_header(struct submission *s, const NE(SimulationRequest) * show
 static bool fill(struct submission *s, nrpc_call *c, const NE(SimulationRequest) * r, nrpc_status *st)
 {
     const struct catalogue *k = service_catalogue(s->service, c);
-    if (!check_request(r, k, st) || !take_key(s, c, r, st))
+    if (!check_request(r, k, st))
         return false;
     NE(SimulationRequest) shown = *r;
     PB(Int32Value) turns = GOOGLE__PROTOBUF__INT32_VALUE__INIT;
@@ -205,21 +205,31 @@ static bool fill(struct submission *s, nrpc_call *c, const NE(SimulationRequest)
     return true;
 }
 
-struct submission *submission_new(struct service *service, nrpc_call *c, const NE(SimulationRequest) * request)
+struct submission *submission_begin(struct service *service, nrpc_call *c, const ProtobufCMessage *request,
+                                    nrpc_status *st)
 {
-    if (!service_valid(c, &request->base))
-        return NULL;
     struct submission *s = alloc_zero(1, sizeof *s);
     if (s == NULL) {
-        error_reply(c, ERROR_OUT_OF_MEMORY, "the server is out of memory");
+        error_set(st, ERROR_OUT_OF_MEMORY, "the server is out of memory");
         return NULL;
     }
     arena_init(&s->arena, 4096);
     s->service = service;
     s->call = nrpc_call_ref(c);
     s->loop = nrpc_call_loop(c);
+    if (take_key(s, c, request, st))
+        return s;
+    submission_free(s);
+    return NULL;
+}
+
+struct submission *submission_new(struct service *service, nrpc_call *c, const NE(SimulationRequest) * request)
+{
+    if (!service_valid(c, &request->base))
+        return NULL;
     nrpc_status st = NRPC_STATUS_INIT;
-    if (fill(s, c, request, &st))
+    struct submission *s = submission_begin(service, c, &request->base, &st);
+    if (s != NULL && fill(s, c, request, &st))
         return s;
     nrpc_call_finish(c, &st);
     nrpc_status_clear(&st);

@@ -191,7 +191,7 @@ static nrpc_code log_begin(void *ctx, void *state, nrpc_call *c, nrpc_status *st
 static bool changes_something(const char *path)
 {
     static const char *const verbs[] = { "/Create", "/Update", "/Delete", "/Reset", "/Run", "/Stream", "/Submit",
-                                         "/Cancel", "/Direct" };
+                                         "/Cancel", "/Direct", "/Fork" };
     const char *method = strrchr(path, '/');
     for (size_t i = 0; method != NULL && i < ARRAY_SIZE(verbs); i++)
         if (strncmp(method, verbs[i], strlen(verbs[i])) == 0)
@@ -259,6 +259,8 @@ static void fill_handlers(novelengine_v1_novel_engine_handlers *h)
     h->list_events.request = handle_list_events;
     h->cancel_simulation.request = handle_cancel_simulation;
     h->delete_simulation.request = handle_delete_simulation;
+    h->fork_simulation.request = handle_fork_simulation;
+    h->compare_simulations.request = handle_compare_simulations;
     h->explain_event.request = handle_explain_event;
     h->explain_absence.request = handle_explain_absence;
     h->get_beliefs.request = handle_get_beliefs;

@@ -61,6 +61,8 @@ NE(Simulation) *simulation_from_row(const struct store_row *row, bool with_story
     m->turns_done = row->turns_done;
     m->last_sequence = row->last_sequence;
     m->chain_head = row->last_sequence > 0 ? hex(row->head, a) : "";
+    m->parent_id = (char *) row->parent;
+    m->fork_turn = row->fork_turn;
     m->create_time = timestamp(row->create_us, a);
     m->start_time = timestamp(row->start_us, a);
     m->end_time = timestamp(row->end_us, a);
@@ -93,8 +95,7 @@ static void row_read(struct service_read *r, nrpc_call *c)
         reply_row(c, &r->q.row, r->q.row.id);
 }
 
-/* Answers the call with the simulation as it is now. */
-static void reply_simulation(struct service *s, nrpc_call *c, const char *id)
+void service_reply_simulation(struct service *s, nrpc_call *c, const char *id)
 {
     struct service_read *r = service_read_new(s, c, STORE_READ_ROW, row_read);
     if (r == NULL)
@@ -110,7 +111,7 @@ static void reply_simulation(struct service *s, nrpc_call *c, const char *id)
 
 void handle_get_simulation(nrpc_call *c, void *ctx, nrpc_msg *m)
 {
-    reply_simulation(ctx, c, novelengine_v1_novel_engine_get_simulation_request(m)->simulation_id);
+    service_reply_simulation(ctx, c, novelengine_v1_novel_engine_get_simulation_request(m)->simulation_id);
     nrpc_msg_free(m);
 }
 
@@ -130,7 +131,7 @@ static void stream_submitted(struct submission *s, nrpc_call *c)
 
 static void submit_submitted(struct submission *s, nrpc_call *c)
 {
-    reply_simulation(s->service, c, s->simulation_id);
+    service_reply_simulation(s->service, c, s->simulation_id);
     submission_free(s);
 }
 
@@ -346,7 +347,7 @@ static void ending_on_loop(nrpc_task *t, nrpc_loop *loop)
         else if (e->deletes)
             nrpc_call_reply_bytes(c, (nrpc_slice) { NULL, 0 }); /* Empty */
         else
-            reply_simulation(e->service, c, e->id);
+            service_reply_simulation(e->service, c, e->id);
     }
     alloc_free(e);
 }

@@ -63,7 +63,7 @@ static const char upgrade[] =
 #define ROW_COLUMNS                                                                                \
     "number, id, state, epoch, attempts, abi, pack, turns, turns_done, last_sequence, head, "      \
     "request,"                                                                                     \
-    " result, error, create_us, start_us, end_us, director, campaign"
+    " result, error, create_us, start_us, end_us, director, campaign, parent, fork_turn"
 
 static const char *const texts[SQL_COUNT] = {
     [SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
@@ -78,9 +78,10 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_KEY_PUT] = "INSERT OR REPLACE INTO idempotency VALUES(?1, ?2, ?3, ?4)",
     [SQL_PACK_PUT] = "INSERT OR IGNORE INTO packs VALUES(?1, ?2)",
     [SQL_SIMULATION_PUT] =
-        "INSERT INTO simulations(id, state, abi, pack, turns, request, header, create_us, director, "
-        "campaign)"
-        " VALUES(?1, CASE ?8 WHEN 0 THEN 1 ELSE 3 END, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO simulations(id, state, abi, pack, turns, request, header, create_us, director,"
+        " parent, fork_turn, last_sequence, head, turns_done, campaign)"
+        " VALUES(?1, CASE ?8 WHEN 0 THEN 1 ELSE 3 END, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
+        " ?9, ?10, ?11, ?12, ?13, ?14)",
     [SQL_SIMULATION_STATE] = "SELECT number, state FROM simulations WHERE id = ?1",
     [SQL_EVENT_PUT] = "INSERT INTO events VALUES(?1, ?2, ?3, ?4)",
     [SQL_APPEND] =

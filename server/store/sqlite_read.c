@@ -24,6 +24,8 @@ enum {
     COL_END,
     COL_DIRECTOR,
     COL_CAMPAIGN,
+    COL_PARENT,
+    COL_FORK_TURN,
     COL_HEADER
 };
 
@@ -77,6 +79,10 @@ static bool take_row(struct arena *a, sqlite3_stmt *st, int with, struct store_r
     out->start_us = (uint64_t) sqlite3_column_int64(st, COL_START);
     out->end_us = (uint64_t) sqlite3_column_int64(st, COL_END);
     out->director = sqlite3_column_int(st, COL_DIRECTOR);
+    const char *parent = (const char *) sqlite3_column_text(st, COL_PARENT);
+    if (parent != NULL)
+        strncpy(out->parent, parent, sizeof out->parent - 1);
+    out->fork_turn = sqlite3_column_int(st, COL_FORK_TURN);
     take_digest(st, COL_PACK, out->pack_digest);
     take_digest(st, COL_HEAD, out->head);
     return take_bytes(a, st, COL_REQUEST, &out->request) &&

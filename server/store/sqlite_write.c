@@ -162,6 +162,39 @@ static int check_chapter(struct db *db, struct store_submit *w)
     return SQLITE_OK;
 }
 
+static int put_events(struct db *db, int64_t number, const struct store_event *events, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct store_event *e = &events[i];
+        sqlite3_stmt *st = db_statement(db, SQL_EVENT_PUT);
+        if (st == NULL)
+            return db_error(db);
+        (void) sqlite3_bind_int64(st, 1, number);
+        (void) sqlite3_bind_int64(st, 2, (sqlite3_int64) e->sequence);
+        bind_bytes(st, 3, e->canonical);
+        bind_bytes(st, 4, e->wire);
+        int rc = db_step_done(st);
+        if (rc != SQLITE_OK)
+            return rc;
+    }
+    return SQLITE_OK;
+}
+
+/* What it shares with a parent, and how that was changed: there from the first moment, so that the
+ * parent may go. */
+static void bind_past(sqlite3_stmt *st, const struct store_submit *w)
+{
+    for (size_t i = 0; i < w->n_events; i++)
+        CHECK(w->events[i].sequence == i + 1);
+    if (w->parent != NULL)
+        bind_text(st, 9, w->parent);
+    (void) sqlite3_bind_int(st, 10, w->fork_turn);
+    (void) sqlite3_bind_int64(st, 11, (sqlite3_int64) w->n_events);
+    if (w->n_events > 0)
+        bind_digest(st, 12, w->head);
+    (void) sqlite3_bind_int(st, 13, w->turns_done);
+}
+
 static int apply_submit(struct db *db, struct store_submit *w)
 {
     if (w->key != NULL) {
@@ -186,7 +219,7 @@ static int apply_submit(struct db *db, struct store_submit *w)
         return db_error(db);
     bind_digest(st, 1, w->pack_digest);
     bind_bytes(st, 2, w->pack);
-    int rc = db_step_done(st);
+    int rc = w->pack.data != NULL ? db_step_done(st) : SQLITE_OK;
     if (rc != SQLITE_OK)
         return rc;
     st = db_statement(db, SQL_SIMULATION_PUT);
@@ -201,7 +234,8 @@ static int apply_submit(struct db *db, struct store_submit *w)
     (void) sqlite3_bind_int64(st, 7, (sqlite3_int64) w->now_us);
     (void) sqlite3_bind_int(st, 8, w->director);
     if (w->campaign != NULL)
-        bind_text(st, 9, w->campaign);
+        bind_text(st, 14, w->campaign);
+    bind_past(st, w);
     rc = db_step_done(st);
     if ((rc & 0xff) == SQLITE_CONSTRAINT) {
         w->existing_id[0] = '\0';
@@ -210,25 +244,7 @@ static int apply_submit(struct db *db, struct store_submit *w)
         return SQLITE_OK;
     }
     w->number = sqlite3_last_insert_rowid(db->handle);
-    return rc;
-}
-
-static int put_events(struct db *db, const struct store_append *w)
-{
-    for (size_t i = 0; i < w->n_events; i++) {
-        const struct store_event *e = &w->events[i];
-        sqlite3_stmt *st = db_statement(db, SQL_EVENT_PUT);
-        if (st == NULL)
-            return db_error(db);
-        (void) sqlite3_bind_int64(st, 1, w->number);
-        (void) sqlite3_bind_int64(st, 2, (sqlite3_int64) e->sequence);
-        bind_bytes(st, 3, e->canonical);
-        bind_bytes(st, 4, e->wire);
-        int rc = db_step_done(st);
-        if (rc != SQLITE_OK)
-            return rc;
-    }
-    return SQLITE_OK;
+    return rc != SQLITE_OK ? rc : put_events(db, w->number, w->events, w->n_events);
 }
 
 static int put_end(struct db *db, const struct store_append *w)
@@ -285,7 +301,7 @@ static int apply_append(struct db *db, struct store_append *w)
         w->write.result = STORE_E_STALE;
         return SQLITE_OK;
     }
-    rc = put_events(db, w);
+    rc = put_events(db, w->number, w->events, w->n_events);
     return rc == SQLITE_OK && store_state_final(w->state) ? put_end(db, w) : rc;
 }
 

@@ -117,7 +117,11 @@ void store_write_post(struct store *s, struct store_write *w);
 /* Posts and waits for the answer; not on a loop. */
 void store_write_wait(struct store *s, struct store_write *w);
 
-/* A new simulation, its header and what the header names. */
+struct store_event {
+    uint64_t sequence;
+    struct store_bytes canonical, wire;
+};
+/* A new simulation, its header and what the header names; a fork's with the log it begins with. */
 struct store_submit {
     struct store_write write;
     char id[STORE_ID_SIZE];
@@ -126,8 +130,13 @@ struct store_submit {
     struct store_bytes request; /* as shown: packed SimulationRequest */
     struct store_bytes header;  /* as run: the engine's header with the cast's profiles */
     uint8_t pack_digest[STORE_DIGEST_SIZE];
-    struct store_bytes pack; /* image; kept once a digest */
+    struct store_bytes pack; /* image; kept once a digest; absent: it is kept already */
     int director;               /* as in store_row; when set it begins as STORE_AWAITING */
+    const char *parent;                    /* of a fork; NULL: none */
+    int32_t fork_turn, turns_done;         /* of a fork */
+    const struct store_event *events;      /* of a fork: 1, 2, 3 … */
+    size_t n_events;
+    uint8_t head[STORE_DIGEST_SIZE];       /* with events */
     uint64_t now_us;
     /* A chapter: its campaign (NULL: none) and the digest of the carry pack in its header (zeros:
      * none).  STORE_E_NOT_FOUND: there is no such campaign; STORE_E_STALE: a chapter is unfinished,
@@ -142,10 +151,6 @@ struct store_submit {
     bool existing_same; /* the payload is the same */
 };
 
-struct store_event {
-    uint64_t sequence;
-    struct store_bytes canonical, wire;
-};
 /* One slice, or the end: events, head and counters in one transaction.  Guard: epoch and
  * last_sequence. */
 struct store_append {
@@ -229,6 +234,8 @@ struct store_row {
     uint64_t epoch, last_sequence, create_us, start_us, end_us;
     uint32_t abi, attempts;
     int32_t turns, turns_done;
+    char parent[STORE_ID_SIZE]; /* of a fork; else "" */
+    int32_t fork_turn;
     uint8_t head[STORE_DIGEST_SIZE], pack_digest[STORE_DIGEST_SIZE];
     struct store_bytes request, header, result, error;
     struct store_bytes story, passages; /* with STORE_WITH_STORY, once completed */
