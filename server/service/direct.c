@@ -10,46 +10,8 @@
 #include <string.h>
 
 #include "rpc/base/alloc.h"
-#include "rpc/base/buf.h"
 #include "rpc/base/check.h"
-#include "server/service/inner.h"
-
-enum phase { PHASE_NEW, PHASE_OPENING, PHASE_SEATED, PHASE_LEFT };
-enum { TAG_COMMAND_ID = 1, TAG_SIMULATION = 2, TAG_VERDICT = 3, TAG_PROPOSALS = 4, TAG_ERROR = 5, TAG_STAGE = 6 };
-
-struct outgoing {
-    struct list link;
-    uint64_t sequence; /* not before this event */
-    nrpc_blob *blob;   /* packed DirectorUpdate */
-};
-struct directing {
-    struct service *service;
-    struct list link; /* of the loop's directing */
-    nrpc_call_id call;
-    nrpc_loop *loop;
-    enum phase phase;
-    nrpc_msg *command; /* that is being dealt with; NULL: none */
-    bool half_closed, ended, finished, blocked, wanted;
-    /* what others hold */
-    struct jobs_seat seat;
-    struct jobs_order order;
-    struct jobs_watch watch;
-    bool seated, leaving, ordering, watching;
-    nrpc_task order_task;
-    /* what is to go out */
-    struct list out;
-    bool have_batch;
-    size_t sent;
-    uint64_t shown; /* last event that is out */
-    uint64_t after;
-    enum jobs_view view;
-    struct arena arena; /* of the command that is being dealt with */
-};
-
-static const NE(DirectorCommand) * command_of(const struct directing *d)
-{
-    return (const NE(DirectorCommand) *) nrpc_msg_body(d->command);
-}
+#include "server/service/direct.h"
 
 /* ---- life ---- */
 
@@ -91,170 +53,6 @@ static void on_left(struct jobs_seat *seat, nrpc_loop *loop)
     release(d);
 }
 
-/* ---- what goes out ---- */
-
-static void put_varint(struct buf *b, uint64_t value)
-{
-    for (; value >= 0x80; value >>= 7)
-        buf_putc(b, (char) (value | 0x80));
-    buf_putc(b, (char) value);
-}
-
-static void put_bytes(struct buf *b, unsigned tag, const void *data, size_t size)
-{
-    put_varint(b, tag << 3 | 2);
-    put_varint(b, size);
-    buf_put(b, data, size);
-}
-
-static void fail_memory(struct directing *d, nrpc_call *c)
-{
-    d->finished = true;
-    error_reply(c, ERROR_OUT_OF_MEMORY, "the server is out of memory");
-}
-
-/* Queues a DirectorUpdate with the packed message in the member `tag`. */
-static void queue(struct directing *d, nrpc_call *c, const char *command_id, unsigned tag, nrpc_slice message,
-                  uint64_t sequence)
-{
-    struct buf b = { 0 };
-    struct outgoing *o = alloc_zero(1, sizeof *o);
-    if (command_id[0] != '\0')
-        put_bytes(&b, TAG_COMMAND_ID, command_id, strlen(command_id));
-    put_bytes(&b, tag, message.data, message.size);
-    nrpc_blob *blob = b.failed ? NULL : nrpc_blob_copy(b.data, b.size);
-    buf_done(&b);
-    if (o == NULL || blob == NULL) {
-        nrpc_blob_unref(blob);
-        alloc_free(o);
-        fail_memory(d, c);
-        return;
-    }
-    o->blob = blob;
-    o->sequence = sequence;
-    list_add_tail(&d->out, &o->link);
-}
-
-static void queue_message(struct directing *d, nrpc_call *c, unsigned tag, const ProtobufCMessage *m, uint64_t sequence)
-{
-    size_t size = protobuf_c_message_get_packed_size(m);
-    uint8_t *bytes = arena_get(&d->arena, size > 0 ? size : 1);
-    if (bytes == NULL) {
-        fail_memory(d, c);
-        return;
-    }
-    protobuf_c_message_pack(m, bytes);
-    queue(d, c, command_of(d)->command_id, tag, (nrpc_slice) { bytes, size }, sequence);
-}
-
-static void queue_error(struct directing *d, nrpc_call *c, nrpc_status *st)
-{
-    if (st->details != NULL) {
-        queue(d, c, command_of(d)->command_id, TAG_ERROR, (nrpc_slice) { st->details, st->details_size }, 0);
-    } else {
-        Google__Rpc__Status plain = GOOGLE__RPC__STATUS__INIT;
-        plain.code = (int32_t) st->code;
-        plain.message = st->message != NULL ? st->message : "";
-        queue_message(d, c, TAG_ERROR, &plain.base, 0);
-    }
-    nrpc_status_clear(st);
-}
-
-static void queue_verdict(struct directing *d, nrpc_call *c, const struct nvl_judgement *v, uint64_t sequence)
-{
-    NE(LawVerdict) law = NOVELENGINE__V1__LAW_VERDICT__INIT;
-    char texts[NVL_CODES_MAX][8], *codes[NVL_CODES_MAX];
-    law.verdict = (NE(LawVerdict__Verdict)) v->verdict;
-    for (size_t i = 0; i < v->codes_count; i++) {
-        nvl_law_code(v->codes[i], texts[i]);
-        codes[i] = texts[i];
-    }
-    law.n_codes = v->codes_count;
-    law.codes = codes;
-    law.reason = (char *) v->reason;
-    queue_message(d, c, TAG_VERDICT, &law.base, sequence);
-}
-
-/* One message to the call; false when it takes no more for now, or the call is over. */
-static bool put_out(struct directing *d, nrpc_call *c, int r)
-{
-    d->blocked = r == NRPC_PAUSE;
-    if (r < 0) {
-        d->finished = true;
-        error_reply(c, ERROR_OUT_OF_MEMORY, "an update could not be sent: %s", nrpc_strerror(r));
-    }
-    return !d->blocked && !d->finished;
-}
-
-static bool send_answer(struct directing *d, nrpc_call *c)
-{
-    struct outgoing *o = LIST_ENTRY(list_take(&d->out), struct outgoing, link);
-    int r = nrpc_call_send_blob(c, o->blob);
-    nrpc_blob_unref(o->blob);
-    alloc_free(o);
-    return put_out(d, c, r);
-}
-
-static bool send_item(struct directing *d, nrpc_call *c)
-{
-    nrpc_blob *item = d->watch.items[d->sent++];
-    nrpc_slice bytes = nrpc_blob_bytes(item);
-    struct buf b = { 0 };
-    put_bytes(&b, TAG_SIMULATION, bytes.data, bytes.size);
-    int r = b.failed ? NRPC_E_NOMEM : nrpc_call_send_bytes(c, (nrpc_slice) { b.data, b.size });
-    buf_done(&b);
-    nrpc_blob_unref(item);
-    d->shown += d->shown < d->watch.cursor; /* what follows the events carries none */
-    return put_out(d, c, r);
-}
-
-static bool answer_is_due(const struct directing *d)
-{
-    return !list_empty(&d->out) && LIST_ENTRY(d->out.next, struct outgoing, link)->sequence <= d->shown;
-}
-
-/* The batch is out: another, or the end. */
-static void next_batch(struct directing *d, nrpc_call *c)
-{
-    struct jobs_watch *w = &d->watch;
-    if (!w->end) {
-        d->have_batch = false;
-        d->sent = 0;
-        jobs_watch_pull(w);
-        return;
-    }
-    if (d->command != NULL)
-        return; /* its answer comes yet */
-    d->finished = true;
-    if (w->result != JOBS_OK)
-        service_reply_jobs(c, w->result, w->store, w->id);
-    else
-        nrpc_call_finish(c, NULL);
-}
-
-static void flush(struct directing *d, nrpc_call *c)
-{
-    bool go_on = !d->blocked && !d->finished;
-    while (go_on) {
-        if (answer_is_due(d))
-            go_on = send_answer(d, c);
-        else if (d->have_batch && d->sent < d->watch.n_items)
-            go_on = send_item(d, c);
-        else
-            break;
-    }
-    if (!go_on)
-        return;
-    if (d->have_batch)
-        next_batch(d, c);
-    if (d->finished || !list_empty(&d->out) || d->command != NULL || d->phase < PHASE_SEATED)
-        return;
-    if (!d->wanted) {
-        d->wanted = true;
-        nrpc_call_want(c, 1);
-    }
-}
-
 /* ---- events of the simulation ---- */
 
 static void on_batch(struct jobs_watch *w, nrpc_loop *loop)
@@ -264,7 +62,7 @@ static void on_batch(struct jobs_watch *w, nrpc_loop *loop)
     d->have_batch = true;
     d->sent = 0;
     if (c != NULL)
-        flush(d, c);
+        directing_flush(d, c);
 }
 
 static void on_closed(struct jobs_watch *w, nrpc_loop *loop)
@@ -280,8 +78,8 @@ static void on_proposals(struct jobs_seat *seat, struct jobs_proposals *p)
     struct directing *d = CONTAINER_OF(seat, struct directing, seat);
     nrpc_call *c = nrpc_call_get(d->loop, d->call);
     if (c != NULL && d->phase == PHASE_SEATED && !d->finished) {
-        queue(d, c, "", TAG_PROPOSALS, nrpc_blob_bytes(p->blob), p->sequence);
-        flush(d, c);
+        directing_queue(d, c, "", TAG_PROPOSALS, nrpc_blob_bytes(p->blob), p->sequence);
+        directing_flush(d, c);
     }
     jobs_proposals_free(p);
 }
@@ -311,7 +109,7 @@ static void end_command(struct directing *d, nrpc_call *c)
         d->phase = PHASE_LEFT;
         leave(d);
     }
-    flush(d, c);
+    directing_flush(d, c);
 }
 
 static void refuse_open(struct directing *d, nrpc_call *c)
@@ -323,7 +121,7 @@ static void refuse_open(struct directing *d, nrpc_call *c)
 static void take_stage(struct directing *d, nrpc_call *c)
 {
     if (d->order.stage != NULL)
-        queue(d, c, command_of(d)->command_id, TAG_STAGE, nrpc_blob_bytes(d->order.stage), 0);
+        directing_queue(d, c, directing_command(d)->command_id, TAG_STAGE, nrpc_blob_bytes(d->order.stage), 0);
 }
 
 static void opened(struct directing *d, nrpc_call *c)
@@ -349,7 +147,7 @@ static void invalid(struct directing *d, nrpc_call *c)
         snprintf(path, sizeof path, "veto.proposal");
     }
     error_set_field(&st, path, "%s", d->order.message);
-    queue_error(d, c, &st);
+    directing_queue_error(d, c, &st);
 }
 
 static void answered(struct directing *d, nrpc_call *c)
@@ -362,9 +160,9 @@ static void answered(struct directing *d, nrpc_call *c)
         invalid(d, c);
     } else if (o->request.result != JOBS_OK) {
         service_set_jobs(&st, o->request.result, o->request.store, d->seat.id);
-        queue_error(d, c, &st);
+        directing_queue_error(d, c, &st);
     } else {
-        queue_verdict(d, c, &o->verdict, o->sequence);
+        directing_queue_verdict(d, c, &o->verdict, o->sequence);
         take_stage(d, c);
         if (o->kind == JOBS_FINISH) {
             d->phase = PHASE_LEFT;
@@ -425,7 +223,7 @@ static void started(struct submission *s, nrpc_call *c)
 {
     struct directing *d = nrpc_call_state(c);
     if (!d->finished)
-        take_seat(d, s->simulation_id, command_of(d)->on_detach, 0);
+        take_seat(d, s->simulation_id, directing_command(d)->on_detach, 0);
     submission_free(s);
 }
 
@@ -434,7 +232,7 @@ static void attach_read(struct service_read *r, nrpc_call *c)
     struct directing *d = c != NULL ? nrpc_call_state(c) : NULL;
     if (d == NULL || d->finished)
         return;
-    const NE(DirectorCommand__Attach) *a = command_of(d)->attach;
+    const NE(DirectorCommand__Attach) *a = directing_command(d)->attach;
     if (r->q.row.read.result == STORE_OK && !store_state_final(r->q.row.row.state)) {
         take_seat(d, r->q.row.id, a->on_detach, a->after_sequence);
         return;
@@ -519,14 +317,14 @@ static void swap_read(struct service_read *r, nrpc_call *c)
         service_set_jobs(&st, r->q.row.row.last_sequence > 0 ? JOBS_E_BEGUN : JOBS_E_FINISHED, STORE_OK, d->seat.id);
         ok = false;
     } else {
-        ok = edit_swap(&r->q.row.row, command_of(d)->edit->swap, service_catalogue(d->service, c), "edit.swap.",
+        ok = edit_swap(&r->q.row.row, directing_command(d)->edit->swap, service_catalogue(d->service, c), "edit.swap.",
                        &d->arena, &d->order.swap_request, &d->order.swap_header, &st);
     }
     if (ok) {
         post_order(d, JOBS_SWAP);
         return;
     }
-    queue_error(d, c, &st);
+    directing_queue_error(d, c, &st);
     if (!d->finished)
         end_command(d, c);
 }
@@ -595,7 +393,7 @@ static void on_message(nrpc_call *c, void *state, nrpc_msg *m)
         return;
     }
     d->command = m;
-    const NE(DirectorCommand) *command = command_of(d);
+    const NE(DirectorCommand) *command = directing_command(d);
     if (d->phase == PHASE_NEW) {
         open_with(d, c, command);
         return;
@@ -608,7 +406,7 @@ static void on_message(nrpc_call *c, void *state, nrpc_msg *m)
         done = !carry_out(d, c, command, &st);
     if (!done || d->finished)
         return;
-    queue_error(d, c, &st);
+    directing_queue_error(d, c, &st);
     if (!d->finished)
         end_command(d, c);
 }
@@ -652,7 +450,7 @@ static void on_writable(nrpc_call *c, void *state)
 {
     struct directing *d = state;
     d->blocked = false;
-    flush(d, c);
+    directing_flush(d, c);
 }
 
 static void on_end(nrpc_call *c, void *state, const nrpc_status *st)

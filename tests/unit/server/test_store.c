@@ -493,6 +493,9 @@ static void test_version_before_is_brought_up_to_date(void **state)
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
     assert_int_equal(sqlite3_exec(db,
                                   "ALTER TABLE simulations DROP COLUMN director;"
+                                  "DROP TABLE campaigns; DROP TABLE carry_packs;"
+                                  "CREATE TABLE carry_packs(digest BLOB PRIMARY KEY,"
+                                  " simulation INTEGER NOT NULL, data BLOB NOT NULL);"
                                   "PRAGMA user_version=1",
                                   NULL, NULL, NULL),
                      SQLITE_OK);
