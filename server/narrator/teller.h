@@ -252,7 +252,7 @@ void plan_follow(struct teller *t, uint32_t count);         /* at[] as it is bef
 bool plan_awake_last(const struct teller *t, unsigned who); /* as the log ends */
 bool plan_sees(const struct teller *t, const struct nvl_event *e, int16_t who);
 /* profile.c — {VOW}, {FEAR} and {GOAL} of a member of the cast, where the card has such words */
-void env_profile(const struct teller *t, int16_t who, struct env *env);
+void env_profile(struct teller *t, int16_t who, struct env *env);
 /* compose.c */
 bool compose(struct teller *t);
 const char *compose_title(struct teller *t);
