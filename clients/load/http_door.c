@@ -1,5 +1,6 @@
 /* The HTTP door: libcurl's multi interface, driven by our loop (curl_multi_socket_action).  libcurl keeps one
- * connection for each user that has a request out; users reuse them.  Time limits are the worker's, not libcurl's: its
+ * connection for each user that has a request out; users reuse them.  libcurl looks through all connections of a multi
+ * handle for a free one, so users are dealt to several handles (lanes): a thousand users cost as much each as fifty.  Time limits are the worker's, not libcurl's: its
  * timers cost more than the requests. */
 #include <curl/curl.h>
 #include <stdio.h>
@@ -12,22 +13,29 @@
 #include "rpc/base/clock.h"
 #include "rpc/io/watch.h"
 
-enum { BODY_BYTES_MAX = 32 << 20 };
+enum { BODY_BYTES_MAX = 32 << 20, LANE_USERS = 25 };
+
+struct http_lane {
+    struct http_place *place;
+    CURLM *multi;
+    nrpc_timer *timer;
+    int active;  /* requests that libcurl has */
+    bool adding; /* libcurl's wish to be called at once is granted by who adds */
+};
 
 struct http_place {
     struct worker *worker;
-    CURLM *multi;
-    nrpc_timer *timer;
+    struct http_lane *lanes;
+    unsigned n_lanes;
     struct curl_slist *headers, *stream_headers; /* the second for simulations as well */
     struct answers answers;
     struct http_socket **sockets; /* by descriptor; libcurl forgets its own note between requests */
     size_t n_sockets;
-    int active;  /* requests that libcurl has */
-    bool adding; /* libcurl's wish to be called at once is granted by who adds */
 };
 struct http_user {
     struct user *user;
     struct http_place *place;
+    struct http_lane *lane;
     CURL *easy;
     const struct request *request; /* that easy is set up for */
     struct buf body, form;
@@ -37,24 +45,24 @@ struct http_user {
 /* A socket that libcurl has.  It stays watched for reading between requests: that saves two system calls each. */
 struct http_socket {
     struct loop_watch *watch;
-    struct http_place *place;
+    struct http_lane *lane;
     bool wanted; /* by libcurl now */
 };
 
-static void collect(struct http_place *p);
+static void collect(struct http_lane *l);
 
 /* ---- libcurl's callbacks ---- */
 static void on_socket_ready(void *ctx, int fd, unsigned ready)
 {
     struct http_socket *s = ctx;
-    struct http_place *p = s->place;
+    struct http_lane *l = s->lane;
     if (!s->wanted) { /* between requests: the server closed it, libcurl will find out */
         loop_watch_set(s->watch, 0);
         return;
     }
     int what = (ready & WATCH_READ ? CURL_CSELECT_IN : 0) | (ready & WATCH_WRITE ? CURL_CSELECT_OUT : 0), running;
-    curl_multi_socket_action(p->multi, fd, what, &running);
-    collect(p);
+    curl_multi_socket_action(l->multi, fd, what, &running);
+    collect(l);
 }
 
 static struct http_socket *add_socket(struct http_place *p, int fd)
@@ -73,7 +81,6 @@ static struct http_socket *add_socket(struct http_place *p, int fd)
         alloc_free(s);
         return NULL;
     }
-    s->place = p;
     return p->sockets[fd] = s;
 }
 
@@ -81,7 +88,8 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *un
 {
     (void) easy;
     (void) unused;
-    struct http_place *p = ctx;
+    struct http_lane *l = ctx;
+    struct http_place *p = l->place;
     struct http_socket *s = (size_t) fd < p->n_sockets ? p->sockets[fd] : NULL;
     if (what == CURL_POLL_REMOVE) { /* the request is over; the socket may serve the next one */
         if (s != NULL)
@@ -95,6 +103,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *un
         p->worker->failed = NRPC_E_NOMEM;
         return -1;
     }
+    s->lane = l;
     s->wanted = true;
     return 0;
 }
@@ -113,20 +122,20 @@ static int on_close(void *ctx, curl_socket_t fd)
 static int on_timer(CURLM *multi, long after_ms, void *ctx)
 {
     (void) multi;
-    struct http_place *p = ctx;
+    struct http_lane *l = ctx;
     if (after_ms < 0)
-        nrpc_timer_stop(p->timer);
-    else if (after_ms > 0 || !p->adding)
-        nrpc_timer_start(p->timer, (uint64_t) after_ms);
+        nrpc_timer_stop(l->timer);
+    else if (after_ms > 0 || !l->adding)
+        nrpc_timer_start(l->timer, (uint64_t) after_ms);
     return 0;
 }
 
 static void on_due(void *ctx)
 {
-    struct http_place *p = ctx;
+    struct http_lane *l = ctx;
     int running;
-    curl_multi_socket_action(p->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    collect(p);
+    curl_multi_socket_action(l->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    collect(l);
 }
 
 static size_t on_body(char *data, size_t one, size_t size, void *ctx)
@@ -208,18 +217,18 @@ static void judge(struct http_user *h, CURLcode code)
                good ? NULL : p->answers.why);
 }
 
-static void collect(struct http_place *p)
+static void collect(struct http_lane *l)
 {
     CURLMsg *m;
     int left;
-    while ((m = curl_multi_info_read(p->multi, &left)) != NULL) {
+    while ((m = curl_multi_info_read(l->multi, &left)) != NULL) {
         struct http_user *h;
         CURLcode code = m->data.result;
         if (m->msg != CURLMSG_DONE || curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &h) != CURLE_OK)
             continue;
-        curl_multi_remove_handle(p->multi, h->easy);
+        curl_multi_remove_handle(l->multi, h->easy);
         h->in_multi = false;
-        p->active--;
+        l->active--;
         judge(h, code);
     }
 }
@@ -256,7 +265,7 @@ static int set_up(struct http_user *h, const struct request *r)
 static int http_start(struct user *u)
 {
     struct http_user *h = u->place;
-    struct http_place *p = h->place;
+    struct http_lane *l = h->lane;
     int running, r = h->request == u->request ? 0 : set_up(h, u->request);
     if (r < 0)
         return r;
@@ -268,16 +277,16 @@ static int http_start(struct user *u)
         curl_easy_setopt(h->easy, CURLOPT_POSTFIELDS, buf_str(&h->form));
         curl_easy_setopt(h->easy, CURLOPT_POSTFIELDSIZE, (long) h->form.size);
     }
-    p->adding = true;
-    CURLMcode code = curl_multi_add_handle(p->multi, h->easy);
-    p->adding = false;
+    l->adding = true;
+    CURLMcode code = curl_multi_add_handle(l->multi, h->easy);
+    l->adding = false;
     if (code != CURLM_OK)
         return NRPC_E_NOMEM;
     h->in_multi = true;
-    p->active++;
-    curl_multi_socket_action(p->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    if (running < p->active) /* it is over already; but nothing ends inside start */
-        nrpc_timer_start(p->timer, 0);
+    l->active++;
+    curl_multi_socket_action(l->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    if (running < l->active) /* it is over already; but nothing ends inside start */
+        nrpc_timer_start(l->timer, 0);
     return 0;
 }
 
@@ -286,9 +295,9 @@ static void http_abandon(struct user *u)
     struct http_user *h = u->place;
     if (!h->in_multi)
         return;
-    curl_multi_remove_handle(h->place->multi, h->easy); /* closes its connection */
+    curl_multi_remove_handle(h->lane->multi, h->easy); /* closes its connection */
     h->in_multi = false;
-    h->place->active--;
+    h->lane->active--;
 }
 
 /* ---- opening and closing ---- */
@@ -301,6 +310,7 @@ static int http_open_user(struct worker *w, struct user *u)
     u->place = h;
     h->user = u;
     h->place = w->place;
+    h->lane = &h->place->lanes[(size_t) (u - w->users) / LANE_USERS];
     h->easy = curl_easy_init();
     if (h->easy == NULL)
         return NRPC_E_NOMEM;
@@ -360,6 +370,21 @@ static int put_headers(struct http_place *p, const struct target *t, struct curl
     return r < 0 ? r : append(list, post && events ? "Accept: text/event-stream" : "Accept: application/json");
 }
 
+static int open_lane(struct http_place *p, struct http_lane *l)
+{
+    l->place = p;
+    l->multi = curl_multi_init();
+    if (l->multi == NULL)
+        return NRPC_E_NOMEM;
+    bool good = curl_multi_setopt(l->multi, CURLMOPT_SOCKETFUNCTION, on_socket) == CURLM_OK &&
+                curl_multi_setopt(l->multi, CURLMOPT_SOCKETDATA, l) == CURLM_OK &&
+                curl_multi_setopt(l->multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK &&
+                curl_multi_setopt(l->multi, CURLMOPT_TIMERDATA, l) == CURLM_OK &&
+                curl_multi_setopt(l->multi, CURLMOPT_PIPELINING, (long) CURLPIPE_NOTHING) == CURLM_OK &&
+                curl_multi_setopt(l->multi, CURLMOPT_MAXCONNECTS, (long) LANE_USERS + 1) == CURLM_OK;
+    return good ? nrpc_timer_new(p->worker->loop, on_due, l, &l->timer) : NRPC_E_NOMEM;
+}
+
 static int http_open(struct worker *w)
 {
     struct http_place *p = alloc_zero(1, sizeof *p);
@@ -367,16 +392,11 @@ static int http_open(struct worker *w)
         return NRPC_E_NOMEM;
     w->place = p;
     p->worker = w;
-    p->multi = curl_multi_init();
-    if (p->multi == NULL)
-        return NRPC_E_NOMEM;
-    bool good = curl_multi_setopt(p->multi, CURLMOPT_SOCKETFUNCTION, on_socket) == CURLM_OK &&
-                curl_multi_setopt(p->multi, CURLMOPT_SOCKETDATA, p) == CURLM_OK &&
-                curl_multi_setopt(p->multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK &&
-                curl_multi_setopt(p->multi, CURLMOPT_TIMERDATA, p) == CURLM_OK &&
-                curl_multi_setopt(p->multi, CURLMOPT_PIPELINING, (long) CURLPIPE_NOTHING) == CURLM_OK &&
-                curl_multi_setopt(p->multi, CURLMOPT_MAXCONNECTS, (long) w->n_users + 1) == CURLM_OK;
-    int r = good ? nrpc_timer_new(w->loop, on_due, p, &p->timer) : NRPC_E_NOMEM;
+    unsigned lanes = (w->n_users + LANE_USERS - 1) / LANE_USERS;
+    p->lanes = alloc_zero(lanes == 0 ? 1 : lanes, sizeof *p->lanes);
+    int r = p->lanes == NULL ? NRPC_E_NOMEM : 0;
+    for (; p->n_lanes < lanes && r == 0; p->n_lanes++)
+        r = open_lane(p, &p->lanes[p->n_lanes]);
     r = r < 0 ? r : put_headers(p, w->step->target, &p->headers, false);
     return r < 0 ? r : put_headers(p, w->step->target, &p->stream_headers, true);
 }
@@ -385,14 +405,17 @@ static void http_close(struct worker *w, void (*gone)(void *w))
 {
     struct http_place *p = w->place;
     w->place = NULL;
+    for (unsigned i = 0; p != NULL && i < p->n_lanes; i++) {
+        if (p->lanes[i].multi != NULL)
+            curl_multi_cleanup(p->lanes[i].multi); /* closes the connections that were kept */
+        nrpc_timer_free(p->lanes[i].timer);
+    }
     if (p != NULL) {
-        if (p->multi != NULL)
-            curl_multi_cleanup(p->multi); /* closes the connections that were kept */
         curl_slist_free_all(p->headers);
         curl_slist_free_all(p->stream_headers);
-        nrpc_timer_free(p->timer);
         answers_done(&p->answers);
         alloc_free(p->sockets);
+        alloc_free(p->lanes);
         alloc_free(p);
     }
     gone(w);

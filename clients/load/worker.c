@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clients/load/memory.h"
 #include "clients/load/open_loop.h"
 #include "rpc/base/alloc.h"
 #include "rpc/base/check.h"
@@ -287,6 +288,7 @@ static void *run_thread(void *arg)
 {
     struct worker *w = arg;
     nrpc_loop_run(w->loop);
+    memory_drain();
     return NULL;
 }
 
