@@ -1,0 +1,150 @@
+/* Comparisons: noise is no regression, a regression is no noise, and what cannot be judged says so. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <math.h>
+
+#include "clients/load/compare.h"
+
+static uint64_t state64 = 1;
+
+static double uniform(void)
+{
+    state64 ^= state64 << 13;
+    state64 ^= state64 >> 7;
+    state64 ^= state64 << 17;
+    return (double) (state64 >> 11) / 9007199254740992.0;
+}
+
+/* Around `mean`, spread by `spread` of it. */
+static void draw(double *parts, size_t n, double mean, double spread)
+{
+    for (size_t i = 0; i < n; i++) {
+        double z = 0;
+        for (int k = 0; k < 12; k++)
+            z += uniform();
+        parts[i] = mean * (1 + spread * (z - 6));
+    }
+}
+
+static void test_quantiles(void **state)
+{
+    (void) state;
+    static const double known[][2] = { { 5, 5.893 }, { 8, 4.501 }, { 10, 4.144 }, { 20, 3.552 }, { 38, 3.319 }, { 1e6, 3.090 } };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        assert_true(fabs(compare_quantile(known[i][0]) / known[i][1] - 1) < 0.02);
+}
+
+/* The same deployment twice, a thousand times: it may be called worse once in a thousand or so. */
+static void test_noise_is_no_regression(void **state)
+{
+    (void) state;
+    double a[20], b[20];
+    unsigned worse = 0;
+    for (int i = 0; i < 1000; i++) {
+        draw(a, 20, 10, 0.3);
+        draw(b, 20, 10, 0.3);
+        worse += compare_parts(a, 20, b, 20, true, 0).outcome == COMPARE_WORSE;
+    }
+    assert_true(worse <= 6);
+}
+
+static void test_regression_is_found(void **state)
+{
+    (void) state;
+    double a[20], b[20];
+    unsigned found = 0;
+    for (int i = 0; i < 200; i++) {
+        draw(a, 20, 10, 0.1);
+        draw(b, 20, 12, 0.1); /* a fifth slower */
+        found += compare_parts(a, 20, b, 20, true, 10).outcome == COMPARE_WORSE;
+        assert_int_equal(compare_parts(b, 20, a, 20, true, 10).outcome == COMPARE_WORSE, false);
+    }
+    assert_true(found >= 195);
+    draw(a, 20, 1000, 0.02);
+    draw(b, 20, 800, 0.02);
+    assert_int_equal(compare_parts(a, 20, b, 20, false, 10).outcome, COMPARE_WORSE); /* a rate that fell */
+    assert_int_equal(compare_parts(b, 20, a, 20, false, 10).outcome, COMPARE_BETTER);
+}
+
+static void test_small_differences_are_tolerated(void **state)
+{
+    (void) state;
+    double a[20], b[20];
+    draw(a, 20, 10, 0.001);
+    draw(b, 20, 10.5, 0.001); /* far beyond noise, but five percent */
+    struct compare_figure f = compare_parts(a, 20, b, 20, true, 10);
+    assert_true(f.t > f.t_needed);
+    assert_int_equal(f.outcome, COMPARE_SAME);
+    assert_int_equal(compare_parts(a, 20, b, 20, true, 1).outcome, COMPARE_WORSE);
+}
+
+static void test_few_parts(void **state)
+{
+    (void) state;
+    const double a[4] = { 1, 1, 1, 1 }, b[4] = { 1.9, 1.9, 1.9, 1.9 }, c[4] = { 2.1, 2.1, 2.1, 2.1 };
+    assert_int_equal(compare_parts(a, 4, b, 4, true, 10).outcome, COMPARE_UNJUDGED);
+    assert_int_equal(compare_parts(a, 4, c, 4, true, 10).outcome, COMPARE_WORSE);
+    assert_int_equal(compare_parts(c, 4, a, 4, true, 10).outcome, COMPARE_UNJUDGED);
+    const double same[6] = { 3, 3, 3, 3, 3, 3 }, higher[6] = { 4, 4, 4, 4, 4, 4 };
+    assert_int_equal(compare_parts(same, 6, same, 6, true, 10).outcome, COMPARE_SAME); /* no spread at all */
+    assert_int_equal(compare_parts(same, 6, higher, 6, true, 10).outcome, COMPARE_WORSE);
+}
+
+static void fill(struct results *r, double p50, uint64_t errors)
+{
+    struct row *row = results_add_row(r);
+    assert_non_null(row);
+    snprintf(row->section, RESULTS_NAME, "load");
+    snprintf(row->door, RESULTS_NAME, "http");
+    snprintf(row->endpoint, RESULTS_NAME, "/health");
+    row->users = 5;
+    row->requests = 1000;
+    row->errors[OUTCOME_OK] = 1000 - errors;
+    row->errors[OUTCOME_STATUS] = errors;
+    row->error_percent = (double) errors / 10;
+    for (int i = 0; i < 10; i++) {
+        const struct slice s = { i, 1, 100, 0, 100 + uniform(), p50 + uniform() / 100, p50, p50 };
+        row_add_slice(row, &s);
+    }
+}
+
+static void test_whole_results(void **state)
+{
+    (void) state;
+    static struct results a, b;
+    struct buf out = { 0 };
+    fill(&a, 1, 0);
+    fill(&b, 1, 0);
+    assert_int_equal(compare_results(&out, &a, &b, 10, false), 0);
+    assert_non_null(strstr(buf_str(&out), "How noise was judged"));
+    buf_reset(&out);
+    b.rows[0].errors[OUTCOME_STATUS] = 20; /* errors alone are a regression */
+    b.rows[0].error_percent = 2;
+    assert_int_equal(compare_results(&out, &a, &b, 10, false), 1);
+    assert_non_null(strstr(buf_str(&out), "error_percent"));
+    assert_non_null(strstr(buf_str(&out), "WORSE"));
+    results_done(&b);
+    fill(&b, 2, 0);
+    buf_reset(&out);
+    assert_int_equal(compare_results(&out, &a, &b, 10, true), 3); /* p50, p95, p99 */
+    buf_done(&out);
+    results_done(&a);
+    results_done(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_quantiles),        cmocka_unit_test(test_noise_is_no_regression),
+        cmocka_unit_test(test_regression_is_found), cmocka_unit_test(test_small_differences_are_tolerated),
+        cmocka_unit_test(test_few_parts),        cmocka_unit_test(test_whole_results),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
