@@ -278,6 +278,8 @@ static uint32_t read_value(struct parser *p)
         good = read_word(p, c == 't' ? "true" : "false");
     } else if (c == 'n') {
         good = read_word(p, "null");
+    } else if (c != '-' && (c < '0' || c > '9')) {
+        good = fail(p, "unknown word");
     } else {
         p->j->nodes[node].kind = JSON_KIND_NUMBER;
         good = read_number(p, node);

@@ -32,7 +32,7 @@ static void test_random_use(void **state)
                 assert_int_equal(blocks[k][at], (unsigned char) k);
         }
         assert_non_null(blocks[k]);
-        assert_int_equal((uintptr_t) blocks[k] % sizeof(max_align_t), 0);
+        assert_int_equal((uintptr_t) blocks[k] % _Alignof(max_align_t), 0);
         sizes[k] = size;
         memset(blocks[k], (int) k, size);
     }
