@@ -231,7 +231,7 @@ int run_step(struct run *r, const char *section, const struct step *step, struct
     p.part_began_ns = p.begin_ns;
     int error = begin_workers(r, step, p.begin_ns);
     for (unsigned i = 0; i < r->n_workers && error == 0; i++)
-        worker_poll(r->workers[i], NULL); /* reads the thread's times */
+        worker_poll(r->workers[i], &r->total); /* for the threads' times; some requests may be over already */
     note_effort(r, &before);
     if (error == 0)
         error = run_parts(r, &p, row);

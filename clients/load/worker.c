@@ -217,8 +217,7 @@ static void run_poll(nrpc_task *t, nrpc_loop *loop)
     (void) loop;
     struct worker *w = CONTAINER_OF(t, struct worker_task, task)->worker;
     read_thread_times(w);
-    if (w->task.into != NULL)
-        tally_merge(w->task.into, &w->since);
+    tally_merge(w->task.into, &w->since);
     tally_merge(&w->total, &w->since);
     tally_reset(&w->since);
     look_whether_finished(w);
