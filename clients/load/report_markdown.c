@@ -202,8 +202,7 @@ void report_markdown(struct buf *out, const struct results *r, const struct judg
     }
     put_first_errors(out, r);
     put_resources(out, r);
-    buf_puts(out, "What a grade means stands in [the rules](../clients/load/rules.txt); how this was measured in "
-                  "[novel-load](novel-load.md).\n");
+    buf_puts(out, "The rules are `clients/load/rules.txt`, unless `--rules` named others; how this is measured: `docs/novel-load.md`.\n");
 }
 
 /* ---- the README's section ---- */
