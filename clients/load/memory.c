@@ -23,10 +23,10 @@ static _Thread_local struct list lists[CLASSES];
 
 static unsigned class_of(size_t size)
 {
-    unsigned c = 0;
-    while (c < CLASSES && size > (size_t) 1 << (CLASS_FIRST_BITS + c))
-        c++;
-    return c;
+    if (size <= (size_t) 1 << CLASS_FIRST_BITS)
+        return 0;
+    unsigned bits = 64 - (unsigned) __builtin_clzll(size - 1); /* smallest with size <= 2^bits */
+    return bits - CLASS_FIRST_BITS < CLASSES ? bits - CLASS_FIRST_BITS : CLASS_NONE;
 }
 
 void *memory_get(size_t size)
