@@ -106,12 +106,30 @@ static bool probe(struct suites *s, char *why, size_t size)
     return true;
 }
 
+/* Flags that say where to read and write are no part of what was measured; neither may secrets in headers be kept. */
+static bool is_left_out(const char *word, bool *takes_next)
+{
+    static const char *const names[] = { "--ready", "--output", "--markdown", "--html", "--readme", "--commit", "--header" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        size_t n = strlen(names[i]);
+        if (strncmp(word, names[i], n) != 0 || (word[n] != '\0' && word[n] != '='))
+            continue;
+        *takes_next = word[n] == '\0';
+        return true;
+    }
+    return false;
+}
+
 static void describe_run(int argc, char **argv)
 {
     struct buf b = { 0 };
     char now[32];
-    for (int i = 1; i < argc; i++)
-        buf_printf(&b, "%s%s", i == 1 ? "" : " ", argv[i]);
+    for (int i = 1; i < argc; i++) {
+        bool takes_next = false;
+        if (!is_left_out(argv[i], &takes_next))
+            buf_printf(&b, "%s%s", b.size == 0 ? "" : " ", argv[i]);
+        i += takes_next;
+    }
     snprintf(results.command, sizeof results.command, "%.255s", buf_str(&b));
     buf_done(&b);
     clock_format_rfc3339(clock_wall_ns(), now);

@@ -234,10 +234,14 @@ static void put_summary(struct buf *out, const struct results *r, const struct j
                    row->users, row->rate, row->generator_limited ? " *" : "", row->latency.mean_ms, row->latency.p95_ms,
                    errors, original_figure(row));
     }
+    buf_puts(out, r->n_knees > 0 ? "\nThe knee of each stress series:\n\n" : "");
     for (size_t i = 0; i < r->n_knees; i++) {
         const struct knee *k = &r->knees[i];
-        buf_printf(out, "%s%s %s: %u users at %.0f requests/s held; %s%s\n", i == 0 ? "\nThe knee: " : "; ", k->door,
-                   k->endpoint, k->best_users, k->best_rate, k->why, i + 1 == r->n_knees ? "." : "");
+        buf_printf(out, "- %s %s: %u users at %.0f requests/s held", k->door, k->endpoint, k->best_users, k->best_rate);
+        if (k->broke)
+            buf_printf(out, "; at %u users %s\n", k->users, k->why);
+        else
+            buf_printf(out, "; %s\n", k->why);
     }
 }
 
