@@ -93,7 +93,7 @@ static void put_tick_text(struct buf *out, double v)
     if (fabs(v) >= 10000)
         buf_printf(out, "%.0fk", v / 1000);
     else
-        buf_printf(out, "%.3g", v);
+        buf_printf(out, fabs(v) >= 100 ? "%.0f" : "%.3g", v);
 }
 
 static void put_tick(struct buf *out, const struct axis *a, bool of_x, double v)

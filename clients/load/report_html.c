@@ -201,6 +201,55 @@ static void put_checks(struct buf *out, const struct judgement *j)
     buf_puts(out, "</table>\n");
 }
 
+static void put_knees(struct buf *out, const struct results *r)
+{
+    if (r->n_knees == 0)
+        return;
+    buf_puts(out, "<table><tr><th>endpoint</th><th>door</th><th>users that held</th><th>requests/s</th><th>the knee</th></tr>\n");
+    for (size_t i = 0; i < r->n_knees; i++) {
+        const struct knee *k = &r->knees[i];
+        buf_puts(out, "<tr>");
+        put_cell(out, "td", k->endpoint);
+        put_cell(out, "td", k->door);
+        buf_printf(out, "<td class='n'>%u</td><td class='n'>%.0f</td><td>", k->best_users, k->best_rate);
+        if (k->broke)
+            buf_printf(out, "<strong>%u users</strong>: ", k->users);
+        plot_put_text(out, k->why);
+        buf_puts(out, "</td></tr>\n");
+    }
+    buf_puts(out, "</table>\n");
+}
+
+static void put_first_errors(struct buf *out, const struct results *r)
+{
+    bool any = false;
+    for (size_t k = 0; k < r->n_rows; k++)
+        for (size_t i = OUTCOME_OK + 1; i < OUTCOMES; i++) {
+            const struct row *row = &r->rows[k];
+            if (row->detail[i][0] == '\0')
+                continue;
+            buf_printf(out, "%s<tr><td>%s, %s ", any ? "" : "<h2>What the errors said</h2>\n<table>", row->section, row->door);
+            plot_put_text(out, row->endpoint);
+            buf_printf(out, ", %u users</td><td>%s</td>", row->users, outcome_name((enum outcome) i));
+            put_cell(out, "td", row->detail[i]);
+            buf_puts(out, "</tr>\n");
+            any = true;
+        }
+    buf_puts(out, any ? "</table>\n" : "");
+}
+
+static void put_processes(struct buf *out, const struct results *r)
+{
+    for (size_t i = 0; i < r->n_processes; i++) {
+        if (!r->processes[i].ended)
+            continue;
+        buf_printf(out, "<p class='bad'>Process %d ended during the run: ", r->processes[i].pid);
+        plot_put_text(out, r->processes[i].name);
+        buf_puts(out, "</p>\n");
+    }
+    buf_printf(out, "<p>The original: %s.</p>\n", original_resources);
+}
+
 static void put_head(struct buf *out, const struct results *r, const struct judgement *j)
 {
     buf_puts(out, "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'><title>Performance report</title>\n"
@@ -236,13 +285,17 @@ void report_html(struct buf *out, const struct results *r, const struct judgemen
         if (!report_has(r, name))
             continue;
         put_section(out, r, &report_sections[i]);
+        if (strcmp(name, "stress") == 0)
+            put_knees(out, r);
         if (timed) {
             put_steps(out, r, name, true);
             put_steps(out, r, name, false);
             put_percentiles(out, r, name);
         }
     }
+    put_first_errors(out, r);
     buf_puts(out, "<h2>Resources</h2>\n");
+    put_processes(out, r);
     put_over_time(out, r, OVER_MEMORY);
     put_over_time(out, r, OVER_CPU);
     put_checks(out, j);

@@ -54,7 +54,8 @@ static bool read_number(const char *word, double *out)
 
 static const char *const sections[] = { "baseline", "load", "stress", "simulations", "soak", "knee", "process" };
 static const char *const row_metrics[] = { "error_percent", "p50_ms", "p95_ms", "p99_ms", "mean_ms", "max_ms",
-                                           "rate", "first_p95_ms", "cpu_percent", "rss_mb" };
+                                           "rate", "first_p95_ms", "cpu_percent", "rss_mb",
+                                           "rss_growth_mb", "p95_drift_percent" };
 static const char *const knee_metrics[] = { "users", "rate" };
 static const char *const process_metrics[] = { "rss_mb", "cpu_percent", "alive" };
 
@@ -245,6 +246,46 @@ static bool matches(const char *pattern, const char *name)
     return strcmp(pattern, name) == 0;
 }
 
+/* From the second quarter of the row's time to its last; the first is for warming up. */
+static double rss_growth(const struct results *r, const struct row *row)
+{
+    double growth = NAN;
+    for (size_t i = 0; i < r->n_processes; i++) {
+        const struct process *p = &r->processes[i];
+        double sums[2] = { 0, 0 };
+        size_t counts[2] = { 0, 0 };
+        for (size_t k = 0; k < p->n_samples && strcmp(p->name, "novel-load") != 0; k++) {
+            double share = row->seconds > 0 ? (p->samples[k].at_s - row->at_s) / row->seconds : -1;
+            bool early = share >= 0.25 && share < 0.5, late = share >= 0.75 && share <= 1;
+            if (!early && !late)
+                continue;
+            sums[late] += p->samples[k].rss_mb;
+            counts[late]++;
+        }
+        if (counts[0] == 0 || counts[1] == 0)
+            continue;
+        double mine = sums[1] / (double) counts[1] - sums[0] / (double) counts[0];
+        growth = isnan(growth) ? mine : growth + mine;
+    }
+    return growth;
+}
+
+static double p95_drift(const struct row *row)
+{
+    double sums[2] = { 0, 0 };
+    size_t counts[2] = { 0, 0 };
+    for (unsigned i = 0; i < row->n_slices; i++) {
+        unsigned quarter = i * 4 / row->n_slices;
+        if (quarter % 2 == 0 || row->slices[i].requests == row->slices[i].errors)
+            continue;
+        sums[quarter / 2] += row->slices[i].p95_ms;
+        counts[quarter / 2]++;
+    }
+    if (row->n_slices < 8 || counts[0] == 0 || counts[1] == 0 || sums[0] == 0)
+        return NAN;
+    return 100 * (sums[1] / (double) counts[1] / (sums[0] / (double) counts[0]) - 1);
+}
+
 /* NAN: not known of this row. */
 static double row_value(const struct results *r, const struct row *row, const char *metric)
 {
@@ -252,6 +293,10 @@ static double row_value(const struct results *r, const struct row *row, const ch
         return row->error_percent;
     if (strcmp(metric, "rate") == 0)
         return row->rate;
+    if (strcmp(metric, "rss_growth_mb") == 0)
+        return rss_growth(r, row);
+    if (strcmp(metric, "p95_drift_percent") == 0)
+        return p95_drift(row);
     if (strcmp(metric, "cpu_percent") == 0 || strcmp(metric, "rss_mb") == 0) {
         double sum = NAN;
         for (size_t i = 0; i < r->n_processes; i++) {

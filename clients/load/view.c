@@ -108,6 +108,7 @@ static void draw(struct view *v, const struct row *row, const struct slice *now,
                  const struct results *results)
 {
     struct buf b = { 0 };
+    buf_puts(&b, "\x1b[?7l"); /* a line that is too long is cut, not wrapped: the block stays five lines */
     buf_puts(&b, v->color ? "\x1b[1m" : "");
     put_title(&b, row);
     buf_printf(&b, "%s\n  ", v->color ? "\x1b[0m" : "");
@@ -126,7 +127,7 @@ static void draw(struct view *v, const struct row *row, const struct slice *now,
             buf_printf(&b, "%s %.0f %% %.0f MB   ", p->name, p->samples[p->n_samples - 1].cpu_percent,
                        p->samples[p->n_samples - 1].rss_mb);
     }
-    buf_putc(&b, '\n');
+    buf_puts(&b, "\n\x1b[?7h");
     put(v, &b);
     v->drawn = 5;
 }

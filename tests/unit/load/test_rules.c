@@ -140,6 +140,36 @@ static void test_row_without_good_answers_fails(void **state)
     assert_string_equal(judgement.verdict, "not ready");
 }
 
+/* Warming up is no leak; growing to the end is. */
+static void test_growth(void **state)
+{
+    (void) state;
+    static const char file[] = "component Endurance\nmust load * rss_growth_mb <= 5\nshould load * p95_drift_percent <= 20\n"
+                               "verdict bad when must failed\nverdict slow when should failed\nverdict good when always\n";
+    struct row *row = add_row("http", "/health", 25, 1, 1);
+    row->seconds = 100;
+    for (int i = 0; i < 100; i++) {
+        const struct sample s = { .at_s = i, .rss_mb = i < 20 ? i : 20 };
+        const struct slice part = { i, 1, 10, 0, 10, 1, 2, 3 };
+        snprintf(results.processes[0].name, RESULTS_NAME, "server");
+        results.n_processes = 1;
+        assert_int_equal(results_add_sample(&results.processes[0], &s), 0);
+        row_add_slice(row, &part);
+    }
+    assert_true(rules_parse(&rules, file, strlen(file), why, sizeof why));
+    rules_judge(&rules, &results, &judgement);
+    assert_string_equal(judgement.verdict, "good");
+    for (unsigned i = 60; i < row->n_slices; i++)
+        row->slices[i].p95_ms = 2.5;
+    rules_judge(&rules, &results, &judgement);
+    assert_string_equal(judgement.verdict, "slow");
+    for (size_t i = 0; i < 100; i++)
+        results.processes[0].samples[i].rss_mb = (double) i / 5; /* 10 MB from quarter to quarter */
+    rules_judge(&rules, &results, &judgement);
+    assert_string_equal(judgement.verdict, "bad");
+    assert_true(judgement.checks[0].value > 9 && judgement.checks[0].value < 11);
+}
+
 static void test_bad_files(void **state)
 {
     (void) state;
@@ -186,6 +216,7 @@ int main(void)
         cmocka_unit_test_teardown(test_should_and_users, clean),
         cmocka_unit_test_teardown(test_unmeasured_is_not_passed, clean),
         cmocka_unit_test_teardown(test_row_without_good_answers_fails, clean),
+        cmocka_unit_test_teardown(test_growth, clean),
         cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_built_in_rules),
     };
