@@ -121,6 +121,7 @@ static bool check_simulation(struct answers *a, const struct json_node *root, in
             return bad(a, "'participants' are not those that were sent");
     if (c != NULL)
         return bad(a, "'participants' are more than were sent");
+    snprintf(a->simulation, sizeof a->simulation, "%.127s", json_text(&a->json, root, "simulation_id", ""));
     double executed = json_number(&a->json, root, "turns_executed", -1);
     if (executed != turns)
         return bad(a, "'turns_executed' is %g, not %d", executed, (int) turns);
@@ -271,6 +272,7 @@ bool answers_check_result(struct answers *a, int32_t turns, const Novelengine__V
 {
     if (m->story[0] == '\0')
         return bad(a, "'story' is empty");
+    snprintf(a->simulation, sizeof a->simulation, "%.127s", m->simulation_id);
     bool same = m->n_participants == REQUEST_CAST;
     for (size_t i = 0; same && i < REQUEST_CAST; i++)
         same = strcmp(m->participants[i], request_cast[i]) == 0;

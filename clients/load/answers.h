@@ -14,6 +14,7 @@ struct answers {
         struct buf body;
     } known[ANSWERS_KNOWN];
     char why[ANSWERS_WHY_SIZE]; /* of the last one that was not good */
+    char simulation[128];       /* the id of the last simulation that was good; "": it had none */
 };
 void answers_done(struct answers *a); /* a zeroed one is new */
 

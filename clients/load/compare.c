@@ -1,49 +1,64 @@
 #include "clients/load/compare.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "clients/load/json.h"
 
-/* 3.090 is the quantile of the normal distribution; the rest is its usual expansion in 1/degrees, good to 2 % from 4
- * degrees on. */
-double compare_quantile(double degrees)
+/* One-sided 99.9 % of the normal distribution. */
+#define Z_NEEDED 3.0902
+
+static int ascending(const void *a, const void *b)
 {
-    const double z = 3.0902, d = degrees < 4 ? 4 : degrees;
-    double g1 = (pow(z, 3) + z) / 4, g2 = (5 * pow(z, 5) + 16 * pow(z, 3) + 3 * z) / 96,
-           g3 = (3 * pow(z, 7) + 19 * pow(z, 5) + 17 * pow(z, 3) - 15 * z) / 384;
-    return z + g1 / d + g2 / (d * d) + g3 / (d * d * d);
+    double x = *(const double *) a, y = *(const double *) b;
+    return (x > y) - (x < y);
 }
 
-static double mean_of(const double *parts, size_t n)
+static double median_of(const double *parts, size_t n)
 {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += parts[i];
-    return n == 0 ? 0 : sum / (double) n;
+    double sorted[RESULTS_SLICES];
+    n = n > RESULTS_SLICES ? RESULTS_SLICES : n;
+    if (n == 0)
+        return 0;
+    memcpy(sorted, parts, n * sizeof *sorted);
+    qsort(sorted, n, sizeof *sorted, ascending);
+    return n % 2 == 1 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
 }
 
-/* Of the mean, squared. */
-static double error_of(const double *parts, size_t n, double mean)
+/* How often a part of the new run is above one of the old (a tie is half), as standard errors from even. */
+static double rank_z(const double *old_parts, size_t n_old, const double *new_parts, size_t n_new, double *most)
 {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += (parts[i] - mean) * (parts[i] - mean);
-    return n < 2 ? 0 : sum / (double) (n - 1) / (double) n;
+    double all[2 * RESULTS_SLICES], u = 0, ties = 0, n = (double) (n_old + n_new);
+    for (size_t i = 0; i < n_old; i++)
+        for (size_t k = 0; k < n_new; k++)
+            u += new_parts[k] > old_parts[i] ? 1 : new_parts[k] == old_parts[i] ? 0.5 : 0;
+    memcpy(all, old_parts, n_old * sizeof *all);
+    memcpy(all + n_old, new_parts, n_new * sizeof *all);
+    qsort(all, n_old + n_new, sizeof *all, ascending);
+    for (size_t i = 0, k; i < n_old + n_new; i = k) {
+        for (k = i; k < n_old + n_new && all[k] == all[i]; k++)
+            ;
+        double same = (double) (k - i);
+        ties += same * same * same - same;
+    }
+    double pairs = (double) n_old * (double) n_new;
+    double spread = sqrt(pairs / 12 * (n + 1 - ties / (n * (n - 1))));
+    *most = spread > 0 ? pairs / 2 / spread : 0;
+    return spread > 0 ? (u - pairs / 2) / spread : 0;
 }
 
 static enum compare_outcome outcome_of(const struct compare_figure *f, double tolerance_percent)
 {
-    bool noise = f->t_needed > 0 && fabs(f->t) < f->t_needed;
-    if (f->t_needed == 0)
+    bool noise = f->z_needed > 0 && fabs(f->z) < f->z_needed;
+    if (f->z_needed == 0)
         return f->change_percent > 100 ? COMPARE_WORSE : COMPARE_UNJUDGED;
     if (noise || fabs(f->change_percent) <= tolerance_percent)
         return COMPARE_SAME;
     return f->change_percent > 0 ? COMPARE_WORSE : COMPARE_BETTER;
 }
 
-/* How much worse, in percent of the better of the two readings "per unit": halved rate and doubled duration are both
- * +100 %. */
+/* How much worse, so that a rate that halves and a duration that doubles are both 100 %. */
 static double worse_percent(double old_value, double new_value, bool more_is_worse)
 {
     double from = more_is_worse ? old_value : new_value, to = more_is_worse ? new_value : old_value;
@@ -55,15 +70,12 @@ static double worse_percent(double old_value, double new_value, bool more_is_wor
 struct compare_figure compare_parts(const double *old_parts, size_t n_old, const double *new_parts, size_t n_new,
                                     bool more_is_worse, double tolerance_percent)
 {
-    struct compare_figure f = { .old_value = mean_of(old_parts, n_old), .new_value = mean_of(new_parts, n_new) };
+    struct compare_figure f = { .old_value = median_of(old_parts, n_old), .new_value = median_of(new_parts, n_new) };
     f.change_percent = worse_percent(f.old_value, f.new_value, more_is_worse);
-    if (n_old >= COMPARE_PARTS && n_new >= COMPARE_PARTS) {
-        double a = error_of(old_parts, n_old, f.old_value), b = error_of(new_parts, n_new, f.new_value);
-        double parts = a * a / (double) (n_old - 1) + b * b / (double) (n_new - 1);
-        double degrees = parts > 0 ? (a + b) * (a + b) / parts : (double) (n_old + n_new - 2);
-        double difference = more_is_worse ? f.new_value - f.old_value : f.old_value - f.new_value;
-        f.t_needed = compare_quantile(degrees);
-        f.t = a + b > 0 ? difference / sqrt(a + b) : difference == 0 ? 0 : copysign(INFINITY, difference);
+    if (n_old >= COMPARE_PARTS && n_new >= COMPARE_PARTS && n_old <= RESULTS_SLICES && n_new <= RESULTS_SLICES) {
+        double most, z = rank_z(old_parts, n_old, new_parts, n_new, &most);
+        f.z = more_is_worse ? z : -z;
+        f.z_needed = most > 0 && most < Z_NEEDED ? most * 0.999 : Z_NEEDED;
     }
     f.outcome = outcome_of(&f, tolerance_percent);
     return f;
@@ -81,9 +93,9 @@ static struct compare_figure compare_errors(const struct row *a, const struct ro
         return f;
     }
     double share = (ea + eb) / (na + nb), error = sqrt(share * (1 - share) * (1 / na + 1 / nb));
-    f.t_needed = 3.0902;
-    f.t = error > 0 ? (eb / nb - ea / na) / error : eb / nb > ea / na ? INFINITY : 0;
-    f.outcome = fabs(f.t) < f.t_needed ? COMPARE_SAME : f.t > 0 ? COMPARE_WORSE : COMPARE_BETTER;
+    f.z_needed = Z_NEEDED;
+    f.z = error > 0 ? (eb / nb - ea / na) / error : eb / nb > ea / na ? INFINITY : 0;
+    f.outcome = fabs(f.z) < f.z_needed ? COMPARE_SAME : f.z > 0 ? COMPARE_WORSE : COMPARE_BETTER;
     return f;
 }
 
@@ -146,8 +158,8 @@ static void put_text(struct buf *out, const struct row *row, enum figure which, 
         buf_printf(out, "%+8.2f points", f->change_percent);
     else
         buf_printf(out, "%+8.1f %%     ", f->change_percent);
-    if (f->t_needed > 0)
-        buf_printf(out, "  t %7.1f of %4.1f", f->t, f->t_needed);
+    if (f->z_needed > 0)
+        buf_printf(out, "  z %6.1f of %4.1f ", f->z, f->z_needed);
     else
         buf_puts(out, "  too few parts   ");
     buf_printf(out, "  %s\n", outcome_words[f->outcome]);
@@ -164,17 +176,18 @@ static void put_json(struct json_out *w, const struct row *row, enum figure whic
     json_put_number(w, "old", f->old_value, 6);
     json_put_number(w, "new", f->new_value, 6);
     json_put_number(w, "worse_percent", f->change_percent, 3);
-    json_put_number(w, "t", f->t, 3);
-    json_put_number(w, "t_needed", f->t_needed, 3);
+    json_put_number(w, "z", f->z, 3);
+    json_put_number(w, "z_needed", f->z_needed, 3);
     json_put_text(w, "outcome", f->outcome == COMPARE_WORSE ? "worse" : outcome_words[f->outcome]);
     json_close(w, '}');
 }
 
 static const char how[] =
-    "How noise was judged: each row is the mean over its parts (about a second each) with the standard error of that mean;\n"
-    "a change counts when Welch's t is over the one-sided 99.9 % quantile and the change is over the tolerance.  Rows with\n"
-    "fewer than 5 parts are not judged unless the figure doubled.  Errors: pooled standard error of two shares.  Noise\n"
-    "between runs (another machine, other neighbours) is not in the parts: run both on the same quiet machine.\n";
+    "How noise was judged: each figure is the median over a row's parts (about a second each); a change counts when the\n"
+    "ranks of the two runs' parts (Mann-Whitney) lie further apart than those of equal runs would in 999 of 1,000 cases\n"
+    "(with very few parts: when all of one run are worse than all of the other), and the change is over the tolerance.\n"
+    "Rows with fewer than 5 parts are not judged unless the figure doubled.  Errors: pooled standard error of two shares.\n"
+    "Noise between runs (another machine, other neighbours) is not in the parts: run both on the same quiet machine.\n";
 
 struct totals {
     size_t judged, worse, better, missing;

@@ -210,10 +210,12 @@ static void judge(struct http_user *h, CURLcode code)
         return;
     }
     int32_t turns = p->worker->step->turns;
+    p->answers.simulation[0] = '\0';
     const char *body = h->body.data == NULL ? "" : (const char *) h->body.data;
     bool good = h->request->kind == REQUEST_STREAM
                     ? answers_check_events(&p->answers, turns, body, h->body.size, &failed)
                     : answers_check_json(&p->answers, h->request, turns, body, h->body.size);
+    worker_add_simulation(p->worker, p->answers.simulation);
     user_ended(h->user, good ? OUTCOME_OK : failed ? OUTCOME_STATUS : OUTCOME_BAD_BODY, "stream error",
                good ? NULL : p->answers.why);
 }

@@ -1,6 +1,5 @@
 #include "clients/load/probe.h"
 
-#include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -8,9 +7,10 @@
 
 #include <novelengine/v1/novel_engine.nrpc.h>
 #include "clients/c/novel_client.h"
+#include "clients/load/http_once.h"
 #include "clients/load/json.h"
 
-enum { PROBE_TIMEOUT_MS = 10000, PROBE_BYTES_MAX = 1 << 20 };
+enum { PROBE_BYTES_MAX = 1 << 20 };
 
 /* ---- the machine ---- */
 static void find_line(const char *path, const char *key, char *out, size_t size)
@@ -72,19 +72,6 @@ static size_t on_body(char *data, size_t one, size_t size, void *ctx)
     return b->failed ? 0 : size;
 }
 
-static struct curl_slist *make_headers(const struct target *t)
-{
-    struct curl_slist *list = NULL;
-    for (size_t i = 0; t->headers != NULL && t->headers[i] != NULL; i += 2) {
-        char line[1024];
-        snprintf(line, sizeof line, "%s: %s", t->headers[i], t->headers[i + 1]);
-        struct curl_slist *longer = curl_slist_append(list, line);
-        if (longer != NULL)
-            list = longer;
-    }
-    return list;
-}
-
 static void read_status(struct results *r, const struct buf *body)
 {
     struct json j = { 0 };
@@ -100,41 +87,26 @@ static void read_status(struct results *r, const struct buf *body)
 
 bool probe_http(struct results *r, const struct target *t, char *why, size_t size)
 {
-    char url[1024], error[CURL_ERROR_SIZE] = "";
+    char url[1024];
     struct buf body = { 0 };
-    size_t n = strlen(t->address);
-    while (n > 0 && t->address[n - 1] == '/')
-        n--;
-    CURL *e = curl_easy_init();
-    if (e == NULL || snprintf(url, sizeof url, "%.*s/meta/system-status", (int) n, t->address) >= (int) sizeof url) {
+    struct curl_slist *headers = NULL;
+    CURL *e = http_once_new(t, &headers);
+    if (e == NULL || !http_once_url(t, "/meta/system-status", url, sizeof url)) {
         snprintf(why, size, e == NULL ? "out of memory" : "the URL is too long");
-        curl_easy_cleanup(e);
+        http_once_free(e, headers);
         return false;
     }
-    struct curl_slist *headers = make_headers(t);
     curl_easy_setopt(e, CURLOPT_URL, url);
-    curl_easy_setopt(e, CURLOPT_PROXY, "");
-    curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long) PROBE_TIMEOUT_MS);
-    curl_easy_setopt(e, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(e, CURLOPT_ERRORBUFFER, error);
     curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(e, CURLOPT_WRITEDATA, &body);
-    if (t->ca_file != NULL)
-        curl_easy_setopt(e, CURLOPT_CAINFO, t->ca_file);
-    if (t->insecure) {
-        curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 0L);
-        curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 0L);
-    }
     CURLcode code = curl_easy_perform(e);
     if (code == CURLE_OK) {
         r->http_requests++;
         read_status(r, &body); /* a deployment that does not tell is measured all the same */
     } else {
-        snprintf(why, size, "nothing answers at %s: %s", t->address, error[0] != '\0' ? error : curl_easy_strerror(code));
+        snprintf(why, size, "nothing answers at %s: %s", t->address, curl_easy_strerror(code));
     }
-    curl_slist_free_all(headers);
-    curl_easy_cleanup(e);
+    http_once_free(e, headers);
     buf_done(&body);
     return code == CURLE_OK;
 }
@@ -151,7 +123,7 @@ bool probe_rpc(struct results *r, const struct target *t, char *why, size_t size
     nrpc_msg *message = NULL;
     const Novelengine__V1__SystemStatus *status;
     const Novelengine__V1__GetSystemStatusRequest request = NOVELENGINE__V1__GET_SYSTEM_STATUS_REQUEST__INIT;
-    const nrpc_client_options o = { .options = { .timeout_ms = PROBE_TIMEOUT_MS }, .metadata = t->headers };
+    const nrpc_client_options o = { .options = { .timeout_ms = HTTP_ONCE_TIMEOUT_MS }, .metadata = t->headers };
     nrpc_code code = novelengine_v1_novel_engine_get_system_status(client, &o, &request, &message, &status, &st);
     bool reached = code != NRPC_UNAVAILABLE && code != NRPC_DEADLINE_EXCEEDED;
     r->rpc_requests += reached;

@@ -52,8 +52,10 @@ static void on_answer(nrpc_call *c, void *state, nrpc_msg *m)
         if (x->answered)
             note(x, "more than one message came");
         x->answered = true;
+        p->answers.simulation[0] = '\0';
         if (!answers_check_message(&p->answers, x->of->user->request, p->worker->step->turns, nrpc_msg_body(m)))
             note(x, p->answers.why);
+        worker_add_simulation(p->worker, p->answers.simulation);
     }
     nrpc_msg_free(m);
 }
@@ -73,8 +75,10 @@ static void look_at_update(struct rpc_exchange *x, const Novelengine__V1__Simula
         break;
     case NOVELENGINE__V1__SIMULATION_UPDATE__UPDATE_RESULT:
         x->answered = true;
+        p->answers.simulation[0] = '\0';
         if (!answers_check_result(&p->answers, p->worker->step->turns, u->result))
             note(x, p->answers.why);
+        worker_add_simulation(p->worker, p->answers.simulation);
         break;
     case NOVELENGINE__V1__SIMULATION_UPDATE__UPDATE_ERROR:
         x->failed = true;

@@ -45,6 +45,7 @@ void run_free(struct run *r)
     for (unsigned i = 0; i < r->n_workers; i++)
         worker_free(r->workers[i]);
     sem_destroy(&r->over);
+    buf_done(&r->simulations);
     alloc_free(r);
 }
 
@@ -183,9 +184,9 @@ static int begin_workers(struct run *r, const struct step *s, uint64_t begin_ns)
 
 static void finish_workers(struct run *r)
 {
-    tally_reset(&r->part);
+    buf_reset(&r->simulations);
     for (unsigned i = 0; i < r->n_workers; i++)
-        worker_finish(r->workers[i], &r->part);
+        worker_finish(r->workers[i], &r->simulations);
     while (sem_trywait(&r->over) == 0)
         ;
 }

@@ -18,6 +18,7 @@ struct run {
     const volatile sig_atomic_t *interrupted;
     char problem[RESULTS_TEXT]; /* after an error */
     struct tally total, part;   /* of the step at hand: all of it, the latest part */
+    struct buf simulations;     /* ids of those that the last step made, a NUL behind each */
 };
 /* 0 or a negative nrpc_err.  results is lent for r's life. */
 int run_new(struct results *results, unsigned n_workers, const volatile sig_atomic_t *interrupted, struct run **out);

@@ -25,6 +25,7 @@ enum option_id {
     OPT_REQUESTS,
     OPT_TIMEOUT,
     OPT_TURNS,
+    OPT_KEEP,
     OPT_P95,
     OPT_ERRORS,
     OPT_MAX_USERS,
@@ -65,6 +66,7 @@ static const struct {
     { OPT_REQUESTS, "requests", "N", "of a baseline's endpoint, one after the other (20)" },
     { OPT_TIMEOUT, "timeout", "SECONDS", "for one request (30; simulations 120)" },
     { OPT_TURNS, "turns", "N", "of simulations (3)" },
+    { OPT_KEEP, "keep", NULL, "leave the simulations on the server; else each is deleted once its step is over" },
     { OPT_P95, "p95", "MS", "stress: the limit of the 95th percentile (100)" },
     { OPT_ERRORS, "errors", "PERCENT", "stress: the limit of errors (1)" },
     { OPT_MAX_USERS, "max-users", "N", "stress: go no further (10000)" },
@@ -278,6 +280,8 @@ static bool take_option(struct reader *r, int id)
         return read_real(r, 0.01, 1800, &s->timeout_s);
     case OPT_TURNS:
         return read_whole(r, 1, 50, &s->turns);
+    case OPT_KEEP:
+        return s->keep = true;
     case OPT_P95:
         return read_real(r, 0.01, 600000, &s->p95_ms);
     case OPT_ERRORS:

@@ -40,7 +40,7 @@ struct settings {
     size_t n_pids;
     const char *ready[SETTINGS_LIST];
     size_t n_ready;
-    bool json, plain;
+    bool json, plain, keep;
     const char *output, *markdown, *html, *readme, *rules, *label;
     double tolerance_percent;
     const char *files[SETTINGS_FILES];

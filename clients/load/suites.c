@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "clients/load/tidy.h"
 #include "rpc/base/check.h"
 
 #define ENDLESS UINT64_MAX
@@ -212,6 +213,17 @@ static int run_stress(struct suites *s)
 }
 
 /* ---- simulations ---- */
+/* A deployment is left as it was found. */
+static void tidy_up(struct suites *s, const struct target *t)
+{
+    char why[200] = "";
+    const struct buf *ids = &s->run->simulations;
+    size_t left = t->door == &door_http ? tidy_http(s->run->results, t, ids, why, sizeof why)
+                                        : tidy_rpc(s->run->results, t, ids, why, sizeof why);
+    if (left > 0)
+        view_note(&s->run->view, "%zu simulations could not be deleted and stay: %s", left, why);
+}
+
 /* Each is asked for once, all at the same moment. */
 static int run_wave(struct suites *s, const struct target *t, const struct endpoint *e, unsigned at_once)
 {
@@ -219,7 +231,10 @@ static int run_wave(struct suites *s, const struct target *t, const struct endpo
     struct step step = make_step(s, t, e, at_once);
     step.requests_per_user = 1;
     s->next_seed += at_once;
-    return run_step(s->run, "simulations", &step, &row);
+    int r = run_step(s->run, "simulations", &step, &row);
+    if (r == 0 && !s->settings->keep)
+        tidy_up(s, t);
+    return r;
 }
 
 static int run_waves(struct suites *s, const unsigned *at_once, size_t n)

@@ -96,6 +96,12 @@ void worker_add_bytes(struct worker *w, uint64_t bytes)
     w->since.bytes += bytes;
 }
 
+void worker_add_simulation(struct worker *w, const char *id)
+{
+    if (id[0] != '\0')
+        buf_put(&w->simulations, id, strlen(id) + 1);
+}
+
 void user_ended(struct user *u, enum outcome o, const char *status, const char *detail)
 {
     struct worker *w = u->worker;
@@ -190,7 +196,6 @@ int worker_begin(struct worker *w, const struct step *step, unsigned first, unsi
     w->finished = w->closing = w->stopping = false;
     w->busy = 0;
     w->failed = 0;
-    tally_init(&w->total);
     tally_init(&w->since);
     post_and_wait(w, run_begin);
     return w->failed;
@@ -218,7 +223,6 @@ static void run_poll(nrpc_task *t, nrpc_loop *loop)
     struct worker *w = CONTAINER_OF(t, struct worker_task, task)->worker;
     read_thread_times(w);
     tally_merge(w->task.into, &w->since);
-    tally_merge(&w->total, &w->since);
     tally_reset(&w->since);
     look_whether_finished(w);
     sem_post(&w->answered);
@@ -273,11 +277,11 @@ static void run_finish(nrpc_task *t, nrpc_loop *loop)
     w->step->target->door->close(w, on_gone);
 }
 
-void worker_finish(struct worker *w, struct tally *total)
+void worker_finish(struct worker *w, struct buf *simulations)
 {
     post_and_wait(w, run_finish);
-    tally_merge(&w->total, &w->since);
-    tally_merge(total, &w->total);
+    buf_put(simulations, w->simulations.data, w->simulations.size);
+    buf_reset(&w->simulations);
     alloc_free(w->users);
     w->users = NULL;
     w->n_users = 0;
@@ -319,5 +323,6 @@ void worker_free(struct worker *w)
     pthread_join(w->thread, NULL);
     nrpc_loop_free(w->loop);
     sem_destroy(&w->answered);
+    buf_done(&w->simulations);
     alloc_free(w);
 }

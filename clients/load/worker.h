@@ -10,6 +10,7 @@
 #include <semaphore.h>
 #include "clients/load/request.h"
 #include "clients/load/tally.h"
+#include "rpc/base/buf.h"
 #include "rpc/nrpc.h"
 
 struct door;
@@ -83,7 +84,8 @@ struct worker {
     bool finished;             /* no request is out and none comes */
     bool closing, stopping;    /* stopping: the person does not want to wait */
     int failed;                /* the first negative result; ends the step */
-    struct tally total, since; /* of the step; since the last poll */
+    struct tally since;        /* what ended since the last poll */
+    struct buf simulations;    /* that the step made: their ids, a NUL behind each */
     struct open_loop *open_loop;
     uint64_t cpu_ns, wait_ns;  /* of the thread at the last poll: on a core, waiting for one */
     struct worker_task {
@@ -102,11 +104,12 @@ int worker_begin(struct worker *w, const struct step *step, unsigned first, unsi
 /* Adds what ended since the last poll to `into`; true once the step is over. */
 bool worker_poll(struct worker *w, struct tally *into);
 void worker_stop(struct worker *w); /* sends nothing more and waits for nothing more */
-/* Frees the users and their connections; the whole tally is added to total. */
-void worker_finish(struct worker *w, struct tally *total);
+/* Frees the users and their connections; the ids of simulations that were made are appended, a NUL behind each. */
+void worker_finish(struct worker *w, struct buf *simulations);
 
 /* For doors: the request is over.  status and detail as tally_add's. */
 void user_ended(struct user *u, enum outcome o, const char *status, const char *detail);
 void worker_add_bytes(struct worker *w, uint64_t bytes);
+void worker_add_simulation(struct worker *w, const char *id); /* "" is fine */
 
 #endif

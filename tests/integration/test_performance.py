@@ -341,6 +341,10 @@ class Real(Stack):
             self.assertEqual(sum(row["errors"].values()), 0, row)
             self.assertGreater(row["good"], 0)
         self.assertEqual(self.requests_logged() - before, results["targets"]["http_requests"])
+        # It leaves the deployment as it found it.
+        self.assertEqual(self.rest("GET", "/simulations").json()["simulations"], [])
+        novel_load("simulations", "--rpc", self.server.address, "--users", 2, "--keep", code=None)
+        self.assertEqual(len(self.rest("GET", "/simulations").json()["simulations"]), 4)
         names = {p["name"]: p for p in results["processes"]}
         self.assertEqual(set(names), {"novel-server", "novel-gateway", "novel-load"})
         for p in names.values():
