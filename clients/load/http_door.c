@@ -330,6 +330,9 @@ static int http_open_user(struct worker *w, struct user *u)
                 curl_easy_setopt(e, CURLOPT_ERRORBUFFER, h->error) == CURLE_OK &&
                 curl_easy_setopt(e, CURLOPT_USERAGENT, "novel-load/" NOVEL_VERSION) == CURLE_OK &&
                 (t->ca_file == NULL || curl_easy_setopt(e, CURLOPT_CAINFO, t->ca_file) == CURLE_OK);
+    if (t->cert_file != NULL)
+        good = good && curl_easy_setopt(e, CURLOPT_SSLCERT, t->cert_file) == CURLE_OK &&
+               curl_easy_setopt(e, CURLOPT_SSLKEY, t->key_file) == CURLE_OK;
     if (t->insecure)
         good = good && curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 0L) == CURLE_OK &&
                curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 0L) == CURLE_OK;

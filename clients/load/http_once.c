@@ -28,6 +28,10 @@ CURL *http_once_new(const struct target *t, struct curl_slist **headers)
     curl_easy_setopt(e, CURLOPT_HTTPHEADER, *headers);
     if (t->ca_file != NULL)
         curl_easy_setopt(e, CURLOPT_CAINFO, t->ca_file);
+    if (t->cert_file != NULL) {
+        curl_easy_setopt(e, CURLOPT_SSLCERT, t->cert_file);
+        curl_easy_setopt(e, CURLOPT_SSLKEY, t->key_file);
+    }
     if (t->insecure) {
         curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 0L);
         curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 0L);

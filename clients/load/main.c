@@ -74,6 +74,8 @@ static bool open_targets(struct suites *s, char *why, size_t size)
     const struct settings *o = s->settings;
     struct target common = { .headers = o->n_headers > 0 ? o->headers : NULL,
                              .ca_file = o->ca,
+                             .cert_file = o->cert,
+                             .key_file = o->key,
                              .insecure = o->insecure,
                              .streams = o->streams };
     if (o->http != NULL) {
@@ -89,7 +91,10 @@ static bool open_targets(struct suites *s, char *why, size_t size)
         t->door = &door_rpc;
         t->address = o->rpc;
         snprintf(results.rpc, sizeof results.rpc, "%s", o->rpc);
-        const nrpc_tls_options tls = { .ca_file = o->ca, .insecure_no_verify = o->insecure };
+        const nrpc_tls_options tls = { .ca_file = o->ca,
+                                       .certificate_file = o->cert,
+                                       .key_file = o->key,
+                                       .insecure_no_verify = o->insecure };
         if (o->rpc_tls && nrpc_tls_client_new(&tls, &t->tls, why, size) < 0)
             return false;
     }
@@ -109,7 +114,7 @@ static bool probe(struct suites *s, char *why, size_t size)
 /* Flags that say where to read and write are no part of what was measured; neither may secrets in headers be kept. */
 static bool is_left_out(const char *word, bool *takes_next)
 {
-    static const char *const names[] = { "--ready", "--output", "--markdown", "--html", "--readme", "--commit", "--header" };
+    static const char *const names[] = { "--ready", "--output", "--markdown", "--html", "--readme", "--commit", "--header", "--ca", "--cert", "--key" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         size_t n = strlen(names[i]);
         if (strncmp(word, names[i], n) != 0 || (word[n] != '\0' && word[n] != '='))

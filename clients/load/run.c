@@ -208,7 +208,7 @@ static int run_parts(struct run *r, struct progress *p, struct row *row)
         error = watch_processes(r);
         end_part(r, p, row, over);
         for (unsigned i = 0; i < r->n_workers && error == 0; i++)
-            error = r->workers[i]->failed;
+            error = r->workers[i]->seen_failed;
     }
     return error;
 }

@@ -15,6 +15,8 @@ enum option_id {
     OPT_RPC,
     OPT_HEADER,
     OPT_CA,
+    OPT_CERT,
+    OPT_KEY,
     OPT_INSECURE,
     OPT_RPC_TLS,
     OPT_USERS,
@@ -56,6 +58,8 @@ static const struct {
     { OPT_PID, "pid", "[NAME=]PID", "watch this process too; may be given several times" },
     { OPT_HEADER, "header", "NAME:VALUE", "send this with each request, as metadata over RPC" },
     { OPT_CA, "ca", "FILE", "CAs that sign the servers' certificates (the system's)" },
+    { OPT_CERT, "cert", "FILE", "the certificate to show to the servers" },
+    { OPT_KEY, "key", "FILE", "its private key" },
     { OPT_INSECURE, "insecure", NULL, "do not check certificates" },
     { OPT_RPC_TLS, "rpc-tls", NULL, "speak TLS at the gRPC door" },
     { OPT_USERS, "users", "N[,N...]", "how many at once, instead of the command's own steps" },
@@ -260,6 +264,12 @@ static bool take_option(struct reader *r, int id)
     case OPT_CA:
         s->ca = r->value;
         return true;
+    case OPT_CERT:
+        s->cert = r->value;
+        return true;
+    case OPT_KEY:
+        s->key = r->value;
+        return true;
     case OPT_INSECURE:
         return s->insecure = true;
     case OPT_RPC_TLS:
@@ -346,6 +356,8 @@ static bool check_together(const struct settings *s, char *problem, size_t size)
         return fail(problem, size, "%s needs %s", commands[s->command].name, commands[s->command].arguments);
     if (files == 0 && s->http == NULL && s->rpc == NULL && s->n_ready == 0)
         return fail(problem, size, "say what to measure: --http URL, --rpc ADDR or --ready LOG");
+    if ((s->cert == NULL) != (s->key == NULL))
+        return fail(problem, size, "--cert and --key belong together");
     if (s->rate > 0 && s->command == COMMAND_SIMULATIONS)
         return fail(problem, size, "--rate does not go with simulations");
     return true;

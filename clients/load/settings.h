@@ -25,7 +25,7 @@ struct settings {
     const char *http, *rpc;
     const char *headers[2 * SETTINGS_LIST + 1]; /* name, value, ..., NULL */
     size_t n_headers;
-    const char *ca;
+    const char *ca, *cert, *key;
     bool insecure, rpc_tls;
     unsigned users[SETTINGS_LIST];
     size_t n_users; /* 0: the command's own */

@@ -168,7 +168,7 @@ static void run_begin(nrpc_task *t, nrpc_loop *loop)
         r = open_loop_start(w, &w->open_loop);
     else if (r >= 0)
         start_closed(w);
-    w->failed = r < 0 ? r : 0;
+    w->failed = w->seen_failed = r < 0 ? r : 0;
     if (w->n_users == 0 || r < 0) {
         w->finished = true;
         sem_post(w->over);
@@ -193,12 +193,12 @@ int worker_begin(struct worker *w, const struct step *step, unsigned first, unsi
     w->stride = stride;
     w->begin_ns = begin_ns;
     w->end_ns = step->duration_ns > UINT64_MAX - begin_ns ? UINT64_MAX : begin_ns + step->duration_ns;
-    w->finished = w->closing = w->stopping = false;
+    w->finished = w->stopping = false;
     w->busy = 0;
-    w->failed = 0;
+    w->failed = w->seen_failed = 0;
     tally_init(&w->since);
     post_and_wait(w, run_begin);
-    return w->failed;
+    return w->seen_failed;
 }
 
 /* Time on a core, and time ready but without one. */
@@ -225,14 +225,14 @@ static void run_poll(nrpc_task *t, nrpc_loop *loop)
     tally_merge(w->task.into, &w->since);
     tally_reset(&w->since);
     look_whether_finished(w);
+    w->seen_failed = w->failed;
     sem_post(&w->answered);
 }
 
-bool worker_poll(struct worker *w, struct tally *into)
+void worker_poll(struct worker *w, struct tally *into)
 {
     w->task.into = into;
     post_and_wait(w, run_poll);
-    return w->finished;
 }
 
 static void run_stop(nrpc_task *t, nrpc_loop *loop)

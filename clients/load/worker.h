@@ -22,8 +22,8 @@ struct target {
     const char *address;     /* "http://127.0.0.1:8000", "127.0.0.1:50051" */
     const char *const *headers; /* name, value, ..., NULL: sent with each request */
     const char *ca_file;     /* NULL: the system's */
+    const char *cert_file, *key_file; /* to show; NULL: none */
     bool insecure;           /* does not check certificates */
-    bool rpc_tls;
     nrpc_tls *tls;           /* of the RPC door; NULL: plain */
     unsigned streams;        /* users that share one RPC connection */
 };
@@ -82,8 +82,9 @@ struct worker {
     unsigned busy;
     uint64_t begin_ns, end_ns;
     bool finished;             /* no request is out and none comes */
-    bool closing, stopping;    /* stopping: the person does not want to wait */
+    bool stopping;             /* the person does not want to wait */
     int failed;                /* the first negative result; ends the step */
+    int seen_failed;           /* that of the last poll, for the main thread */
     struct tally since;        /* what ended since the last poll */
     struct buf simulations;    /* that the step made: their ids, a NUL behind each */
     struct open_loop *open_loop;
@@ -101,8 +102,8 @@ int worker_new(sem_t *over, struct worker **out_worker);
 void worker_free(struct worker *w);         /* between steps; joins */
 /* Begins its share of the step: users first, first + stride, ...  begin_ns: monotonic, the same for all workers. */
 int worker_begin(struct worker *w, const struct step *step, unsigned first, unsigned stride, uint64_t begin_ns);
-/* Adds what ended since the last poll to `into`; true once the step is over. */
-bool worker_poll(struct worker *w, struct tally *into);
+/* Adds what ended since the last poll to `into`. */
+void worker_poll(struct worker *w, struct tally *into);
 void worker_stop(struct worker *w); /* sends nothing more and waits for nothing more */
 /* Frees the users and their connections; the ids of simulations that were made are appended, a NUL behind each. */
 void worker_finish(struct worker *w, struct buf *simulations);

@@ -11,6 +11,7 @@ import threading
 import time
 import unittest
 
+import test_tls
 from harness import BIN, ROOT, Stack, start_gateway, start_server
 
 SCHEMA = json.loads((ROOT / "docs" / "novel-load.schema.json").read_text())
@@ -415,6 +416,27 @@ class Real(Stack):
         self.assertEqual(compare("new.json", "old.json").returncode, 0)
         (folder / "broken.json").write_text("{")
         self.assertEqual(compare("old.json", "broken.json").returncode, 2)
+
+
+class OverTls(unittest.TestCase):
+    def test_both_doors(self):
+        c = test_tls.Certificates()
+        with tempfile.TemporaryDirectory(prefix="novel-test-") as folder:
+            server = start_server(pathlib.Path(folder) / "data", "--tls-cert", c["server.pem"], "--tls-key", c["server.key"],
+                                  "--tls-client-ca", c["ca.pem"])
+            gateway = start_gateway(f"localhost:{server.port}", "--backend-ca", c["ca.pem"], "--backend-cert", c["gateway.pem"],
+                                    "--backend-key", c["gateway.key"], "--tls-cert", c["front.pem"], "--tls-key", c["front.key"])
+            doors = ("--http", f"https://localhost:{gateway.port}", "--rpc", f"localhost:{server.port}", "--rpc-tls")
+            results = novel_load("quick", *doors, "--ca", c["ca.pem"], "--cert", c["gateway.pem"], "--key", c["gateway.key"], code=0)
+            self.assertEqual({r["door"] for r in results["rows"]}, {"http", "rpc"})
+            for row in results["rows"]:
+                self.assertEqual(sum(row["errors"].values()), 0, row)
+            self.assertNotIn("pem", results["command"])
+            out = subprocess.run([str(BIN / "novel-load"), "quick", *doors], capture_output=True, text=True, timeout=60)
+            self.assertEqual(out.returncode, 4)  # an unknown CA
+            gateway.stop()
+            server.stop()
+        c.folder.cleanup()
 
 
 class Killed(unittest.TestCase):

@@ -64,6 +64,7 @@ static void test_bad(void **state)
         { "load --http http://a extra", "'extra' is one word too many" },
         { "load --http", "--http needs a value" },
         { "load --wrong", "there is no flag --wrong" },
+        { "load --http http://a --cert x", "--cert and --key belong together" },
         { "compare a.json", "compare needs OLD NEW" },
         { "simulations --http http://a --rate 5", "--rate does not go with simulations" },
     };
