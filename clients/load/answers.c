@@ -26,7 +26,8 @@ void answers_done(struct answers *a)
     *a = (struct answers){ 0 };
 }
 
-static bool is_known(const struct answers *a, const struct request *r, const char *body, size_t size)
+static bool is_known(const struct answers *a, const struct request *r, const char *body,
+                     size_t size)
 {
     for (size_t i = 0; i < ANSWERS_KNOWN; i++)
         if (a->known[i].request == r)
@@ -48,7 +49,8 @@ static void remember(struct answers *a, const struct request *r, const char *bod
 }
 
 /* ---- JSON ---- */
-static bool has(struct answers *a, const struct json_node *node, const char *key, enum json_kind kind)
+static bool has(struct answers *a, const struct json_node *node, const char *key,
+                enum json_kind kind)
 {
     const struct json_node *m = json_get(&a->json, node, key);
     if (m == NULL)
@@ -62,7 +64,8 @@ static bool is_filled(struct answers *a, const struct json_node *node, const cha
            (json_get(&a->json, node, key)->size > 0 || bad(a, "'%s' is empty", key));
 }
 
-static bool says(struct answers *a, const struct json_node *node, const char *key, const char *wanted)
+static bool says(struct answers *a, const struct json_node *node, const char *key,
+                 const char *wanted)
 {
     if (!has(a, node, key, JSON_KIND_STRING))
         return false;
@@ -72,8 +75,9 @@ static bool says(struct answers *a, const struct json_node *node, const char *ke
 
 static bool check_health(struct answers *a, const struct json_node *root)
 {
-    return says(a, root, "status", "healthy") && says(a, root, "api", "running") && is_filled(a, root, "timestamp") &&
-           is_filled(a, root, "version") && is_filled(a, root, "config") && has(a, root, "uptime", JSON_KIND_NUMBER);
+    return says(a, root, "status", "healthy") && says(a, root, "api", "running") &&
+           is_filled(a, root, "timestamp") && is_filled(a, root, "version") &&
+           is_filled(a, root, "config") && has(a, root, "uptime", JSON_KIND_NUMBER);
 }
 
 static bool check_characters(struct answers *a, const struct json_node *root)
@@ -83,7 +87,8 @@ static bool check_characters(struct answers *a, const struct json_node *root)
     const struct json_node *list = json_get(&a->json, root, "characters");
     for (size_t i = 0; i < REQUEST_CAST; i++) {
         bool found = false;
-        for (const struct json_node *c = json_first(&a->json, list); c != NULL; c = json_next(&a->json, c))
+        for (const struct json_node *c = json_first(&a->json, list); c != NULL;
+             c = json_next(&a->json, c))
             found |= json_is_text(c, request_cast[i]);
         if (!found)
             return bad(a, "'characters' does not hold '%s'", request_cast[i]);
@@ -96,13 +101,15 @@ static bool check_character(struct answers *a, const struct json_node *root, con
     static const struct {
         const char *key;
         enum json_kind kind;
-    } members[] = { { "personality_traits", JSON_KIND_STRING }, { "current_status", JSON_KIND_STRING },
-                    { "narrative_context", JSON_KIND_STRING },  { "skills", JSON_KIND_OBJECT },
-                    { "relationships", JSON_KIND_OBJECT },      { "current_location", JSON_KIND_STRING },
-                    { "inventory", JSON_KIND_ARRAY },           { "metadata", JSON_KIND_OBJECT },
-                    { "structured_data", JSON_KIND_OBJECT } };
-    if (!says(a, root, "character_id", id) || !says(a, root, "character_name", id) || !is_filled(a, root, "name") ||
-        !is_filled(a, root, "background_summary"))
+    } members[] = {
+        { "personality_traits", JSON_KIND_STRING }, { "current_status", JSON_KIND_STRING },
+        { "narrative_context", JSON_KIND_STRING },  { "skills", JSON_KIND_OBJECT },
+        { "relationships", JSON_KIND_OBJECT },      { "current_location", JSON_KIND_STRING },
+        { "inventory", JSON_KIND_ARRAY },           { "metadata", JSON_KIND_OBJECT },
+        { "structured_data", JSON_KIND_OBJECT }
+    };
+    if (!says(a, root, "character_id", id) || !says(a, root, "character_name", id) ||
+        !is_filled(a, root, "name") || !is_filled(a, root, "background_summary"))
         return false;
     for (size_t i = 0; i < ARRAY_SIZE(members); i++)
         if (!has(a, root, members[i].key, members[i].kind))
@@ -113,7 +120,8 @@ static bool check_character(struct answers *a, const struct json_node *root, con
 static bool check_simulation(struct answers *a, const struct json_node *root, int32_t turns)
 {
     if (!is_filled(a, root, "story") || !has(a, root, "participants", JSON_KIND_ARRAY) ||
-        !has(a, root, "turns_executed", JSON_KIND_NUMBER) || !has(a, root, "duration_seconds", JSON_KIND_NUMBER))
+        !has(a, root, "turns_executed", JSON_KIND_NUMBER) ||
+        !has(a, root, "duration_seconds", JSON_KIND_NUMBER))
         return false;
     const struct json_node *c = json_first(&a->json, json_get(&a->json, root, "participants"));
     for (size_t i = 0; i < REQUEST_CAST; i++, c = json_next(&a->json, c))
@@ -121,14 +129,17 @@ static bool check_simulation(struct answers *a, const struct json_node *root, in
             return bad(a, "'participants' are not those that were sent");
     if (c != NULL)
         return bad(a, "'participants' are more than were sent");
-    snprintf(a->simulation, sizeof a->simulation, "%.127s", json_text(&a->json, root, "simulation_id", ""));
+    snprintf(a->simulation, sizeof a->simulation, "%.127s",
+             json_text(&a->json, root, "simulation_id", ""));
     double executed = json_number(&a->json, root, "turns_executed", -1);
     if (executed != turns)
         return bad(a, "'turns_executed' is %g, not %d", executed, (int) turns);
-    return json_number(&a->json, root, "duration_seconds", 0) > 0 || bad(a, "'duration_seconds' is not above 0");
+    return json_number(&a->json, root, "duration_seconds", 0) > 0 ||
+           bad(a, "'duration_seconds' is not above 0");
 }
 
-static bool check_body(struct answers *a, const struct request *r, int32_t turns, const char *body, size_t size)
+static bool check_body(struct answers *a, const struct request *r, int32_t turns, const char *body,
+                       size_t size)
 {
     if (!json_parse(&a->json, body, size))
         return bad(a, "the body is no JSON: %s", a->json.problem);
@@ -149,7 +160,8 @@ static bool check_body(struct answers *a, const struct request *r, int32_t turns
     return check_simulation(a, root, turns);
 }
 
-bool answers_check_json(struct answers *a, const struct request *r, int32_t turns, const char *body, size_t size)
+bool answers_check_json(struct answers *a, const struct request *r, int32_t turns, const char *body,
+                        size_t size)
 {
     if (is_known(a, r, body, size))
         return true;
@@ -166,7 +178,8 @@ struct event {
     size_t id_size, type_size, data_size;
 };
 
-static bool line_starts(const char *line, size_t size, const char *field, const char **out, size_t *out_size)
+static bool line_starts(const char *line, size_t size, const char *field, const char **out,
+                        size_t *out_size)
 {
     size_t n = strlen(field);
     if (size < n + 1 || memcmp(line, field, n) != 0 || line[n] != ':')
@@ -202,10 +215,12 @@ static bool next_event(const char *body, size_t size, size_t *at, struct event *
 
 static bool is_type(const struct event *e, const char *type)
 {
-    return e->type != NULL && e->type_size == strlen(type) && memcmp(e->type, type, e->type_size) == 0;
+    return e->type != NULL && e->type_size == strlen(type) &&
+           memcmp(e->type, type, e->type_size) == 0;
 }
 
-bool answers_check_events(struct answers *a, int32_t turns, const char *body, size_t size, bool *out_failed)
+bool answers_check_events(struct answers *a, int32_t turns, const char *body, size_t size,
+                          bool *out_failed)
 {
     uint64_t last = 0;
     bool result = false, ended = false;
@@ -214,12 +229,14 @@ bool answers_check_events(struct answers *a, int32_t turns, const char *body, si
     for (size_t at = 0; next_event(body, size, &at, &e);) {
         if (is_type(&e, "error")) {
             *out_failed = true;
-            return bad(a, "%.*s", (int) (e.data_size > 120 ? 120 : e.data_size), e.data == NULL ? "" : e.data);
+            return bad(a, "%.*s", (int) (e.data_size > 120 ? 120 : e.data_size),
+                       e.data == NULL ? "" : e.data);
         }
         if (is_type(&e, "event")) {
             uint64_t id = e.id == NULL ? 0 : strtoull(e.id, NULL, 10); /* the line's end stops it */
             if (id != last + 1)
-                return bad(a, "event %llu follows event %llu", (unsigned long long) id, (unsigned long long) last);
+                return bad(a, "event %llu follows event %llu", (unsigned long long) id,
+                           (unsigned long long) last);
             last = id;
         } else if (is_type(&e, "result")) {
             if (e.data == NULL || !json_parse(&a->json, e.data, e.data_size))
@@ -234,7 +251,8 @@ bool answers_check_events(struct answers *a, int32_t turns, const char *body, si
     if (last == 0)
         return bad(a, "the stream held no event");
     if (!result)
-        return bad(a, "the stream ended without a result, behind event %llu", (unsigned long long) last);
+        return bad(a, "the stream ended without a result, behind event %llu",
+                   (unsigned long long) last);
     return ended || bad(a, "the stream was cut off behind its result");
 }
 
@@ -245,10 +263,12 @@ static bool check_health_message(struct answers *a, const Novelengine__V1__Healt
         return bad(a, "'status' is '%.40s', not 'healthy'", m->status);
     if (strcmp(m->api, "running") != 0)
         return bad(a, "'api' is '%.40s', not 'running'", m->api);
-    return (m->timestamp[0] != '\0' && m->version[0] != '\0') || bad(a, "'timestamp' or 'version' is empty");
+    return (m->timestamp[0] != '\0' && m->version[0] != '\0') ||
+           bad(a, "'timestamp' or 'version' is empty");
 }
 
-static bool check_characters_message(struct answers *a, const Novelengine__V1__ListCharactersResponse *m)
+static bool check_characters_message(struct answers *a,
+                                     const Novelengine__V1__ListCharactersResponse *m)
 {
     for (size_t i = 0; i < REQUEST_CAST; i++) {
         bool found = false;
@@ -260,7 +280,8 @@ static bool check_characters_message(struct answers *a, const Novelengine__V1__L
     return true;
 }
 
-static bool check_character_message(struct answers *a, const Novelengine__V1__Character *m, const char *id)
+static bool check_character_message(struct answers *a, const Novelengine__V1__Character *m,
+                                    const char *id)
 {
     if (strcmp(m->character_id, id) != 0)
         return bad(a, "'character_id' is '%.40s', not '%s'", m->character_id, id);
@@ -268,7 +289,8 @@ static bool check_character_message(struct answers *a, const Novelengine__V1__Ch
            bad(a, "'name', 'background_summary' or 'skills' is empty");
 }
 
-bool answers_check_result(struct answers *a, int32_t turns, const Novelengine__V1__SimulationResult *m)
+bool answers_check_result(struct answers *a, int32_t turns,
+                          const Novelengine__V1__SimulationResult *m)
 {
     if (m->story[0] == '\0')
         return bad(a, "'story' is empty");
@@ -283,7 +305,8 @@ bool answers_check_result(struct answers *a, int32_t turns, const Novelengine__V
     return m->duration_seconds > 0 || bad(a, "'duration_seconds' is not above 0");
 }
 
-bool answers_check_message(struct answers *a, const struct request *r, int32_t turns, const ProtobufCMessage *m)
+bool answers_check_message(struct answers *a, const struct request *r, int32_t turns,
+                           const ProtobufCMessage *m)
 {
     if (m == NULL)
         return bad(a, "the answer holds no message");

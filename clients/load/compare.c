@@ -26,8 +26,10 @@ static double median_of(const double *parts, size_t n)
     return n % 2 == 1 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
 }
 
-/* How often a part of the new run is above one of the old (a tie is half), as standard errors from even. */
-static double rank_z(const double *old_parts, size_t n_old, const double *new_parts, size_t n_new, double *most)
+/* How often a part of the new run is above one of the old (a tie is half), as standard errors from
+ * even. */
+static double rank_z(const double *old_parts, size_t n_old, const double *new_parts, size_t n_new,
+                     double *most)
 {
     double all[2 * RESULTS_SLICES], u = 0, ties = 0, n = (double) (n_old + n_new);
     for (size_t i = 0; i < n_old; i++)
@@ -67,12 +69,14 @@ static double worse_percent(double old_value, double new_value, bool more_is_wor
     return 100 * (to - from) / from;
 }
 
-struct compare_figure compare_parts(const double *old_parts, size_t n_old, const double *new_parts, size_t n_new,
-                                    bool more_is_worse, double tolerance_percent)
+struct compare_figure compare_parts(const double *old_parts, size_t n_old, const double *new_parts,
+                                    size_t n_new, bool more_is_worse, double tolerance_percent)
 {
-    struct compare_figure f = { .old_value = median_of(old_parts, n_old), .new_value = median_of(new_parts, n_new) };
+    struct compare_figure f = { .old_value = median_of(old_parts, n_old),
+                                .new_value = median_of(new_parts, n_new) };
     f.change_percent = worse_percent(f.old_value, f.new_value, more_is_worse);
-    if (n_old >= COMPARE_PARTS && n_new >= COMPARE_PARTS && n_old <= RESULTS_SLICES && n_new <= RESULTS_SLICES) {
+    if (n_old >= COMPARE_PARTS && n_new >= COMPARE_PARTS && n_old <= RESULTS_SLICES &&
+        n_new <= RESULTS_SLICES) {
         double most, z = rank_z(old_parts, n_old, new_parts, n_new, &most);
         f.z = more_is_worse ? z : -z;
         f.z_needed = most > 0 && most < Z_NEEDED ? most * 0.999 : Z_NEEDED;
@@ -84,7 +88,8 @@ struct compare_figure compare_parts(const double *old_parts, size_t n_old, const
 /* Shares of failed requests; a percent of all requests more is the tolerance here. */
 static struct compare_figure compare_errors(const struct row *a, const struct row *b)
 {
-    double na = (double) (a->requests + a->errors[OUTCOME_UNSENT]), nb = (double) (b->requests + b->errors[OUTCOME_UNSENT]);
+    double na = (double) (a->requests + a->errors[OUTCOME_UNSENT]),
+           nb = (double) (b->requests + b->errors[OUTCOME_UNSENT]);
     double ea = (double) row_errors(a), eb = (double) row_errors(b);
     struct compare_figure f = { .old_value = a->error_percent, .new_value = b->error_percent };
     f.change_percent = f.new_value - f.old_value; /* points */
@@ -101,7 +106,8 @@ static struct compare_figure compare_errors(const struct row *a, const struct ro
 
 /* ---- rows ---- */
 enum figure { FIGURE_RATE, FIGURE_P50, FIGURE_P95, FIGURE_P99, FIGURE_ERRORS, FIGURES };
-static const char *const figure_names[FIGURES] = { "rate", "p50_ms", "p95_ms", "p99_ms", "error_percent" };
+static const char *const figure_names[FIGURES] = { "rate", "p50_ms", "p95_ms", "p99_ms",
+                                                   "error_percent" };
 
 static size_t take_parts(const struct row *row, enum figure which, double *out)
 {
@@ -110,7 +116,10 @@ static size_t take_parts(const struct row *row, enum figure which, double *out)
         const struct slice *s = &row->slices[i];
         if (which != FIGURE_RATE && s->requests == s->errors)
             continue; /* no good answer in this part: it has no durations */
-        out[n++] = which == FIGURE_RATE ? s->rate : which == FIGURE_P50 ? s->p50_ms : which == FIGURE_P95 ? s->p95_ms : s->p99_ms;
+        out[n++] = which == FIGURE_RATE  ? s->rate
+                   : which == FIGURE_P50 ? s->p50_ms
+                   : which == FIGURE_P95 ? s->p95_ms
+                                         : s->p99_ms;
     }
     return n;
 }
@@ -123,7 +132,8 @@ static double whole_value(const struct row *row, enum figure which)
                                  : row->latency.p99_ms;
 }
 
-static struct compare_figure compare_figure_of(const struct row *a, const struct row *b, enum figure which, double tolerance)
+static struct compare_figure compare_figure_of(const struct row *a, const struct row *b,
+                                               enum figure which, double tolerance)
 {
     double old_parts[RESULTS_SLICES], new_parts[RESULTS_SLICES];
     if (which == FIGURE_ERRORS)
@@ -150,10 +160,11 @@ static const struct row *find_row(const struct results *r, const struct row *lik
 /* ---- output ---- */
 static const char *const outcome_words[] = { "same", "better", "WORSE", "not judged" };
 
-static void put_text(struct buf *out, const struct row *row, enum figure which, const struct compare_figure *f)
+static void put_text(struct buf *out, const struct row *row, enum figure which,
+                     const struct compare_figure *f)
 {
-    buf_printf(out, "%-11s %-4s %-22s %5u  %-13s %11.3f -> %11.3f  ", row->section, row->door, row->endpoint, row->users,
-               figure_names[which], f->old_value, f->new_value);
+    buf_printf(out, "%-11s %-4s %-22s %5u  %-13s %11.3f -> %11.3f  ", row->section, row->door,
+               row->endpoint, row->users, figure_names[which], f->old_value, f->new_value);
     if (which == FIGURE_ERRORS)
         buf_printf(out, "%+8.2f points", f->change_percent);
     else
@@ -165,7 +176,8 @@ static void put_text(struct buf *out, const struct row *row, enum figure which, 
     buf_printf(out, "  %s\n", outcome_words[f->outcome]);
 }
 
-static void put_json(struct json_out *w, const struct row *row, enum figure which, const struct compare_figure *f)
+static void put_json(struct json_out *w, const struct row *row, enum figure which,
+                     const struct compare_figure *f)
 {
     json_open(w, NULL, '{');
     json_put_text(w, "section", row->section);
@@ -182,19 +194,23 @@ static void put_json(struct json_out *w, const struct row *row, enum figure whic
     json_close(w, '}');
 }
 
-static const char how[] =
-    "How noise was judged: each figure is the median over a row's parts (about a second each); a change counts when the\n"
-    "ranks of the two runs' parts (Mann-Whitney) lie further apart than those of equal runs would in 999 of 1,000 cases\n"
-    "(with very few parts: when all of one run are worse than all of the other), and the change is over the tolerance.\n"
-    "Rows with fewer than 5 parts are not judged unless the figure doubled.  Errors: pooled standard error of two shares.\n"
-    "Noise between runs (another machine, other neighbours) is not in the parts: run both on the same quiet machine.\n";
+static const char how[] = "How noise was judged: each figure is the median over a row's parts "
+                          "(about a second each); a change counts when the\n"
+                          "ranks of the two runs' parts (Mann-Whitney) lie further apart than "
+                          "those of equal runs would in 999 of 1,000 cases\n"
+                          "(with very few parts: when all of one run are worse than all of the "
+                          "other), and the change is over the tolerance.\n"
+                          "Rows with fewer than 5 parts are not judged unless the figure doubled.  "
+                          "Errors: pooled standard error of two shares.\n"
+                          "Noise between runs (another machine, other neighbours) is not in the "
+                          "parts: run both on the same quiet machine.\n";
 
 struct totals {
     size_t judged, worse, better, missing;
 };
 
-static void compare_row(struct buf *out, struct json_out *w, const struct row *a, const struct row *b, double tolerance,
-                        struct totals *sum)
+static void compare_row(struct buf *out, struct json_out *w, const struct row *a,
+                        const struct row *b, double tolerance, struct totals *sum)
 {
     for (int i = 0; i < FIGURES; i++) {
         enum figure which = (enum figure) i;
@@ -209,8 +225,8 @@ static void compare_row(struct buf *out, struct json_out *w, const struct row *a
     }
 }
 
-size_t compare_results(struct buf *out, const struct results *old_run, const struct results *new_run,
-                       double tolerance_percent, bool json)
+size_t compare_results(struct buf *out, const struct results *old_run,
+                       const struct results *new_run, double tolerance_percent, bool json)
 {
     struct json_out writer = { .out = out }, *w = json ? &writer : NULL;
     struct totals sum = { 0 };
@@ -220,8 +236,8 @@ size_t compare_results(struct buf *out, const struct results *old_run, const str
         json_put_number(w, "tolerance_percent", tolerance_percent, 2);
         json_open(w, "figures", '[');
     } else {
-        buf_printf(out, "old: %s %s %s\nnew: %s %s %s\n\n", old_run->started, old_run->version, old_run->commit,
-                   new_run->started, new_run->version, new_run->commit);
+        buf_printf(out, "old: %s %s %s\nnew: %s %s %s\n\n", old_run->started, old_run->version,
+                   old_run->commit, new_run->started, new_run->version, new_run->commit);
     }
     for (size_t i = 0; i < old_run->n_rows; i++) {
         const struct row *b = find_row(new_run, &old_run->rows[i]);
@@ -239,7 +255,9 @@ size_t compare_results(struct buf *out, const struct results *old_run, const str
         json_close(w, '}');
         buf_putc(out, '\n');
     } else {
-        buf_printf(out, "\n%zu figures judged: %zu worse, %zu better (tolerance %g %%); %zu rows of the old run are not in the new one.\n%s",
+        buf_printf(out,
+                   "\n%zu figures judged: %zu worse, %zu better (tolerance %g %%); %zu rows of the "
+                   "old run are not in the new one.\n%s",
                    sum.judged, sum.worse, sum.better, tolerance_percent, sum.missing, how);
     }
     return sum.worse;

@@ -1,7 +1,8 @@
-/* The HTTP door: libcurl's multi interface, driven by our loop (curl_multi_socket_action).  libcurl keeps one
- * connection for each user that has a request out; users reuse them.  libcurl looks through all connections of a multi
- * handle for a free one, so users are dealt to several handles (lanes): a thousand users cost about as much each as ten.  Time limits are the worker's, not libcurl's: its
- * timers cost more than the requests. */
+/* The HTTP door: libcurl's multi interface, driven by our loop (curl_multi_socket_action).  libcurl
+ * keeps one connection for each user that has a request out; users reuse them.  libcurl looks
+ * through all connections of a multi handle for a free one, so users are dealt to several handles
+ * (lanes): a thousand users cost about as much each as ten.  Time limits are the worker's, not
+ * libcurl's: its timers cost more than the requests. */
 #include <curl/curl.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +14,8 @@
 #include "rpc/base/clock.h"
 #include "rpc/io/watch.h"
 
-/* libcurl has a read buffer for each request that is out: small ones stay in the processor's cache. */
+/* libcurl has a read buffer for each request that is out: small ones stay in the processor's cache.
+ */
 enum { BODY_BYTES_MAX = 32 << 20, LANE_USERS = 10, READ_BYTES = 4096 };
 
 struct http_lane {
@@ -43,7 +45,8 @@ struct http_user {
     char error[CURL_ERROR_SIZE];
     bool too_large, in_multi;
 };
-/* A socket that libcurl has.  It stays watched for reading between requests: that saves two system calls each. */
+/* A socket that libcurl has.  It stays watched for reading between requests: that saves two system
+ * calls each. */
 struct http_socket {
     struct loop_watch *watch;
     struct http_lane *lane;
@@ -61,7 +64,9 @@ static void on_socket_ready(void *ctx, int fd, unsigned ready)
         loop_watch_set(s->watch, 0);
         return;
     }
-    int what = (ready & WATCH_READ ? CURL_CSELECT_IN : 0) | (ready & WATCH_WRITE ? CURL_CSELECT_OUT : 0), running;
+    int what = (ready & WATCH_READ ? CURL_CSELECT_IN : 0) |
+               (ready & WATCH_WRITE ? CURL_CSELECT_OUT : 0),
+        running;
     curl_multi_socket_action(l->multi, fd, what, &running);
     collect(l);
 }
@@ -99,7 +104,8 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *un
     }
     if (s == NULL)
         s = add_socket(p, fd);
-    unsigned wanted = (what & CURL_POLL_IN ? WATCH_READ : 0u) | (what & CURL_POLL_OUT ? WATCH_WRITE : 0u);
+    unsigned wanted =
+        (what & CURL_POLL_IN ? WATCH_READ : 0u) | (what & CURL_POLL_OUT ? WATCH_WRITE : 0u);
     if (s == NULL || loop_watch_set(s->watch, wanted) < 0) {
         p->worker->failed = NRPC_E_NOMEM;
         return -1;
@@ -197,10 +203,11 @@ static void judge(struct http_user *h, CURLcode code)
     curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &status);
     worker_add_bytes(p->worker, h->body.size);
     if (code != CURLE_OK) {
-        const char *why = h->too_large           ? "the body is over 32 MiB"
+        const char *why = h->too_large          ? "the body is over 32 MiB"
                           : h->error[0] != '\0' ? h->error
                                                 : curl_easy_strerror(code);
-        user_ended(h->user, h->too_large ? OUTCOME_BAD_BODY : outcome_of(code, status > 0), NULL, why);
+        user_ended(h->user, h->too_large ? OUTCOME_BAD_BODY : outcome_of(code, status > 0), NULL,
+                   why);
         return;
     }
     if (status != 200) {
@@ -216,8 +223,11 @@ static void judge(struct http_user *h, CURLcode code)
                     ? answers_check_events(&p->answers, turns, body, h->body.size, &failed)
                     : answers_check_json(&p->answers, h->request, turns, body, h->body.size);
     worker_add_simulation(p->worker, p->answers.simulation);
-    user_ended(h->user, good ? OUTCOME_OK : failed ? OUTCOME_STATUS : OUTCOME_BAD_BODY, "stream error",
-               good ? NULL : p->answers.why);
+    user_ended(h->user,
+               good     ? OUTCOME_OK
+               : failed ? OUTCOME_STATUS
+                        : OUTCOME_BAD_BODY,
+               "stream error", good ? NULL : p->answers.why);
 }
 
 static void collect(struct http_lane *l)
@@ -227,7 +237,8 @@ static void collect(struct http_lane *l)
     while ((m = curl_multi_info_read(l->multi, &left)) != NULL) {
         struct http_user *h;
         CURLcode code = m->data.result;
-        if (m->msg != CURLMSG_DONE || curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &h) != CURLE_OK)
+        if (m->msg != CURLMSG_DONE ||
+            curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &h) != CURLE_OK)
             continue;
         curl_multi_remove_handle(l->multi, h->easy);
         h->in_multi = false;
@@ -244,7 +255,8 @@ static void put_form(struct http_user *h)
     buf_puts(&h->form, "{\"character_names\":[");
     for (size_t i = 0; i < REQUEST_CAST; i++)
         buf_printf(&h->form, "%s\"%s\"", i == 0 ? "" : ",", request_cast[i]);
-    buf_printf(&h->form, "],\"turns\":%d,\"seed\":%llu}", (int) s->turns, (unsigned long long) h->user->seed);
+    buf_printf(&h->form, "],\"turns\":%d,\"seed\":%llu}", (int) s->turns,
+               (unsigned long long) h->user->seed);
 }
 
 static int set_up(struct http_user *h, const struct request *r)
@@ -318,18 +330,19 @@ static int http_open_user(struct worker *w, struct user *u)
     if (h->easy == NULL)
         return NRPC_E_NOMEM;
     CURL *e = h->easy;
-    bool good = curl_easy_setopt(e, CURLOPT_PRIVATE, h) == CURLE_OK &&
-                curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-                curl_easy_setopt(e, CURLOPT_PROXY, "") == CURLE_OK &&
-                curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long) READ_BYTES) == CURLE_OK &&
-                curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1) == CURLE_OK &&
-                curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
-                curl_easy_setopt(e, CURLOPT_WRITEDATA, h) == CURLE_OK &&
-                curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, on_close) == CURLE_OK &&
-                curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, h->place) == CURLE_OK &&
-                curl_easy_setopt(e, CURLOPT_ERRORBUFFER, h->error) == CURLE_OK &&
-                curl_easy_setopt(e, CURLOPT_USERAGENT, "novel-load/" NOVEL_VERSION) == CURLE_OK &&
-                (t->ca_file == NULL || curl_easy_setopt(e, CURLOPT_CAINFO, t->ca_file) == CURLE_OK);
+    bool good =
+        curl_easy_setopt(e, CURLOPT_PRIVATE, h) == CURLE_OK &&
+        curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+        curl_easy_setopt(e, CURLOPT_PROXY, "") == CURLE_OK &&
+        curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long) READ_BYTES) == CURLE_OK &&
+        curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1) == CURLE_OK &&
+        curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
+        curl_easy_setopt(e, CURLOPT_WRITEDATA, h) == CURLE_OK &&
+        curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, on_close) == CURLE_OK &&
+        curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, h->place) == CURLE_OK &&
+        curl_easy_setopt(e, CURLOPT_ERRORBUFFER, h->error) == CURLE_OK &&
+        curl_easy_setopt(e, CURLOPT_USERAGENT, "novel-load/" NOVEL_VERSION) == CURLE_OK &&
+        (t->ca_file == NULL || curl_easy_setopt(e, CURLOPT_CAINFO, t->ca_file) == CURLE_OK);
     if (t->cert_file != NULL)
         good = good && curl_easy_setopt(e, CURLOPT_SSLCERT, t->cert_file) == CURLE_OK &&
                curl_easy_setopt(e, CURLOPT_SSLKEY, t->key_file) == CURLE_OK;
@@ -362,19 +375,23 @@ static int append(struct curl_slist **list, const char *line)
     return 0;
 }
 
-static int put_headers(struct http_place *p, const struct target *t, struct curl_slist **list, bool post)
+static int put_headers(struct http_place *p, const struct target *t, struct curl_slist **list,
+                       bool post)
 {
     int r = 0;
     for (size_t i = 0; t->headers != NULL && t->headers[i] != NULL && r == 0; i += 2) {
         char line[1024];
-        if (snprintf(line, sizeof line, "%s: %s", t->headers[i], t->headers[i + 1]) >= (int) sizeof line)
+        if (snprintf(line, sizeof line, "%s: %s", t->headers[i], t->headers[i + 1]) >=
+            (int) sizeof line)
             return NRPC_E_TOOBIG;
         r = append(list, line);
     }
     bool events = p->worker->step->endpoint->requests[0]->kind == REQUEST_STREAM;
     if (post && r == 0)
         r = append(list, "Content-Type: application/json");
-    return r < 0 ? r : append(list, post && events ? "Accept: text/event-stream" : "Accept: application/json");
+    return r < 0 ? r
+                 : append(list, post && events ? "Accept: text/event-stream"
+                                               : "Accept: application/json");
 }
 
 static int open_lane(struct http_place *p, struct http_lane *l)
@@ -383,12 +400,13 @@ static int open_lane(struct http_place *p, struct http_lane *l)
     l->multi = curl_multi_init();
     if (l->multi == NULL)
         return NRPC_E_NOMEM;
-    bool good = curl_multi_setopt(l->multi, CURLMOPT_SOCKETFUNCTION, on_socket) == CURLM_OK &&
-                curl_multi_setopt(l->multi, CURLMOPT_SOCKETDATA, l) == CURLM_OK &&
-                curl_multi_setopt(l->multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK &&
-                curl_multi_setopt(l->multi, CURLMOPT_TIMERDATA, l) == CURLM_OK &&
-                curl_multi_setopt(l->multi, CURLMOPT_PIPELINING, (long) CURLPIPE_NOTHING) == CURLM_OK &&
-                curl_multi_setopt(l->multi, CURLMOPT_MAXCONNECTS, (long) LANE_USERS + 1) == CURLM_OK;
+    bool good =
+        curl_multi_setopt(l->multi, CURLMOPT_SOCKETFUNCTION, on_socket) == CURLM_OK &&
+        curl_multi_setopt(l->multi, CURLMOPT_SOCKETDATA, l) == CURLM_OK &&
+        curl_multi_setopt(l->multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK &&
+        curl_multi_setopt(l->multi, CURLMOPT_TIMERDATA, l) == CURLM_OK &&
+        curl_multi_setopt(l->multi, CURLMOPT_PIPELINING, (long) CURLPIPE_NOTHING) == CURLM_OK &&
+        curl_multi_setopt(l->multi, CURLMOPT_MAXCONNECTS, (long) LANE_USERS + 1) == CURLM_OK;
     return good ? nrpc_timer_new(p->worker->loop, on_due, l, &l->timer) : NRPC_E_NOMEM;
 }
 

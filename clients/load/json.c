@@ -270,8 +270,9 @@ static uint32_t read_value(struct parser *p)
         size_t at, size;
         good = read_string(p, &at, &size);
         if (good)
-            p->j->nodes[node] =
-                (struct json_node){ .kind = JSON_KIND_STRING, .text = (const char *) (at + 1), .size = size };
+            p->j->nodes[node] = (struct json_node){ .kind = JSON_KIND_STRING,
+                                                    .text = (const char *) (at + 1),
+                                                    .size = size };
     } else if (c == 't' || c == 'f') {
         p->j->nodes[node].kind = JSON_KIND_BOOL;
         p->j->nodes[node].truth = c == 't';
@@ -333,7 +334,8 @@ const struct json_node *json_next(const struct json *j, const struct json_node *
     return node == NULL || node->next == 0 ? NULL : &j->nodes[node->next];
 }
 
-const struct json_node *json_get(const struct json *j, const struct json_node *node, const char *key)
+const struct json_node *json_get(const struct json *j, const struct json_node *node,
+                                 const char *key)
 {
     if (node == NULL || node->kind != JSON_KIND_OBJECT)
         return NULL;
@@ -343,13 +345,15 @@ const struct json_node *json_get(const struct json *j, const struct json_node *n
     return NULL;
 }
 
-double json_number(const struct json *j, const struct json_node *node, const char *key, double fallback)
+double json_number(const struct json *j, const struct json_node *node, const char *key,
+                   double fallback)
 {
     const struct json_node *m = json_get(j, node, key);
     return m != NULL && m->kind == JSON_KIND_NUMBER ? m->number : fallback;
 }
 
-const char *json_text(const struct json *j, const struct json_node *node, const char *key, const char *fallback)
+const char *json_text(const struct json *j, const struct json_node *node, const char *key,
+                      const char *fallback)
 {
     const struct json_node *m = json_get(j, node, key);
     return m != NULL && m->kind == JSON_KIND_STRING ? m->text : fallback;

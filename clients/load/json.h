@@ -1,5 +1,6 @@
-/* json.h — reading JSON as a tree and writing it, for novel-load's results, rules of answers and comparisons.  Strict
- * RFC 8259 (UTF-8, no duplicate of its own checked: the first member of a name counts); bounded depth and size. */
+/* json.h — reading JSON as a tree and writing it, for novel-load's results, rules of answers and
+ * comparisons.  Strict RFC 8259 (UTF-8, no duplicate of its own checked: the first member of a name
+ * counts); bounded depth and size. */
 #ifndef NOVEL_LOAD_JSON_H
 #define NOVEL_LOAD_JSON_H
 #include <stdbool.h>
@@ -8,7 +9,14 @@
 #include "rpc/base/buf.h"
 
 enum { JSON_TREE_DEPTH = 64, JSON_NODES_MAX = 4000000 };
-enum json_kind { JSON_KIND_NULL, JSON_KIND_BOOL, JSON_KIND_NUMBER, JSON_KIND_STRING, JSON_KIND_ARRAY, JSON_KIND_OBJECT };
+enum json_kind {
+    JSON_KIND_NULL,
+    JSON_KIND_BOOL,
+    JSON_KIND_NUMBER,
+    JSON_KIND_STRING,
+    JSON_KIND_ARRAY,
+    JSON_KIND_OBJECT
+};
 struct json_node {
     enum json_kind kind;
     bool truth;
@@ -31,13 +39,16 @@ bool json_parse(struct json *j, const char *text, size_t size);
 void json_done(struct json *j);
 const struct json_node *json_root(const struct json *j);
 /* A member of an object, NULL when there is none (or node is NULL or no object). */
-const struct json_node *json_get(const struct json *j, const struct json_node *node, const char *key);
+const struct json_node *json_get(const struct json *j, const struct json_node *node,
+                                 const char *key);
 /* For walking: the first child, and the one behind; NULL at the end. */
 const struct json_node *json_first(const struct json *j, const struct json_node *node);
 const struct json_node *json_next(const struct json *j, const struct json_node *node);
 /* The member's value, or the fallback when it is absent or of another kind. */
-double json_number(const struct json *j, const struct json_node *node, const char *key, double fallback);
-const char *json_text(const struct json *j, const struct json_node *node, const char *key, const char *fallback);
+double json_number(const struct json *j, const struct json_node *node, const char *key,
+                   double fallback);
+const char *json_text(const struct json *j, const struct json_node *node, const char *key,
+                      const char *fallback);
 bool json_is_text(const struct json_node *node, const char *text);
 
 /* ---- writing: pretty, two spaces a level; numbers that are not finite become null ---- */
@@ -46,8 +57,9 @@ struct json_out {
     unsigned depth;
     bool fresh; /* nothing stands in the innermost object or array yet */
 };
-void json_open(struct json_out *w, const char *key, char bracket); /* '{' or '['; key NULL: within an array */
-void json_close(struct json_out *w, char bracket);                 /* '}' or ']' */
+void json_open(struct json_out *w, const char *key,
+               char bracket);                      /* '{' or '['; key NULL: within an array */
+void json_close(struct json_out *w, char bracket); /* '}' or ']' */
 void json_put_number(struct json_out *w, const char *key, double value, unsigned decimals);
 void json_put_count(struct json_out *w, const char *key, uint64_t value);
 void json_put_bool(struct json_out *w, const char *key, bool value);

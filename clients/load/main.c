@@ -16,7 +16,14 @@
 #include "rpc/base/alloc.h"
 #include "rpc/base/clock.h"
 
-enum exit_code { EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_NOT_READY, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 130 };
+enum exit_code {
+    EXIT_OK,
+    EXIT_FAILED,
+    EXIT_USAGE,
+    EXIT_NOT_READY,
+    EXIT_UNREACHABLE,
+    EXIT_INTERRUPTED = 130
+};
 
 static volatile sig_atomic_t interrupted;
 static struct settings settings;
@@ -105,16 +112,19 @@ static bool probe(struct suites *s, char *why, size_t size)
 {
     for (size_t i = 0; i < s->n_targets; i++) {
         const struct target *t = &s->targets[i];
-        if (!(t->door == &door_http ? probe_http(&results, t, why, size) : probe_rpc(&results, t, why, size)))
+        if (!(t->door == &door_http ? probe_http(&results, t, why, size)
+                                    : probe_rpc(&results, t, why, size)))
             return false;
     }
     return true;
 }
 
-/* Flags that say where to read and write are no part of what was measured; neither may secrets in headers be kept. */
+/* Flags that say where to read and write are no part of what was measured; neither may secrets in
+ * headers be kept. */
 static bool is_left_out(const char *word, bool *takes_next)
 {
-    static const char *const names[] = { "--ready", "--output", "--markdown", "--html", "--readme", "--commit", "--header", "--ca", "--cert", "--key" };
+    static const char *const names[] = { "--ready",  "--output", "--markdown", "--html", "--readme",
+                                         "--commit", "--header", "--ca",       "--cert", "--key" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         size_t n = strlen(names[i]);
         if (strncmp(word, names[i], n) != 0 || (word[n] != '\0' && word[n] != '='))
@@ -139,7 +149,8 @@ static void describe_run(int argc, char **argv)
     buf_done(&b);
     clock_format_rfc3339(clock_wall_ns(), now);
     snprintf(results.started, sizeof results.started, "%s", now);
-    snprintf(results.commit, sizeof results.commit, "%.63s", settings.label == NULL ? "" : settings.label);
+    snprintf(results.commit, sizeof results.commit, "%.63s",
+             settings.label == NULL ? "" : settings.label);
     probe_machine(&results);
 }
 
@@ -150,7 +161,9 @@ static int write_file(const char *path, struct buf *b)
     FILE *f = b->failed ? NULL : fopen(path, "we");
     bool good = f != NULL && fwrite(text, 1, b->size, f) == b->size;
     good = f != NULL && fclose(f) == 0 && good;
-    int code = good ? EXIT_OK : problem(EXIT_FAILED, "cannot write %s: %s", path, b->failed ? "out of memory" : strerror(errno));
+    int code = good ? EXIT_OK
+                    : problem(EXIT_FAILED, "cannot write %s: %s", path,
+                              b->failed ? "out of memory" : strerror(errno));
     buf_done(b);
     return code;
 }
@@ -160,7 +173,8 @@ static int write_results(void)
     struct buf b = { 0 };
     int code = EXIT_OK;
     results_write(&b, &results, &judgement);
-    if (settings.json && (b.failed || fwrite(b.data, 1, b.size, stdout) != b.size || fflush(stdout) != 0))
+    if (settings.json &&
+        (b.failed || fwrite(b.data, 1, b.size, stdout) != b.size || fflush(stdout) != 0))
         code = problem(EXIT_FAILED, "cannot write the results");
     if (settings.output != NULL && code == EXIT_OK)
         return write_file(settings.output, &b);
@@ -172,7 +186,8 @@ static int write_readme(void)
 {
     struct buf b = { 0 };
     char why[200];
-    if (!report_readme(&b, settings.readme, &results, &judgement, settings.markdown, why, sizeof why)) {
+    if (!report_readme(&b, settings.readme, &results, &judgement, settings.markdown, why,
+                       sizeof why)) {
         buf_done(&b);
         return problem(EXIT_FAILED, "%s", why);
     }
@@ -201,13 +216,16 @@ static int write_reports(bool fresh)
         code = write_readme();
     if (code != EXIT_OK)
         return code;
-    return results.interrupted ? EXIT_INTERRUPTED : judgement.failed_must > 0 ? EXIT_NOT_READY : EXIT_OK;
+    return results.interrupted         ? EXIT_INTERRUPTED
+           : judgement.failed_must > 0 ? EXIT_NOT_READY
+                                       : EXIT_OK;
 }
 
 /* ---- commands ---- */
 static int measure(int argc, char **argv)
 {
-    struct suites s = { .settings = &settings, .next_seed = 1 + clock_wall_ns() / 1000 % 1000000000 };
+    struct suites s = { .settings = &settings,
+                        .next_seed = 1 + clock_wall_ns() / 1000 % 1000000000 };
     char why[400], now[32];
     struct run *run;
     int r = run_new(&results, settings.threads, &interrupted, &run);
@@ -216,7 +234,8 @@ static int measure(int argc, char **argv)
     s.run = run;
     view_init(&run->view, settings.json, settings.plain);
     describe_run(argc, argv);
-    if (!read_ready_lines(&settings, &run->monitor, why, sizeof why) || !open_targets(&s, why, sizeof why)) {
+    if (!read_ready_lines(&settings, &run->monitor, why, sizeof why) ||
+        !open_targets(&s, why, sizeof why)) {
         run_free(run);
         return problem(EXIT_USAGE, "%s", why);
     }
@@ -258,7 +277,8 @@ static int compare(void)
         results_done(&newer);
         return problem(EXIT_USAGE, "%s", why);
     }
-    size_t regressions = compare_results(&b, &results, &newer, settings.tolerance_percent, settings.json);
+    size_t regressions =
+        compare_results(&b, &results, &newer, settings.tolerance_percent, settings.json);
     bool good = !b.failed && fwrite(b.data, 1, b.size, stdout) == b.size;
     buf_done(&b);
     results_done(&newer);
@@ -274,8 +294,8 @@ static int run_command(int argc, char **argv)
         return compare();
     if (settings.command == COMMAND_REPORT)
         return report_again();
-    if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, memory_get, memory_free, memory_resize, memory_strdup, memory_zero) !=
-        CURLE_OK)
+    if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, memory_get, memory_free, memory_resize,
+                             memory_strdup, memory_zero) != CURLE_OK)
         return problem(EXIT_FAILED, "libcurl cannot start");
     struct sigaction a = { .sa_handler = on_signal };
     sigaction(SIGINT, &a, NULL);

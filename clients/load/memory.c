@@ -5,7 +5,8 @@
 
 #include "rpc/base/alloc.h"
 
-/* Classes are powers of two from 32 bytes; what is larger than the last goes straight to the heap. */
+/* Classes are powers of two from 32 bytes; what is larger than the last goes straight to the heap.
+ */
 enum { CLASS_FIRST_BITS = 5, CLASSES = 11, CLASS_NONE = CLASSES, KEPT_MAX = 4096 };
 
 union block {

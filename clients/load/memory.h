@@ -1,6 +1,7 @@
-/* memory.h — the memory libcurl asks for with each request, kept in lists by size and thread: a request costs libcurl
- * some fifty small blocks and one of 16 KiB, and the C library's heap spent more on them than the request itself took.
- * Blocks may be freed by another thread than made them. */
+/* memory.h — the memory libcurl asks for with each request, kept in lists by size and thread: a
+ * request costs libcurl some fifty small blocks and one of 16 KiB, and the C library's heap spent
+ * more on them than the request itself took. Blocks may be freed by another thread than made them.
+ */
 #ifndef NOVEL_LOAD_MEMORY_H
 #define NOVEL_LOAD_MEMORY_H
 #include <stddef.h>

@@ -28,7 +28,8 @@ static bool read_file(const char *path, char *text, size_t size)
     return good;
 }
 
-/* The name in /proc/PID/stat may hold anything: numbers are counted from behind its last parenthesis. */
+/* The name in /proc/PID/stat may hold anything: numbers are counted from behind its last
+ * parenthesis. */
 static bool read_stat(int pid, struct reading *out)
 {
     char path[64], text[1024];
@@ -42,8 +43,10 @@ static bool read_stat(int pid, struct reading *out)
     unsigned long user, system;
     long threads, pages;
     unsigned long long start;
-    if (sscanf(at + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %ld %*d %llu %*u %ld", &state,
-               &user, &system, &threads, &start, &pages) != 6 ||
+    if (sscanf(at + 1,
+               " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %ld %*d %llu "
+               "%*u %ld",
+               &state, &user, &system, &threads, &start, &pages) != 6 ||
         state == 'Z' || state == 'X')
         return false;
     out->cpu_ticks = (uint64_t) user + system;
@@ -80,7 +83,8 @@ static uint64_t count_switches(int pid)
         snprintf(file, sizeof file, "%s/%s/status", path, e->d_name);
         if (e->d_name[0] == '.' || !read_file(file, text, sizeof text))
             continue;
-        const char *waited = strstr(text, "\nvoluntary_ctxt_switches:"), *forced = strstr(text, "\nnonvoluntary_ctxt_switches:");
+        const char *waited = strstr(text, "\nvoluntary_ctxt_switches:"),
+                   *forced = strstr(text, "\nnonvoluntary_ctxt_switches:");
         all += waited == NULL ? 0 : strtoull(waited + 25, NULL, 10);
         all += forced == NULL ? 0 : strtoull(forced + 28, NULL, 10);
     }
@@ -123,7 +127,9 @@ bool monitor_add(struct monitor *m, const char *name, int pid, char *why, size_t
     struct monitor_seen *s = &m->seen[r->n_processes++];
     snprintf(p->name, sizeof p->name, "%s", name);
     p->pid = pid;
-    *s = (struct monitor_seen){ clock_mono_ns(), now.cpu_ticks, now.switches, now.start_time, 0, 0, 0, 0, 0 };
+    *s = (struct monitor_seen){
+        clock_mono_ns(), now.cpu_ticks, now.switches, now.start_time, 0, 0, 0, 0, 0
+    };
     return true;
 }
 
@@ -149,7 +155,9 @@ static int sample_one(struct monitor *m, size_t i)
         .cpu_percent = cpu_percent(now.cpu_ticks - s->cpu_ticks, passed),
         .rss_mb = now.rss_mb,
         /* A thread that ended takes its count along. */
-        .switches_per_s = now.switches < s->switches || passed == 0 ? 0 : (double) (now.switches - s->switches) / ((double) passed / 1e9),
+        .switches_per_s = now.switches < s->switches || passed == 0
+                              ? 0
+                              : (double) (now.switches - s->switches) / ((double) passed / 1e9),
         .threads = now.threads,
         .descriptors = now.descriptors,
     };
@@ -176,7 +184,8 @@ void monitor_mark(struct monitor *m)
         struct monitor_seen *s = &m->seen[i];
         struct reading now = { 0 };
         s->mark_ns = clock_mono_ns();
-        s->mark_ticks = read_stat(m->results->processes[i].pid, &now) ? now.cpu_ticks : s->cpu_ticks;
+        s->mark_ticks =
+            read_stat(m->results->processes[i].pid, &now) ? now.cpu_ticks : s->cpu_ticks;
         s->rss_mb = now.rss_mb;
         s->threads = now.threads;
         s->descriptors = 0;
@@ -200,7 +209,8 @@ void monitor_usage(const struct monitor *m, struct row *row)
     }
 }
 
-bool monitor_read_ready(const char *path, char *program, char *address, int *out_pid, char *why, size_t why_size)
+bool monitor_read_ready(const char *path, char *program, char *address, int *out_pid, char *why,
+                        size_t why_size)
 {
     struct json j = { 0 };
     char *line = NULL;
@@ -212,7 +222,8 @@ bool monitor_read_ready(const char *path, char *program, char *address, int *out
         return false;
     }
     for (ssize_t n; !found && (n = getline(&line, &capacity, f)) > 0;) {
-        if (!json_parse(&j, line, (size_t) n) || !json_is_text(json_get(&j, json_root(&j), "event"), "ready"))
+        if (!json_parse(&j, line, (size_t) n) ||
+            !json_is_text(json_get(&j, json_root(&j), "event"), "ready"))
             continue;
         const struct json_node *root = json_root(&j);
         snprintf(program, RESULTS_NAME, "%s", json_text(&j, root, "program", ""));

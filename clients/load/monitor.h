@@ -17,13 +17,15 @@ struct monitor {
 void monitor_init(struct monitor *m, struct results *r, uint64_t begin_ns);
 /* Watches one more process.  false: why (there is no such process, or there are too many). */
 bool monitor_add(struct monitor *m, const char *name, int pid, char *why, size_t why_size);
-/* Takes one sample of each.  A process that is gone is marked as ended, and so is one whose number another got. */
+/* Takes one sample of each.  A process that is gone is marked as ended, and so is one whose number
+ * another got. */
 int monitor_sample(struct monitor *m);
-void monitor_mark(struct monitor *m);                       /* a row begins */
+void monitor_mark(struct monitor *m);                         /* a row begins */
 void monitor_usage(const struct monitor *m, struct row *row); /* and ends: since the mark */
 
-/* A program's log: the ready line names the address and the process.  address: at least RESULTS_TEXT bytes.  *out_rpc:
- * it is novel-server.  false: why. */
-bool monitor_read_ready(const char *path, char *program, char *address, int *out_pid, char *why, size_t why_size);
+/* A program's log: the ready line names the address and the process.  address: at least
+ * RESULTS_TEXT bytes.  *out_rpc: it is novel-server.  false: why. */
+bool monitor_read_ready(const char *path, char *program, char *address, int *out_pid, char *why,
+                        size_t why_size);
 
 #endif

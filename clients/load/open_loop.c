@@ -8,7 +8,8 @@
 #include "rpc/base/clock.h"
 #include "rpc/io/watch.h"
 
-/* The loop's own timers are exact to a millisecond: too coarse to be part of every duration.  A timerfd is not. */
+/* The loop's own timers are exact to a millisecond: too coarse to be part of every duration.  A
+ * timerfd is not. */
 struct open_loop {
     struct worker *worker;
     int clock_fd;
@@ -27,7 +28,8 @@ static uint64_t due_ns(const struct open_loop *o, uint64_t i)
 
 static void arm(struct open_loop *o, uint64_t at_ns)
 {
-    struct itimerspec when = { .it_value = { (time_t) (at_ns / 1000000000u), (long) (at_ns % 1000000000u) } };
+    struct itimerspec when = { .it_value = { (time_t) (at_ns / 1000000000u),
+                                             (long) (at_ns % 1000000000u) } };
     if (timerfd_settime(o->clock_fd, TFD_TIMER_ABSTIME, &when, NULL) < 0) {
         o->worker->failed = NRPC_E_SYS;
         o->over = true;
@@ -38,8 +40,9 @@ static void arm(struct open_loop *o, uint64_t at_ns)
 static void give_up(struct open_loop *o)
 {
     for (; o->sent < o->total; o->sent++)
-        tally_add(&o->worker->since, OUTCOME_UNSENT, 0, 0, NULL,
-                  "due, but all users were still waiting for answers: more --users, or a lower --rate");
+        tally_add(
+            &o->worker->since, OUTCOME_UNSENT, 0, 0, NULL,
+            "due, but all users were still waiting for answers: more --users, or a lower --rate");
     o->over = true;
 }
 
@@ -105,7 +108,8 @@ int open_loop_start(struct worker *w, struct open_loop **out)
     o->interval_ns = 1e9 / w->step->rate;
     double all = w->step->rate * (double) w->step->duration_ns / 1e9;
     uint64_t step_total = (uint64_t) (all + 0.5);
-    o->total = step_total > w->first_user ? (step_total - w->first_user + w->stride - 1) / w->stride : 0;
+    o->total =
+        step_total > w->first_user ? (step_total - w->first_user + w->stride - 1) / w->stride : 0;
     o->clock_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     if (o->clock_fd < 0) {
         alloc_free(o);

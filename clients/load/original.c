@@ -39,7 +39,8 @@ const char *original_figure(const struct row *row)
 {
     /* It had one door, and users that paused about 100 ms; other rows are not comparable. */
     bool timed = strcmp(row->section, "load") == 0 || strcmp(row->section, "stress") == 0;
-    if (strcmp(row->door, "http") != 0 || row->rate_wanted > 0 || (timed && (row->think_ms < 90 || row->think_ms > 110)))
+    if (strcmp(row->door, "http") != 0 || row->rate_wanted > 0 ||
+        (timed && (row->think_ms < 90 || row->think_ms > 110)))
         return "";
     for (size_t i = 0; i < ARRAY_SIZE(figures); i++)
         if (figures[i].users == row->users && strcmp(figures[i].section, row->section) == 0 &&
@@ -51,10 +52,8 @@ const char *original_figure(const struct row *row)
 const char *original_readiness(const char *component)
 {
     static const char *const known[][2] = {
-        { "Health", "0 % errors, 665 req/s" },
-        { "Character list", "0 % errors, 609 req/s" },
-        { "Character details", "100 % errors" },
-        { "Story generation", "0 % success (404)" },
+        { "Health", "0 % errors, 665 req/s" },       { "Character list", "0 % errors, 609 req/s" },
+        { "Character details", "100 % errors" },     { "Story generation", "0 % success (404)" },
         { "Resources", "61 MB, at most 1.5 % CPU" },
     };
     for (size_t i = 0; i < ARRAY_SIZE(known); i++)

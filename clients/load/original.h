@@ -1,4 +1,5 @@
-/* original.h — what the report on the original server (2025-08-17) published, to stand beside ours. */
+/* original.h — what the report on the original server (2025-08-17) published, to stand beside ours.
+ */
 #ifndef NOVEL_LOAD_ORIGINAL_H
 #define NOVEL_LOAD_ORIGINAL_H
 #include "clients/load/results.h"

@@ -5,9 +5,11 @@
 
 enum { WIDTH = 760, HEIGHT = 340, LEFT = 70, RIGHT = 190, TOP = 16, BOTTOM = 46, TICKS = 5 };
 
-/* Told apart without colour by the eye's help: the legend stands in the lines' order at their right. */
-static const char *const colours[PLOT_SERIES_MAX] = { "#1b6ca8", "#c8553d", "#2e8b57", "#8a4fbf", "#b8860b", "#444444",
-                                                      "#008b8b", "#d4568c", "#6b8e23", "#5f6f9c", "#a0522d", "#999999" };
+/* Told apart without colour by the eye's help: the legend stands in the lines' order at their
+ * right. */
+static const char *const colours[PLOT_SERIES_MAX] = { "#1b6ca8", "#c8553d", "#2e8b57", "#8a4fbf",
+                                                      "#b8860b", "#444444", "#008b8b", "#d4568c",
+                                                      "#6b8e23", "#5f6f9c", "#a0522d", "#999999" };
 
 void plot_put_text(struct buf *out, const char *text)
 {
@@ -39,7 +41,8 @@ struct axis {
 
 static bool is_drawn(const struct plot *p, const struct plot_point *at)
 {
-    return isfinite(at->x) && isfinite(at->y) && (!p->x_log || at->x > 0) && (!p->y_log || at->y > 0);
+    return isfinite(at->x) && isfinite(at->y) && (!p->x_log || at->x > 0) &&
+           (!p->y_log || at->y > 0);
 }
 
 static double place(const struct axis *a, double value)
@@ -100,11 +103,15 @@ static void put_tick(struct buf *out, const struct axis *a, bool of_x, double v)
 {
     double at = place(a, v);
     if (of_x)
-        buf_printf(out, "<line x1='%.1f' x2='%.1f' y1='%d' y2='%d' class='grid'/><text x='%.1f' y='%d' text-anchor='middle'>", at,
-                   at, TOP, HEIGHT - BOTTOM, at, HEIGHT - BOTTOM + 16);
+        buf_printf(out,
+                   "<line x1='%.1f' x2='%.1f' y1='%d' y2='%d' class='grid'/><text x='%.1f' y='%d' "
+                   "text-anchor='middle'>",
+                   at, at, TOP, HEIGHT - BOTTOM, at, HEIGHT - BOTTOM + 16);
     else
-        buf_printf(out, "<line x1='%d' x2='%d' y1='%.1f' y2='%.1f' class='grid'/><text x='%d' y='%.1f' text-anchor='end'>", LEFT,
-                   WIDTH - RIGHT, at, at, LEFT - 6, at + 4);
+        buf_printf(out,
+                   "<line x1='%d' x2='%d' y1='%.1f' y2='%.1f' class='grid'/><text x='%d' y='%.1f' "
+                   "text-anchor='end'>",
+                   LEFT, WIDTH - RIGHT, at, at, LEFT - 6, at + 4);
     put_tick_text(out, v);
     buf_puts(out, "</text>\n");
 }
@@ -121,7 +128,8 @@ static void put_axis(struct buf *out, const struct axis *a, bool of_x)
         put_tick(out, a, of_x, v);
 }
 
-static void put_line(struct buf *out, const struct plot *p, size_t i, const struct axis *x, const struct axis *y)
+static void put_line(struct buf *out, const struct plot *p, size_t i, const struct axis *x,
+                     const struct axis *y)
 {
     const struct plot_series *s = &p->series[i];
     buf_printf(out, "<polyline fill='none' stroke='%s' stroke-width='2' points='", colours[i]);
@@ -131,14 +139,14 @@ static void put_line(struct buf *out, const struct plot *p, size_t i, const stru
     buf_puts(out, "'/>\n");
     for (size_t k = 0; k < s->n && s->n <= 40; k++)
         if (is_drawn(p, &s->points[k])) {
-            buf_printf(out, "<circle r='3' fill='%s' cx='%.1f' cy='%.1f'><title>", colours[i], place(x, s->points[k].x),
-                       place(y, s->points[k].y));
+            buf_printf(out, "<circle r='3' fill='%s' cx='%.1f' cy='%.1f'><title>", colours[i],
+                       place(x, s->points[k].x), place(y, s->points[k].y));
             plot_put_text(out, s->name);
             buf_printf(out, ": %.4g, %.4g</title></circle>\n", s->points[k].x, s->points[k].y);
         }
     int at = TOP + 10 + (int) i * 18;
-    buf_printf(out, "<rect x='%d' y='%d' width='14' height='4' fill='%s'/><text x='%d' y='%d'>", WIDTH - RIGHT + 12, at - 5,
-               colours[i], WIDTH - RIGHT + 32, at);
+    buf_printf(out, "<rect x='%d' y='%d' width='14' height='4' fill='%s'/><text x='%d' y='%d'>",
+               WIDTH - RIGHT + 12, at - 5, colours[i], WIDTH - RIGHT + 32, at);
     plot_put_text(out, s->name);
     buf_puts(out, "</text>\n");
 }
@@ -151,16 +159,19 @@ void plot_put(struct buf *out, const struct plot *p)
         return;
     buf_puts(out, "<figure><figcaption>");
     plot_put_text(out, p->title);
-    buf_printf(out, "</figcaption>\n<svg viewBox='0 0 %d %d' role='img' aria-label=\"", WIDTH, HEIGHT);
+    buf_printf(out, "</figcaption>\n<svg viewBox='0 0 %d %d' role='img' aria-label=\"", WIDTH,
+               HEIGHT);
     plot_put_text(out, p->title);
     buf_puts(out, "\">\n");
     put_axis(out, &x, true);
     put_axis(out, &y, false);
     for (size_t i = 0; i < p->n; i++)
         put_line(out, p, i, &x, &y);
-    buf_printf(out, "<text x='%d' y='%d' text-anchor='middle'>", (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8);
+    buf_printf(out, "<text x='%d' y='%d' text-anchor='middle'>", (LEFT + WIDTH - RIGHT) / 2,
+               HEIGHT - 8);
     plot_put_text(out, p->x_label);
-    buf_printf(out, "</text><text transform='translate(16 %d) rotate(-90)' text-anchor='middle'>", (TOP + HEIGHT - BOTTOM) / 2);
+    buf_printf(out, "</text><text transform='translate(16 %d) rotate(-90)' text-anchor='middle'>",
+               (TOP + HEIGHT - BOTTOM) / 2);
     plot_put_text(out, p->y_label);
     buf_puts(out, "</text>\n</svg></figure>\n");
 }

@@ -77,7 +77,8 @@ static void read_status(struct results *r, const struct buf *body)
     struct json j = { 0 };
     if (json_parse(&j, (const char *) body->data, body->size)) {
         const struct json_node *root = json_root(&j), *all = json_get(&j, root, "components");
-        snprintf(r->server_version, sizeof r->server_version, "%.31s", json_text(&j, root, "version", ""));
+        snprintf(r->server_version, sizeof r->server_version, "%.31s",
+                 json_text(&j, root, "version", ""));
         for (const struct json_node *c = json_first(&j, all); c != NULL; c = json_next(&j, c))
             if (c->kind == JSON_KIND_STRING && c->key != NULL)
                 add_component(r, c->key, c->text);
@@ -114,7 +115,8 @@ bool probe_http(struct results *r, const struct target *t, char *why, size_t siz
 bool probe_rpc(struct results *r, const struct target *t, char *why, size_t size)
 {
     nrpc_client *client;
-    int error = novel_client_open_tls(t->address, "novel-load/" NOVEL_VERSION, t->tls, NULL, &client);
+    int error =
+        novel_client_open_tls(t->address, "novel-load/" NOVEL_VERSION, t->tls, NULL, &client);
     if (error < 0) {
         snprintf(why, size, "'%s': %s", t->address, nrpc_strerror(error));
         return false;
@@ -122,9 +124,12 @@ bool probe_rpc(struct results *r, const struct target *t, char *why, size_t size
     nrpc_status st = NRPC_STATUS_INIT;
     nrpc_msg *message = NULL;
     const Novelengine__V1__SystemStatus *status;
-    const Novelengine__V1__GetSystemStatusRequest request = NOVELENGINE__V1__GET_SYSTEM_STATUS_REQUEST__INIT;
-    const nrpc_client_options o = { .options = { .timeout_ms = HTTP_ONCE_TIMEOUT_MS }, .metadata = t->headers };
-    nrpc_code code = novelengine_v1_novel_engine_get_system_status(client, &o, &request, &message, &status, &st);
+    const Novelengine__V1__GetSystemStatusRequest request =
+        NOVELENGINE__V1__GET_SYSTEM_STATUS_REQUEST__INIT;
+    const nrpc_client_options o = { .options = { .timeout_ms = HTTP_ONCE_TIMEOUT_MS },
+                                    .metadata = t->headers };
+    nrpc_code code =
+        novelengine_v1_novel_engine_get_system_status(client, &o, &request, &message, &status, &st);
     bool reached = code != NRPC_UNAVAILABLE && code != NRPC_DEADLINE_EXCEEDED;
     r->rpc_requests += reached;
     if (code == NRPC_OK) {
@@ -132,7 +137,8 @@ bool probe_rpc(struct results *r, const struct target *t, char *why, size_t size
         for (size_t i = 0; i < status->n_components; i++)
             add_component(r, status->components[i]->key, status->components[i]->value);
     } else if (!reached) {
-        snprintf(why, size, "nothing answers at %s: %s", t->address, st.message == NULL ? nrpc_code_name(code) : st.message);
+        snprintf(why, size, "nothing answers at %s: %s", t->address,
+                 st.message == NULL ? nrpc_code_name(code) : st.message);
     }
     nrpc_msg_free(message);
     nrpc_status_clear(&st);

@@ -6,11 +6,13 @@
 
 const struct report_section report_sections[REPORT_SECTIONS] = {
     { "baseline", "Baseline: one user, one request after the other",
-      "Each endpoint by itself, over one connection; the first request also makes the connection." },
+      "Each endpoint by itself, over one connection; the first request also makes the "
+      "connection." },
     { "load", "Load", "So many users at once; each waits for its answer, pauses, and asks again." },
     { "stress", "Stress", "More and more users until a limit breaks." },
     { "simulations", "Story generation",
-      "So many stories are asked for at the same moment. A streamed one is over with its last event; beside that, how soon "
+      "So many stories are asked for at the same moment. A streamed one is over with its last "
+      "event; beside that, how soon "
       "its first event came." },
     { "soak", "Soak", "The same load for long." },
 };
@@ -31,7 +33,8 @@ void report_errors(const struct row *row, char *out, size_t size)
             continue;
         buf_printf(&b, "%s%llu %s", b.size > 0 ? ", " : "", (unsigned long long) row->errors[i],
                    i == OUTCOME_BAD_BODY ? "bad body" : outcome_name((enum outcome) i));
-        for (size_t k = 0; i == OUTCOME_STATUS && k < TALLY_STATUSES && row->statuses[k].count > 0; k++)
+        for (size_t k = 0; i == OUTCOME_STATUS && k < TALLY_STATUSES && row->statuses[k].count > 0;
+             k++)
             buf_printf(&b, "%s%s: %llu%s", k == 0 ? " (" : ", ", row->statuses[k].name,
                        (unsigned long long) row->statuses[k].count,
                        k + 1 == TALLY_STATUSES || row->statuses[k + 1].count == 0 ? ")" : "");
@@ -47,11 +50,15 @@ static bool is_simulations(const char *section)
 
 size_t report_head(const char *section, const char *heads[REPORT_CELLS])
 {
-    static const char *const timed[] = { "endpoint", "door", "users", "requests", "requests/s", "avg ms",
-                                         "p50 ms",   "p95 ms", "p99 ms", "max ms", "errors", "the original" };
-    static const char *const stories[] = { "form",   "door",   "at once", "finished", "all done in s", "avg ms",
-                                           "p95 ms", "max ms", "first event p95 ms", "errors", "the original" };
-    size_t n = is_simulations(section) ? sizeof stories / sizeof *stories : sizeof timed / sizeof *timed;
+    static const char *const timed[] = { "endpoint",   "door",   "users",  "requests",
+                                         "requests/s", "avg ms", "p50 ms", "p95 ms",
+                                         "p99 ms",     "max ms", "errors", "the original" };
+    static const char *const stories[] = { "form",     "door",          "at once",
+                                           "finished", "all done in s", "avg ms",
+                                           "p95 ms",   "max ms",        "first event p95 ms",
+                                           "errors",   "the original" };
+    size_t n =
+        is_simulations(section) ? sizeof stories / sizeof *stories : sizeof timed / sizeof *timed;
     memcpy(heads, is_simulations(section) ? stories : timed, n * sizeof *heads);
     return n;
 }
@@ -67,7 +74,8 @@ static void put_ms(char *cell, double ms, bool known)
 static size_t story_cells(const struct row *row, char cells[REPORT_CELLS][REPORT_CELL])
 {
     bool good = row->errors[OUTCOME_OK] > 0;
-    snprintf(cells[0], REPORT_CELL, "%s", strcmp(row->endpoint, "/simulations") == 0 ? "unary" : "streamed");
+    snprintf(cells[0], REPORT_CELL, "%s",
+             strcmp(row->endpoint, "/simulations") == 0 ? "unary" : "streamed");
     snprintf(cells[1], REPORT_CELL, "%s", row->door);
     snprintf(cells[2], REPORT_CELL, "%u", row->users);
     snprintf(cells[3], REPORT_CELL, "%llu of %llu", (unsigned long long) row->errors[OUTCOME_OK],
@@ -89,7 +97,8 @@ size_t report_cells(const struct row *row, char cells[REPORT_CELLS][REPORT_CELL]
         return story_cells(row, cells);
     snprintf(cells[0], REPORT_CELL, "%s", row->endpoint);
     snprintf(cells[1], REPORT_CELL, "%s", row->door);
-    snprintf(cells[2], REPORT_CELL, row->rate_wanted > 0 ? "%u, %.0f/s due" : "%u", row->users, row->rate_wanted);
+    snprintf(cells[2], REPORT_CELL, row->rate_wanted > 0 ? "%u, %.0f/s due" : "%u", row->users,
+             row->rate_wanted);
     snprintf(cells[3], REPORT_CELL, "%llu", (unsigned long long) row->requests);
     snprintf(cells[4], REPORT_CELL, "%.1f%s", row->rate, row->generator_limited ? " *" : "");
     put_ms(cells[5], row->latency.mean_ms, good);

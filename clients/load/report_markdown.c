@@ -43,7 +43,8 @@ static void put_section(struct buf *out, const struct results *r, const struct r
     for (size_t k = 0; limited && k < r->n_rows; k++) {
         const struct row *row = &r->rows[k];
         if (row->generator_limited && strcmp(row->section, s->name) == 0)
-            buf_printf(out, "- %s %s, %u users: %s\n", row->door, row->endpoint, row->users, row->generator_why);
+            buf_printf(out, "- %s %s, %u users: %s\n", row->door, row->endpoint, row->users,
+                       row->generator_why);
     }
     if (limited)
         buf_putc(out, '\n');
@@ -58,10 +59,11 @@ static void put_first_errors(struct buf *out, const struct results *r)
             if (row->detail[i][0] == '\0')
                 continue;
             if (!any)
-                buf_puts(out, "## What the errors said\n\nThe first of each kind in each row.\n\n| row | kind | first |\n|---|---|---|\n");
+                buf_puts(out, "## What the errors said\n\nThe first of each kind in each row.\n\n| "
+                              "row | kind | first |\n|---|---|---|\n");
             any = true;
-            buf_printf(out, "| %s, %s %s, %u users | %s |", row->section, row->door, row->endpoint, row->users,
-                       outcome_name((enum outcome) i));
+            buf_printf(out, "| %s, %s %s, %u users | %s |", row->section, row->door, row->endpoint,
+                       row->users, outcome_name((enum outcome) i));
             put_cell(out, row->detail[i]);
             buf_putc(out, '\n');
         }
@@ -73,10 +75,13 @@ static void put_knees(struct buf *out, const struct results *r)
 {
     if (r->n_knees == 0)
         return;
-    buf_puts(out, "| endpoint | door | the last step that held | at | the knee |\n|---|---|---|---|---|\n");
+    buf_puts(
+        out,
+        "| endpoint | door | the last step that held | at | the knee |\n|---|---|---|---|---|\n");
     for (size_t i = 0; i < r->n_knees; i++) {
         const struct knee *k = &r->knees[i];
-        buf_printf(out, "| %s | %s | %u users | %.0f requests/s |", k->endpoint, k->door, k->best_users, k->best_rate);
+        buf_printf(out, "| %s | %s | %u users | %.0f requests/s |", k->endpoint, k->door,
+                   k->best_users, k->best_rate);
         if (k->broke)
             buf_printf(out, " **%u users**: %s |\n", k->users, k->why);
         else
@@ -91,7 +96,8 @@ static void put_resources(struct buf *out, const struct results *r)
         return;
     buf_printf(out,
                "## Resources\n\nOnce a second, over the whole run. The original: %s.\n\n"
-               "| process | CPU %% of a core, mean | most | memory MB, first | most | last | threads | descriptors, most | "
+               "| process | CPU %% of a core, mean | most | memory MB, first | most | last | "
+               "threads | descriptors, most | "
                "context switches/s, mean | |\n|---|---|---|---|---|---|---|---|---|---|\n",
                original_resources);
     for (size_t i = 0; i < r->n_processes; i++) {
@@ -108,11 +114,13 @@ static void put_resources(struct buf *out, const struct results *r)
             descriptors = s->descriptors > descriptors ? s->descriptors : descriptors;
         }
         if (p->n_samples > 0)
-            buf_printf(out, "| %s | %.1f | %.1f | %.1f | %.1f | %.1f | %u | %u | %.0f | %s |\n", p->name, cpu, cpu_most,
-                       p->samples[0].rss_mb, rss_most, p->samples[p->n_samples - 1].rss_mb, threads, descriptors, switches,
+            buf_printf(out, "| %s | %.1f | %.1f | %.1f | %.1f | %.1f | %u | %u | %.0f | %s |\n",
+                       p->name, cpu, cpu_most, p->samples[0].rss_mb, rss_most,
+                       p->samples[p->n_samples - 1].rss_mb, threads, descriptors, switches,
                        p->ended ? "**ended during the run**" : "");
         else
-            buf_printf(out, "| %s | – | – | – | – | – | – | – | – | %s |\n", p->name, p->ended ? "**ended during the run**" : "");
+            buf_printf(out, "| %s | – | – | – | – | – | – | – | – | %s |\n", p->name,
+                       p->ended ? "**ended during the run**" : "");
     }
     buf_putc(out, '\n');
 }
@@ -120,11 +128,13 @@ static void put_resources(struct buf *out, const struct results *r)
 static void put_readiness(struct buf *out, const struct judgement *j)
 {
     char found[300];
-    buf_puts(out, "## Readiness by component\n\n| component | grade | checks | decided by | found | the original |\n|---|---|---|---|---|---|\n");
+    buf_puts(out, "## Readiness by component\n\n| component | grade | checks | decided by | found "
+                  "| the original |\n|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < j->rules->n_components; i++) {
         const struct component_result *c = &j->components[i];
-        buf_printf(out, "| %s | %s%c%s | %u passed", j->rules->components[i], c->failed_must > 0 ? "**" : "", c->grade,
-                   c->failed_must > 0 ? "**" : "", c->passed);
+        buf_printf(out, "| %s | %s%c%s | %u passed", j->rules->components[i],
+                   c->failed_must > 0 ? "**" : "", c->grade, c->failed_must > 0 ? "**" : "",
+                   c->passed);
         if (c->failed_must > 0)
             buf_printf(out, ", **%u must failed**", c->failed_must);
         if (c->failed_should > 0)
@@ -135,8 +145,8 @@ static void put_readiness(struct buf *out, const struct judgement *j)
         found[0] = '\0';
         if (c->worst != NULL)
             rules_describe(c->worst, found, sizeof found);
-        buf_printf(out, " %s%s%s |", c->worst == NULL ? "" : "`", c->worst == NULL ? "" : c->worst->rule->text,
-                   c->worst == NULL ? "" : "`");
+        buf_printf(out, " %s%s%s |", c->worst == NULL ? "" : "`",
+                   c->worst == NULL ? "" : c->worst->rule->text, c->worst == NULL ? "" : "`");
         put_cell(out, found);
         put_cell(out, original_readiness(j->rules->components[i]));
         buf_putc(out, '\n');
@@ -153,8 +163,8 @@ static void put_failed(struct buf *out, const struct judgement *j)
         if (c->state != CHECK_FAILED)
             continue;
         rules_describe(c, found, sizeof found);
-        buf_printf(out, "%s- %s: `%s`: %s\n", any ? "" : "Checks that failed:\n\n", j->rules->components[c->rule->component],
-                   c->rule->text, found);
+        buf_printf(out, "%s- %s: `%s`: %s\n", any ? "" : "Checks that failed:\n\n",
+                   j->rules->components[c->rule->component], c->rule->text, found);
         any = true;
     }
     if (any)
@@ -164,25 +174,34 @@ static void put_failed(struct buf *out, const struct judgement *j)
 static void put_verdict(struct buf *out, const struct judgement *j)
 {
     buf_printf(out,
-               "**Verdict: %s.** %u checks passed, %u must and %u should failed, %u were not measured; by the rule `%s`.",
-               j->verdict, j->passed, j->failed_must, j->failed_should, j->unmeasured, j->verdict_rule);
+               "**Verdict: %s.** %u checks passed, %u must and %u should failed, %u were not "
+               "measured; by the rule `%s`.",
+               j->verdict, j->passed, j->failed_must, j->failed_should, j->unmeasured,
+               j->verdict_rule);
     buf_printf(out, " (The original's: %s.)\n\n", original_verdict);
 }
 
 static void put_head(struct buf *out, const struct results *r)
 {
     buf_printf(out, "Written by `novel-load %s`.\n\n", r->command);
-    buf_printf(out, "Run %s to %s (%.0f s)%s on %s, %u cores, %.0f MB, %s; Novel Engine %s%s%s, libcurl %s, %u load thread%s.\n\n",
-               r->started, r->ended, r->seconds, r->interrupted ? ", **interrupted**," : "", r->processor, r->cores,
-               r->memory_mb, r->system, r->server_version[0] != '\0' ? r->server_version : r->version,
-               r->commit[0] != '\0' ? ", commit " : "", r->commit, r->curl, r->workers, r->workers == 1 ? "" : "s");
-    buf_printf(out, "Doors:%s%s%s%s. %llu requests over HTTP, %llu over RPC; bodies were checked, not only statuses.\n",
-               r->http[0] != '\0' ? " HTTP " : "", r->http, r->rpc[0] != '\0' ? " RPC " : "", r->rpc,
-               (unsigned long long) r->http_requests, (unsigned long long) r->rpc_requests);
+    buf_printf(out,
+               "Run %s to %s (%.0f s)%s on %s, %u cores, %.0f MB, %s; Novel Engine %s%s%s, libcurl "
+               "%s, %u load thread%s.\n\n",
+               r->started, r->ended, r->seconds, r->interrupted ? ", **interrupted**," : "",
+               r->processor, r->cores, r->memory_mb, r->system,
+               r->server_version[0] != '\0' ? r->server_version : r->version,
+               r->commit[0] != '\0' ? ", commit " : "", r->commit, r->curl, r->workers,
+               r->workers == 1 ? "" : "s");
+    buf_printf(out,
+               "Doors:%s%s%s%s. %llu requests over HTTP, %llu over RPC; bodies were checked, not "
+               "only statuses.\n",
+               r->http[0] != '\0' ? " HTTP " : "", r->http, r->rpc[0] != '\0' ? " RPC " : "",
+               r->rpc, (unsigned long long) r->http_requests, (unsigned long long) r->rpc_requests);
     if (r->n_components > 0)
         buf_puts(out, "The deployment says of itself:");
     for (size_t i = 0; i < r->n_components; i++)
-        buf_printf(out, "%s %s %s", i > 0 ? "," : "", r->components[i].name, r->components[i].state);
+        buf_printf(out, "%s %s %s", i > 0 ? "," : "", r->components[i].name,
+                   r->components[i].state);
     buf_puts(out, r->n_components > 0 ? ".\n\n" : "\n");
 }
 
@@ -202,7 +221,8 @@ void report_markdown(struct buf *out, const struct results *r, const struct judg
     }
     put_first_errors(out, r);
     put_resources(out, r);
-    buf_puts(out, "The rules are `clients/load/rules.txt`, unless `--rules` named others; how this is measured: `docs/novel-load.md`.\n");
+    buf_puts(out, "The rules are `clients/load/rules.txt`, unless `--rules` named others; how this "
+                  "is measured: `docs/novel-load.md`.\n");
 }
 
 /* ---- the README's section ---- */
@@ -217,27 +237,34 @@ static bool belongs(const struct row *row)
     return strcmp(row->section, "simulations") == 0 && (row->users == 8 || row->users == 100);
 }
 
-static void put_summary(struct buf *out, const struct results *r, const struct judgement *j, const char *link)
+static void put_summary(struct buf *out, const struct results *r, const struct judgement *j,
+                        const char *link)
 {
     char errors[REPORT_CELL];
-    buf_printf(out, "Verdict of `novel-load all`: **%s** (%u checks passed, %u failed, %u not measured). Run %s on %s, %u cores",
-               j->verdict, j->passed, j->failed_must + j->failed_should, j->unmeasured, r->started, r->processor, r->cores);
+    buf_printf(out,
+               "Verdict of `novel-load all`: **%s** (%u checks passed, %u failed, %u not "
+               "measured). Run %s on %s, %u cores",
+               j->verdict, j->passed, j->failed_must + j->failed_should, j->unmeasured, r->started,
+               r->processor, r->cores);
     if (link != NULL)
         buf_printf(out, "; the whole of it: [%s](%s)", link, link);
-    buf_puts(out, ".\n\n| what | door | users | requests/s | avg ms | p95 ms | errors | the original |\n|---|---|---|---|---|---|---|---|\n");
+    buf_puts(out, ".\n\n| what | door | users | requests/s | avg ms | p95 ms | errors | the "
+                  "original |\n|---|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < r->n_rows; i++) {
         const struct row *row = &r->rows[i];
         if (!belongs(row))
             continue;
         report_errors(row, errors, sizeof errors);
-        buf_printf(out, "| %s %s | %s | %u | %.1f%s | %.2f | %.2f | %s | %s |\n", row->section, row->endpoint, row->door,
-                   row->users, row->rate, row->generator_limited ? " *" : "", row->latency.mean_ms, row->latency.p95_ms,
+        buf_printf(out, "| %s %s | %s | %u | %.1f%s | %.2f | %.2f | %s | %s |\n", row->section,
+                   row->endpoint, row->door, row->users, row->rate,
+                   row->generator_limited ? " *" : "", row->latency.mean_ms, row->latency.p95_ms,
                    errors, original_figure(row));
     }
     buf_puts(out, r->n_knees > 0 ? "\nThe knee of each stress series:\n\n" : "");
     for (size_t i = 0; i < r->n_knees; i++) {
         const struct knee *k = &r->knees[i];
-        buf_printf(out, "- %s %s: %u users at %.0f requests/s held", k->door, k->endpoint, k->best_users, k->best_rate);
+        buf_printf(out, "- %s %s: %u users at %.0f requests/s held", k->door, k->endpoint,
+                   k->best_users, k->best_rate);
         if (k->broke)
             buf_printf(out, "; at %u users %s\n", k->users, k->why);
         else
@@ -245,10 +272,11 @@ static void put_summary(struct buf *out, const struct results *r, const struct j
     }
 }
 
-static const char begin_mark[] = "<!-- performance: begin -->", end_mark[] = "<!-- performance: end -->";
+static const char begin_mark[] = "<!-- performance: begin -->",
+                  end_mark[] = "<!-- performance: end -->";
 
-bool report_readme(struct buf *out, const char *path, const struct results *r, const struct judgement *j, const char *link,
-                   char *why, size_t size)
+bool report_readme(struct buf *out, const char *path, const struct results *r,
+                   const struct judgement *j, const char *link, char *why, size_t size)
 {
     static char text[1 << 20];
     FILE *f = fopen(path, "re");
@@ -262,7 +290,8 @@ bool report_readme(struct buf *out, const char *path, const struct results *r, c
     text[n] = '\0';
     char *begin = strstr(text, begin_mark), *end = begin == NULL ? NULL : strstr(begin, end_mark);
     if (!whole || end == NULL) {
-        snprintf(why, size, "%s is over 1 MiB, or has not the two lines '%s' and '%s'", path, begin_mark, end_mark);
+        snprintf(why, size, "%s is over 1 MiB, or has not the two lines '%s' and '%s'", path,
+                 begin_mark, end_mark);
         return false;
     }
     buf_put(out, text, (size_t) (begin - text) + sizeof begin_mark - 1);
@@ -295,6 +324,7 @@ void report_text(struct buf *out, const struct results *r, const struct judgemen
     }
     for (size_t i = 0; i < r->n_processes; i++)
         if (r->processes[i].ended)
-            buf_printf(out, "\n%s (process %d) ended during the run", r->processes[i].name, r->processes[i].pid);
+            buf_printf(out, "\n%s (process %d) ended during the run", r->processes[i].name,
+                       r->processes[i].pid);
     buf_printf(out, "\nverdict: %s   (%s)\n", j->verdict, j->verdict_rule);
 }

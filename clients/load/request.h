@@ -5,7 +5,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum request_kind { REQUEST_HEALTH, REQUEST_CHARACTERS, REQUEST_CHARACTER, REQUEST_SIMULATION, REQUEST_STREAM };
+enum request_kind {
+    REQUEST_HEALTH,
+    REQUEST_CHARACTERS,
+    REQUEST_CHARACTER,
+    REQUEST_SIMULATION,
+    REQUEST_STREAM
+};
 struct request {
     enum request_kind kind;
     const char *path;      /* "/characters/pilot" */
@@ -19,8 +25,9 @@ struct endpoint {
     const struct request *const *requests;
     size_t n;
 };
-extern const struct endpoint endpoint_health, endpoint_characters, endpoint_engineer, endpoint_pilot,
-    endpoint_scientist, endpoint_details, endpoint_mixed, endpoint_simulation, endpoint_stream;
+extern const struct endpoint endpoint_health, endpoint_characters, endpoint_engineer,
+    endpoint_pilot, endpoint_scientist, endpoint_details, endpoint_mixed, endpoint_simulation,
+    endpoint_stream;
 /* By what --endpoints calls it; NULL: there is none. */
 const struct endpoint *endpoint_find(const char *words);
 /* "health, characters, ..." for messages. */

@@ -17,7 +17,8 @@ struct row *results_add_row(struct results *r)
 {
     if (r->n_rows == r->rows_capacity) {
         size_t wanted = r->rows_capacity == 0 ? 16 : r->rows_capacity * 2;
-        struct row *more = wanted > RESULTS_ROWS_MAX ? NULL : alloc_resize(r->rows, wanted * sizeof *more);
+        struct row *more =
+            wanted > RESULTS_ROWS_MAX ? NULL : alloc_resize(r->rows, wanted * sizeof *more);
         if (more == NULL)
             return NULL;
         r->rows = more;
@@ -76,7 +77,8 @@ uint64_t row_errors(const struct row *row)
     return n;
 }
 
-/* Percentiles of two parts cannot be joined exactly; the mean weighted by requests is near for neighbours. */
+/* Percentiles of two parts cannot be joined exactly; the mean weighted by requests is near for
+ * neighbours. */
 static void join(struct slice *to, const struct slice *from)
 {
     double a = (double) to->requests, b = (double) from->requests, all = a + b;
@@ -102,7 +104,8 @@ void row_add_slice(struct row *row, const struct slice *s)
     }
     /* Once neighbours were joined, new parts grow to the same length. */
     struct slice *last = row->n_slices > 0 ? &row->slices[row->n_slices - 1] : NULL;
-    if (last != NULL && row->n_slices > RESULTS_SLICES / 2 - 1 && last->seconds + s->seconds / 2 < row->slices[0].seconds)
+    if (last != NULL && row->n_slices > RESULTS_SLICES / 2 - 1 &&
+        last->seconds + s->seconds / 2 < row->slices[0].seconds)
         join(last, s);
     else
         row->slices[row->n_slices++] = *s;

@@ -1,5 +1,6 @@
-/* results.h — what a run found: the program's memory of it, and the results file's.  docs/novel-load.schema.json
- * describes the file; RESULTS_SCHEMA changes when a reader of the old shape would misread the new one. */
+/* results.h — what a run found: the program's memory of it, and the results file's.
+ * docs/novel-load.schema.json describes the file; RESULTS_SCHEMA changes when a reader of the old
+ * shape would misread the new one. */
 #ifndef NOVEL_LOAD_RESULTS_H
 #define NOVEL_LOAD_RESULTS_H
 #include <stdbool.h>
@@ -56,7 +57,7 @@ struct row {
 };
 struct knee { /* of a stress series */
     char door[RESULTS_NAME], endpoint[RESULTS_NAME];
-    bool broke;           /* a limit broke; else the series ended before one did */
+    bool broke;                 /* a limit broke; else the series ended before one did */
     unsigned users, best_users; /* at which it broke; of the last step that held */
     double best_rate;
     char why[RESULTS_TEXT];
@@ -79,12 +80,14 @@ struct results {
     char command[RESULTS_TEXT], started[RESULTS_NAME], ended[RESULTS_NAME];
     double seconds;
     bool interrupted;
-    char version[RESULTS_NAME], commit[64], curl[RESULTS_NAME], system[RESULTS_TEXT], processor[RESULTS_TEXT];
+    char version[RESULTS_NAME], commit[64], curl[RESULTS_NAME], system[RESULTS_TEXT],
+        processor[RESULTS_TEXT];
     unsigned cores, workers;
     double memory_mb;
     char http[RESULTS_TEXT], rpc[RESULTS_TEXT], server_version[RESULTS_NAME];
     double duration_s, timeout_s;
-    uint64_t http_requests; /* all that were sent, those outside rows too: as many lines as the gateway's access log */
+    uint64_t http_requests; /* all that were sent, those outside rows too: as many lines as the
+                               gateway's access log */
     uint64_t rpc_requests;
     struct row *rows;
     size_t n_rows, rows_capacity;
@@ -97,7 +100,7 @@ struct results {
 };
 
 void results_done(struct results *r);
-struct row *results_add_row(struct results *r); /* zeroed; NULL without memory */
+struct row *results_add_row(struct results *r);                    /* zeroed; NULL without memory */
 int results_add_sample(struct process *p, const struct sample *s); /* 0 or NRPC_E_NOMEM */
 /* Fills what follows from the tally. */
 void row_set_tally(struct row *row, const struct tally *t);

@@ -7,7 +7,8 @@
 enum { FILE_BYTES_MAX = 256 << 20 };
 
 /* ---- helpers: absent members leave what stands there ---- */
-static void take_text(const struct json *j, const struct json_node *n, const char *key, char *out, size_t size)
+static void take_text(const struct json *j, const struct json_node *n, const char *key, char *out,
+                      size_t size)
 {
     const char *text = json_text(j, n, key, NULL);
     if (text != NULL)
@@ -47,15 +48,18 @@ static void take_latency(const struct json *j, const struct json_node *n, struct
 
 static void take_errors(const struct json *j, const struct json_node *n, struct row *row)
 {
-    const struct json_node *errors = json_get(j, n, "errors"), *details = json_get(j, n, "first_errors");
+    const struct json_node *errors = json_get(j, n, "errors"),
+                           *details = json_get(j, n, "first_errors");
     const struct json_node *statuses = json_get(j, n, "statuses");
     row->errors[OUTCOME_OK] = take_count(j, n, "good");
     for (size_t i = OUTCOME_OK + 1; i < OUTCOMES; i++) {
         row->errors[i] = take_count(j, errors, outcome_name((enum outcome) i));
-        take_text(j, details, outcome_name((enum outcome) i), row->detail[i], sizeof row->detail[i]);
+        take_text(j, details, outcome_name((enum outcome) i), row->detail[i],
+                  sizeof row->detail[i]);
     }
     size_t k = 0;
-    for (const struct json_node *s = json_first(j, statuses); s != NULL && k < TALLY_STATUSES; s = json_next(j, s)) {
+    for (const struct json_node *s = json_first(j, statuses); s != NULL && k < TALLY_STATUSES;
+         s = json_next(j, s)) {
         if (s->kind != JSON_KIND_NUMBER || s->key == NULL)
             continue;
         snprintf(row->statuses[k].name, sizeof row->statuses[k].name, "%.23s", s->key);
@@ -63,25 +67,30 @@ static void take_errors(const struct json *j, const struct json_node *n, struct 
     }
 }
 
-static void take_usage(const struct json *j, const struct json_node *n, const struct results *r, struct row *row)
+static void take_usage(const struct json *j, const struct json_node *n, const struct results *r,
+                       struct row *row)
 {
     const struct json_node *list = json_get(j, n, "usage");
     for (const struct json_node *u = json_first(j, list); u != NULL; u = json_next(j, u)) {
         int pid = (int) take_small(j, u, "pid");
         for (size_t i = 0; i < r->n_processes; i++)
             if (r->processes[i].pid == pid)
-                row->usage[i] = (struct usage){ true, json_number(j, u, "cpu_percent", 0), json_number(j, u, "rss_mb", 0),
-                                                take_small(j, u, "threads"), take_small(j, u, "descriptors") };
+                row->usage[i] =
+                    (struct usage){ true, json_number(j, u, "cpu_percent", 0),
+                                    json_number(j, u, "rss_mb", 0), take_small(j, u, "threads"),
+                                    take_small(j, u, "descriptors") };
     }
 }
 
 static void take_slices(const struct json *j, const struct json_node *n, struct row *row)
 {
     const struct json_node *list = json_get(j, n, "slices");
-    for (const struct json_node *s = json_first(j, list); s != NULL && row->n_slices < RESULTS_SLICES; s = json_next(j, s))
+    for (const struct json_node *s = json_first(j, list);
+         s != NULL && row->n_slices < RESULTS_SLICES; s = json_next(j, s))
         row->slices[row->n_slices++] =
-            (struct slice){ json_number(j, s, "at_s", 0), json_number(j, s, "seconds", 0), take_count(j, s, "requests"),
-                            take_count(j, s, "errors"),   json_number(j, s, "rate", 0),    json_number(j, s, "p50", 0),
+            (struct slice){ json_number(j, s, "at_s", 0), json_number(j, s, "seconds", 0),
+                            take_count(j, s, "requests"), take_count(j, s, "errors"),
+                            json_number(j, s, "rate", 0), json_number(j, s, "p50", 0),
                             json_number(j, s, "p95", 0),  json_number(j, s, "p99", 0) };
 }
 
@@ -126,9 +135,11 @@ static bool take_process(const struct json *j, const struct json_node *n, struct
     p->ended = take_bool(j, n, "ended");
     const struct json_node *list = json_get(j, n, "samples");
     for (const struct json_node *s = json_first(j, list); s != NULL; s = json_next(j, s)) {
-        const struct sample sample = { json_number(j, s, "at_s", 0),           json_number(j, s, "cpu_percent", 0),
-                                       json_number(j, s, "rss_mb", 0),         json_number(j, s, "switches_per_s", 0),
-                                       take_small(j, s, "threads"),            take_small(j, s, "descriptors") };
+        const struct sample sample = {
+            json_number(j, s, "at_s", 0),   json_number(j, s, "cpu_percent", 0),
+            json_number(j, s, "rss_mb", 0), json_number(j, s, "switches_per_s", 0),
+            take_small(j, s, "threads"),    take_small(j, s, "descriptors")
+        };
         if (results_add_sample(p, &sample) < 0)
             return false;
     }
@@ -171,7 +182,8 @@ static void take_head(const struct json *j, const struct json_node *root, struct
     r->http_requests = take_count(j, t, "http_requests");
     r->rpc_requests = take_count(j, t, "rpc_requests");
     const struct json_node *list = json_get(j, t, "components");
-    for (const struct json_node *c = json_first(j, list); c != NULL && r->n_components < RESULTS_COMPONENTS; c = json_next(j, c)) {
+    for (const struct json_node *c = json_first(j, list);
+         c != NULL && r->n_components < RESULTS_COMPONENTS; c = json_next(j, c)) {
         struct component *to = &r->components[r->n_components++];
         take_text(j, c, "name", to->name, sizeof to->name);
         take_text(j, c, "state", to->state, sizeof to->state);
@@ -203,7 +215,9 @@ bool results_read(struct results *r, const char *text, size_t size, char *why, s
         snprintf(why, why_size, "%s", j.problem);
     const char *schema = json_text(&j, json_root(&j), "schema", "");
     if (good && strcmp(schema, RESULTS_SCHEMA) != 0) {
-        snprintf(why, why_size, "it is no results file of this version: its schema is '%.40s', not '%s'", schema, RESULTS_SCHEMA);
+        snprintf(why, why_size,
+                 "it is no results file of this version: its schema is '%.40s', not '%s'", schema,
+                 RESULTS_SCHEMA);
         good = false;
     }
     if (good && !take_all(&j, json_root(&j), r)) {

@@ -1,5 +1,5 @@
-/* The RPC door: calls over rpc/'s channel, as any client makes them.  Each user has a channel, so a connection, of its
- * own, unless target->streams lets several share one. */
+/* The RPC door: calls over rpc/'s channel, as any client makes them.  Each user has a channel, so a
+ * connection, of its own, unless target->streams lets several share one. */
 #include <stdio.h>
 #include <string.h>
 
@@ -53,7 +53,8 @@ static void on_answer(nrpc_call *c, void *state, nrpc_msg *m)
             note(x, "more than one message came");
         x->answered = true;
         p->answers.simulation[0] = '\0';
-        if (!answers_check_message(&p->answers, x->of->user->request, p->worker->step->turns, nrpc_msg_body(m)))
+        if (!answers_check_message(&p->answers, x->of->user->request, p->worker->step->turns,
+                                   nrpc_msg_body(m)))
             note(x, p->answers.why);
         worker_add_simulation(p->worker, p->answers.simulation);
     }
@@ -67,8 +68,8 @@ static void look_at_update(struct rpc_exchange *x, const Novelengine__V1__Simula
     switch (u->update_case) {
     case NOVELENGINE__V1__SIMULATION_UPDATE__UPDATE_EVENT:
         if (u->sequence != x->last_sequence + 1) {
-            snprintf(text, sizeof text, "event %llu follows event %llu", (unsigned long long) u->sequence,
-                     (unsigned long long) x->last_sequence);
+            snprintf(text, sizeof text, "event %llu follows event %llu",
+                     (unsigned long long) u->sequence, (unsigned long long) x->last_sequence);
             note(x, text);
         }
         x->last_sequence = u->sequence;
@@ -92,7 +93,8 @@ static void look_at_update(struct rpc_exchange *x, const Novelengine__V1__Simula
 static void on_update(nrpc_call *c, void *state, nrpc_msg *m)
 {
     struct rpc_exchange *x = state;
-    const Novelengine__V1__SimulationUpdate *u = (const Novelengine__V1__SimulationUpdate *) nrpc_msg_body(m);
+    const Novelengine__V1__SimulationUpdate *u =
+        (const Novelengine__V1__SimulationUpdate *) nrpc_msg_body(m);
     if (x->of != NULL) {
         if (x->of->user->first_ns == 0)
             x->of->user->first_ns = clock_mono_ns();
@@ -104,7 +106,8 @@ static void on_update(nrpc_call *c, void *state, nrpc_msg *m)
     nrpc_call_want(c, 1);
 }
 
-/* A status of our own side says so by its words only; what a server sends does not begin like that. */
+/* A status of our own side says so by its words only; what a server sends does not begin like that.
+ */
 static enum outcome outcome_of(const struct rpc_user *u, const nrpc_status *st)
 {
     const char *text = st->message == NULL ? "" : st->message;
@@ -114,7 +117,8 @@ static enum outcome outcome_of(const struct rpc_user *u, const nrpc_status *st)
         return OUTCOME_STATUS;
     if (strncmp(text, "the connection to ", 18) == 0)
         return OUTCOME_LOST;
-    return nrpc_channel_get_state(u->channel) == NRPC_CHANNEL_READY ? OUTCOME_STATUS : OUTCOME_CONNECT;
+    return nrpc_channel_get_state(u->channel) == NRPC_CHANNEL_READY ? OUTCOME_STATUS
+                                                                    : OUTCOME_CONNECT;
 }
 
 static void on_end(nrpc_call *c, void *state, const nrpc_status *st)
@@ -132,7 +136,8 @@ static void on_end(nrpc_call *c, void *state, const nrpc_status *st)
     else if (x->failed)
         user_ended(u->user, OUTCOME_STATUS, "stream error", x->why);
     else if (!x->answered || x->bad)
-        user_ended(u->user, OUTCOME_BAD_BODY, NULL, x->bad ? x->why : "the call ended without a result");
+        user_ended(u->user, OUTCOME_BAD_BODY, NULL,
+                   x->bad ? x->why : "the call ended without a result");
     else
         user_ended(u->user, OUTCOME_OK, NULL, NULL);
     alloc_free(x);
@@ -174,7 +179,8 @@ static int send_simulation(nrpc_call *c, const struct user *u)
 static int send_request(nrpc_call *c, const struct user *u)
 {
     Novelengine__V1__GetHealthRequest health = NOVELENGINE__V1__GET_HEALTH_REQUEST__INIT;
-    Novelengine__V1__ListCharactersRequest characters = NOVELENGINE__V1__LIST_CHARACTERS_REQUEST__INIT;
+    Novelengine__V1__ListCharactersRequest characters =
+        NOVELENGINE__V1__LIST_CHARACTERS_REQUEST__INIT;
     Novelengine__V1__GetCharacterRequest character = NOVELENGINE__V1__GET_CHARACTER_REQUEST__INIT;
     switch (u->request->kind) {
     case REQUEST_HEALTH:
@@ -208,8 +214,8 @@ static int rpc_start(struct user *u)
     if (x == NULL)
         return NRPC_E_NOMEM;
     x->of = h;
-    int r = nrpc_channel_start(h->channel, method_of(u->request->kind), NULL, stream ? &stream_events : &unary_events,
-                               x, &x->call);
+    int r = nrpc_channel_start(h->channel, method_of(u->request->kind), NULL,
+                               stream ? &stream_events : &unary_events, x, &x->call);
     if (r < 0) {
         alloc_free(x);
         return r;
@@ -323,4 +329,5 @@ static void rpc_close(struct worker *w, void (*gone)(void *w))
         on_channel_gone(p);
 }
 
-const struct door door_rpc = { "rpc", rpc_open, rpc_open_user, rpc_start, rpc_abandon, rpc_close_user, rpc_close };
+const struct door door_rpc = { "rpc",       rpc_open,       rpc_open_user, rpc_start,
+                               rpc_abandon, rpc_close_user, rpc_close };

@@ -52,10 +52,12 @@ static bool read_number(const char *word, double *out)
     return end != word && *end == '\0' && isfinite(*out);
 }
 
-static const char *const sections[] = { "baseline", "load", "stress", "simulations", "soak", "knee", "process" };
-static const char *const row_metrics[] = { "error_percent", "p50_ms", "p95_ms", "p99_ms", "mean_ms", "max_ms",
-                                           "rate", "first_p95_ms", "cpu_percent", "rss_mb",
-                                           "rss_growth_mb", "p95_drift_percent" };
+static const char *const sections[] = { "baseline", "load", "stress", "simulations",
+                                        "soak",     "knee", "process" };
+static const char *const row_metrics[] = { "error_percent", "p50_ms",        "p95_ms",
+                                           "p99_ms",        "mean_ms",       "max_ms",
+                                           "rate",          "first_p95_ms",  "cpu_percent",
+                                           "rss_mb",        "rss_growth_mb", "p95_drift_percent" };
 static const char *const knee_metrics[] = { "users", "rate" };
 static const char *const process_metrics[] = { "rss_mb", "cpu_percent", "alive" };
 
@@ -97,7 +99,8 @@ static bool read_check(const struct line *l, struct rule *rule, char *why, size_
         return fail(l, why, size, "needs <= or >=");
     if (!read_number(l->words[5], &rule->limit))
         return fail(l, why, size, "the limit is no number");
-    return read_users(l, 6, rule) || fail(l, why, size, "what follows the limit must be: users A..B");
+    return read_users(l, 6, rule) ||
+           fail(l, why, size, "what follows the limit must be: users A..B");
 }
 
 static bool read_grade(const struct line *l, struct rule *rule, char *why, size_t size)
@@ -105,21 +108,27 @@ static bool read_grade(const struct line *l, struct rule *rule, char *why, size_
     if (l->n < 8)
         return fail(l, why, size, "needs SECTION ENDPOINT METRIC and four limits");
     for (size_t i = 0; i < RULE_GRADES; i++)
-        if (!read_number(l->words[4 + i], &rule->grades[i]) || (i > 0 && rule->grades[i] < rule->grades[i - 1]))
+        if (!read_number(l->words[4 + i], &rule->grades[i]) ||
+            (i > 0 && rule->grades[i] < rule->grades[i - 1]))
             return fail(l, why, size, "the four limits must be rising numbers");
-    return read_users(l, 8, rule) || fail(l, why, size, "what follows the limits must be: users A..B");
+    return read_users(l, 8, rule) ||
+           fail(l, why, size, "what follows the limits must be: users A..B");
 }
 
-static bool read_rule(struct rules *r, const struct line *l, enum rule_kind kind, char *why, size_t size)
+static bool read_rule(struct rules *r, const struct line *l, enum rule_kind kind, char *why,
+                      size_t size)
 {
     if (r->n_components == 0)
         return fail(l, why, size, "a component must come first");
     if (r->n == RULES_MAX)
         return fail(l, why, size, "too many rules");
     struct rule *rule = &r->list[r->n++];
-    *rule = (struct rule){ .kind = kind, .component = (unsigned) r->n_components - 1, .line = l->number };
+    *rule = (struct rule){ .kind = kind,
+                           .component = (unsigned) r->n_components - 1,
+                           .line = l->number };
     snprintf(rule->text, sizeof rule->text, "%.159s", l->text);
-    bool good = kind == RULE_GRADE ? read_grade(l, rule, why, size) : read_check(l, rule, why, size);
+    bool good =
+        kind == RULE_GRADE ? read_grade(l, rule, why, size) : read_check(l, rule, why, size);
     if (!good)
         return false;
     if (!is_one_of(l->words[1], sections, ARRAY_SIZE(sections)))
@@ -143,15 +152,18 @@ static bool read_verdict(struct rules *r, const struct line *l, char *why, size_
                        { "always", "", WHEN_ALWAYS } };
     if (r->n_verdicts == RULES_VERDICTS)
         return fail(l, why, size, "too many verdicts");
-    for (size_t i = 0; l->n >= 4 && strcmp(l->words[2], "when") == 0 && i < ARRAY_SIZE(conditions); i++) {
-        if (strcmp(l->words[3], conditions[i].first) != 0 || strcmp(l->n > 4 ? l->words[4] : "", conditions[i].second) != 0)
+    for (size_t i = 0; l->n >= 4 && strcmp(l->words[2], "when") == 0 && i < ARRAY_SIZE(conditions);
+         i++) {
+        if (strcmp(l->words[3], conditions[i].first) != 0 ||
+            strcmp(l->n > 4 ? l->words[4] : "", conditions[i].second) != 0)
             continue;
         snprintf(r->verdicts[r->n_verdicts].name, RESULTS_NAME, "%s", l->words[1]);
         snprintf(r->verdicts[r->n_verdicts].text, sizeof r->verdicts[0].text, "%.159s", l->text);
         r->verdicts[r->n_verdicts++].when = conditions[i].when;
         return true;
     }
-    return fail(l, why, size, "needs: verdict NAME when must failed | must unmeasured | should failed | always");
+    return fail(l, why, size,
+                "needs: verdict NAME when must failed | must unmeasured | should failed | always");
 }
 
 static bool read_component(struct rules *r, const struct line *l, char *why, size_t size)
@@ -220,7 +232,8 @@ bool rules_load(struct rules *r, const char *path, char *why, size_t why_size)
 {
     char text[65536], inner[200];
     if (path == NULL)
-        return rules_parse(r, (const char *) load_rules_image, load_rules_image_size, why, why_size);
+        return rules_parse(r, (const char *) load_rules_image, load_rules_image_size, why,
+                           why_size);
     FILE *f = fopen(path, "re");
     if (f == NULL) {
         snprintf(why, why_size, "cannot read %s: %s", path, strerror(errno));
@@ -354,7 +367,8 @@ static void look_at_rows(struct check_result *c, const struct results *r)
         if (strcmp(row->section, rule->section) != 0 || !matches(rule->endpoint, row->endpoint) ||
             row->users < rule->users_min || row->users > rule->users_max)
             continue;
-        snprintf(where, sizeof where, "%s %s, %u user%s", row->door, row->endpoint, row->users, row->users == 1 ? "" : "s");
+        snprintf(where, sizeof where, "%s %s, %u user%s", row->door, row->endpoint, row->users,
+                 row->users == 1 ? "" : "s");
         look(c, row_value(r, row, rule->metric), where);
     }
 }

@@ -1,6 +1,6 @@
-/* rules.h — grades and verdict from a data file that a person can read (clients/load/rules.txt is built in).  A failed
- * check is never averaged with others: a component's grade is its worst, and the verdict is the first whose condition
- * holds.  Pure. */
+/* rules.h — grades and verdict from a data file that a person can read (clients/load/rules.txt is
+ * built in).  A failed check is never averaged with others: a component's grade is its worst, and
+ * the verdict is the first whose condition holds.  Pure. */
 #ifndef NOVEL_LOAD_RULES_H
 #define NOVEL_LOAD_RULES_H
 #include "clients/load/results.h"
@@ -11,11 +11,11 @@ struct rule {
     enum rule_kind kind;
     unsigned component, line; /* of the file, from 1 */
     char section[RESULTS_NAME], endpoint[RESULTS_NAME], metric[RESULTS_NAME];
-    bool at_least;            /* else at most */
+    bool at_least; /* else at most */
     double limit;
     double grades[RULE_GRADES]; /* limits of A, B, C, D; beyond is F */
     unsigned users_min, users_max;
-    char text[160];           /* as written */
+    char text[160]; /* as written */
 };
 enum verdict_condition { WHEN_MUST_FAILED, WHEN_MUST_UNMEASURED, WHEN_SHOULD_FAILED, WHEN_ALWAYS };
 struct rules {
@@ -38,9 +38,9 @@ enum check_state { CHECK_PASSED, CHECK_FAILED, CHECK_UNMEASURED };
 struct check_result {
     const struct rule *rule;
     enum check_state state;
-    double value;       /* the worst that was found */
-    char where[128];    /* "http /health, 50 users" */
-    char grade;         /* of RULE_GRADE: 'A' to 'F'; else 0 */
+    double value;    /* the worst that was found */
+    char where[128]; /* "http /health, 50 users" */
+    char grade;      /* of RULE_GRADE: 'A' to 'F'; else 0 */
 };
 struct component_result {
     unsigned passed, failed_must, failed_should, unmeasured;

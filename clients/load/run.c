@@ -13,7 +13,8 @@ enum { PARTS = 20, PART_MS_MIN = 100, OPEN_LEAD_MS = 20 };
 /* From here on figures are the load generator's as much as the server's. */
 enum { LIMIT_CPU_PERCENT = 90, LIMIT_WAIT_PERCENT = 20 };
 
-int run_new(struct results *results, unsigned n_workers, const volatile sig_atomic_t *interrupted, struct run **out)
+int run_new(struct results *results, unsigned n_workers, const volatile sig_atomic_t *interrupted,
+            struct run **out)
 {
     struct run *r = alloc_zero(1, sizeof *r);
     if (r == NULL)
@@ -105,19 +106,22 @@ static void end_part(struct run *r, struct progress *p, struct row *row, bool la
     for (unsigned i = 0; i < r->n_workers; i++)
         worker_poll(r->workers[i], &r->part);
     tally_merge(&r->total, &r->part);
-    double at_s = (double) (now - p->begin_ns) / 1e9, seconds = (double) (now - p->part_began_ns) / 1e9;
+    double at_s = (double) (now - p->begin_ns) / 1e9,
+           seconds = (double) (now - p->part_began_ns) / 1e9;
     row->seconds = at_s;
     row_set_tally(row, &r->total);
     const struct slice s = make_slice(&r->part, at_s, seconds);
     /* A short rest, and the wait for the last answers, are no measure of anything. */
-    bool whole = !last && (p->step->duration_ns == UINT64_MAX || now <= p->begin_ns + p->step->duration_ns + SECOND / 20);
+    bool whole = !last && (p->step->duration_ns == UINT64_MAX ||
+                           now <= p->begin_ns + p->step->duration_ns + SECOND / 20);
     if (whole)
         row_add_slice(row, &s);
     p->part_began_ns = now;
-    double share = p->step->duration_ns != UINT64_MAX ? at_s / ((double) p->step->duration_ns / 1e9)
-                   : p->step->requests_per_user > 0
-                       ? (double) row->requests / (double) (p->step->requests_per_user * p->step->users)
-                       : -1;
+    double share =
+        p->step->duration_ns != UINT64_MAX ? at_s / ((double) p->step->duration_ns / 1e9)
+        : p->step->requests_per_user > 0
+            ? (double) row->requests / (double) (p->step->requests_per_user * p->step->users)
+            : -1;
     if (!last)
         view_tick(&r->view, row, &s, share, r->results);
 }
@@ -135,24 +139,30 @@ static void note_effort(const struct run *r, struct effort *e)
     }
 }
 
-static void judge_generator(const struct run *r, const struct effort *before, uint64_t took_ns, struct row *row)
+static void judge_generator(const struct run *r, const struct effort *before, uint64_t took_ns,
+                            struct row *row)
 {
     for (unsigned i = 0; i < r->n_workers && took_ns > 0; i++) {
         double cpu = 100 * (double) (r->workers[i]->cpu_ns - before->cpu_ns[i]) / (double) took_ns;
-        double wait = 100 * (double) (r->workers[i]->wait_ns - before->wait_ns[i]) / (double) took_ns;
-        row->generator_cpu_percent = cpu > row->generator_cpu_percent ? cpu : row->generator_cpu_percent;
-        row->generator_wait_percent = wait > row->generator_wait_percent ? wait : row->generator_wait_percent;
+        double wait =
+            100 * (double) (r->workers[i]->wait_ns - before->wait_ns[i]) / (double) took_ns;
+        row->generator_cpu_percent =
+            cpu > row->generator_cpu_percent ? cpu : row->generator_cpu_percent;
+        row->generator_wait_percent =
+            wait > row->generator_wait_percent ? wait : row->generator_wait_percent;
     }
     if (took_ns < SECOND / 2)
         return; /* too short to say */
     row->generator_limited = true;
     if (row->generator_cpu_percent >= LIMIT_CPU_PERCENT)
         snprintf(row->generator_why, sizeof row->generator_why,
-                 "a thread of novel-load used %.0f %% of a core: more --threads, or another machine, would show more",
+                 "a thread of novel-load used %.0f %% of a core: more --threads, or another "
+                 "machine, would show more",
                  row->generator_cpu_percent);
     else if (row->generator_wait_percent >= LIMIT_WAIT_PERCENT)
         snprintf(row->generator_why, sizeof row->generator_why,
-                 "a thread of novel-load waited for a core %.0f %% of the time: it shares the machine with what it measures",
+                 "a thread of novel-load waited for a core %.0f %% of the time: it shares the "
+                 "machine with what it measures",
                  row->generator_wait_percent);
     else if (row->errors[OUTCOME_UNSENT] > 0)
         snprintf(row->generator_why, sizeof row->generator_why,
@@ -232,7 +242,8 @@ int run_step(struct run *r, const char *section, const struct step *step, struct
     p.part_began_ns = p.begin_ns;
     int error = begin_workers(r, step, p.begin_ns);
     for (unsigned i = 0; i < r->n_workers && error == 0; i++)
-        worker_poll(r->workers[i], &r->total); /* for the threads' times; some requests may be over already */
+        worker_poll(r->workers[i],
+                    &r->total); /* for the threads' times; some requests may be over already */
     note_effort(r, &before);
     if (error == 0)
         error = run_parts(r, &p, row);

@@ -1,4 +1,5 @@
-/* run.h — runs steps one after the other on the workers, watches the processes meanwhile, and keeps a row of each. */
+/* run.h — runs steps one after the other on the workers, watches the processes meanwhile, and keeps
+ * a row of each. */
 #ifndef NOVEL_LOAD_RUN_H
 #define NOVEL_LOAD_RUN_H
 #include <signal.h>
@@ -21,10 +22,11 @@ struct run {
     struct buf simulations;     /* ids of those that the last step made, a NUL behind each */
 };
 /* 0 or a negative nrpc_err.  results is lent for r's life. */
-int run_new(struct results *results, unsigned n_workers, const volatile sig_atomic_t *interrupted, struct run **out);
+int run_new(struct results *results, unsigned n_workers, const volatile sig_atomic_t *interrupted,
+            struct run **out);
 void run_free(struct run *r);
-/* Runs one step to its end (or the person's).  *out_row stays results' own and moves when the next row is added.
- * 0, or a negative nrpc_err with a problem. */
+/* Runs one step to its end (or the person's).  *out_row stays results' own and moves when the next
+ * row is added. 0, or a negative nrpc_err with a problem. */
 int run_step(struct run *r, const char *section, const struct step *step, struct row **out_row);
 
 #endif

@@ -52,7 +52,8 @@ static const struct {
     const char *name, *value, *help;
 } options[] = {
     { OPT_HTTP, "http", "URL", "the REST door: http://HOST:PORT, https://... (also PREFIX paths)" },
-    { OPT_RPC, "rpc", "ADDR", "the gRPC door: HOST:PORT or unix:PATH; with both, one table holds both" },
+    { OPT_RPC, "rpc", "ADDR",
+      "the gRPC door: HOST:PORT or unix:PATH; with both, one table holds both" },
     { OPT_READY, "ready", "FILE",
       "a program's log: its ready line gives door and process; once for each program" },
     { OPT_PID, "pid", "[NAME=]PID", "watch this process too; may be given several times" },
@@ -63,14 +64,19 @@ static const struct {
     { OPT_INSECURE, "insecure", NULL, "do not check certificates" },
     { OPT_RPC_TLS, "rpc-tls", NULL, "speak TLS at the gRPC door" },
     { OPT_USERS, "users", "N[,N...]", "how many at once, instead of the command's own steps" },
-    { OPT_ENDPOINTS, "endpoints", "LIST", "of health, characters, details, engineer, pilot, scientist, mixed" },
+    { OPT_ENDPOINTS, "endpoints", "LIST",
+      "of health, characters, details, engineer, pilot, scientist, mixed" },
     { OPT_DURATION, "duration", "SECONDS", "of one step (load 20, stress 10, quick 1, soak 600)" },
-    { OPT_THINK, "think", "MS", "a user's pause between answer and request (100; baseline and --rate: 0)" },
-    { OPT_RATE, "rate", "N", "open loop: N requests a second are due, whatever the answers do; durations count from then" },
+    { OPT_THINK, "think", "MS",
+      "a user's pause between answer and request (100; baseline and --rate: 0)" },
+    { OPT_RATE, "rate", "N",
+      "open loop: N requests a second are due, whatever the answers do; durations count from "
+      "then" },
     { OPT_REQUESTS, "requests", "N", "of a baseline's endpoint, one after the other (20)" },
     { OPT_TIMEOUT, "timeout", "SECONDS", "for one request (30; simulations 120)" },
     { OPT_TURNS, "turns", "N", "of simulations (3)" },
-    { OPT_KEEP, "keep", NULL, "leave the simulations on the server; else each is deleted once its step is over" },
+    { OPT_KEEP, "keep", NULL,
+      "leave the simulations on the server; else each is deleted once its step is over" },
     { OPT_P95, "p95", "MS", "stress: the limit of the 95th percentile (100)" },
     { OPT_ERRORS, "errors", "PERCENT", "stress: the limit of errors (1)" },
     { OPT_MAX_USERS, "max-users", "N", "stress: go no further (10000)" },
@@ -81,10 +87,13 @@ static const struct {
     { OPT_HTML, "html", "FILE", "write the report with plots as one HTML page" },
     { OPT_README, "readme", "FILE", "replace what stands between the performance marks in FILE" },
     { OPT_RULES, "rules", "FILE", "grade and judge by these rules instead of the built-in ones" },
-    { OPT_LABEL, "commit", "TEXT", "what is measured: written into the results (asked from git in the source tree)" },
-    { OPT_JSON, "json", NULL, "the results on standard output, progress as one JSON object a line on standard error" },
+    { OPT_LABEL, "commit", "TEXT",
+      "what is measured: written into the results (asked from git in the source tree)" },
+    { OPT_JSON, "json", NULL,
+      "the results on standard output, progress as one JSON object a line on standard error" },
     { OPT_PLAIN, "plain", NULL, "lines instead of the live view" },
-    { OPT_TOLERANCE, "tolerance", "PERCENT", "compare: what is no regression even if it is no noise (10)" },
+    { OPT_TOLERANCE, "tolerance", "PERCENT",
+      "compare: what is no regression even if it is no noise (10)" },
     { OPT_HELP, "help", NULL, "show this" },
     { OPT_VERSION, "version", NULL, "show the version" },
 };
@@ -93,13 +102,17 @@ static const struct {
 } commands[COMMANDS] = {
     [COMMAND_NONE] = { "", "", "" },
     [COMMAND_QUICK] = { "quick", "", "ten seconds: is it there, is it right, is it fast" },
-    [COMMAND_BASELINE] = { "baseline", "", "one user: 20 requests after each other to each endpoint" },
+    [COMMAND_BASELINE] = { "baseline", "",
+                           "one user: 20 requests after each other to each endpoint" },
     [COMMAND_LOAD] = { "load", "", "5, 10, 25 and 50 users" },
-    [COMMAND_STRESS] = { "stress", "", "15, 30, 45, 60, 75 users and on until a limit breaks: the knee" },
-    [COMMAND_SIMULATIONS] = { "simulations", "", "3, 5, 8, 20, 50, 100 stories at once, streamed and unary" },
+    [COMMAND_STRESS] = { "stress", "",
+                         "15, 30, 45, 60, 75 users and on until a limit breaks: the knee" },
+    [COMMAND_SIMULATIONS] = { "simulations", "",
+                              "3, 5, 8, 20, 50, 100 stories at once, streamed and unary" },
     [COMMAND_SOAK] = { "soak", "", "25 users for long: does it grow, does it slow down" },
     [COMMAND_ALL] = { "all", "", "baseline, load, stress and simulations: the whole report" },
-    [COMMAND_COMPARE] = { "compare", "OLD NEW", "two results files: exit code 3 on a regression beyond noise" },
+    [COMMAND_COMPARE] = { "compare", "OLD NEW",
+                          "two results files: exit code 3 on a regression beyond noise" },
     [COMMAND_REPORT] = { "report", "FILE", "the reports of a results file again" },
 };
 
@@ -108,7 +121,8 @@ const char *settings_command_name(enum settings_command c)
     return commands[c].name;
 }
 
-static bool fail(char *problem, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static bool fail(char *problem, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 static bool fail(char *problem, size_t size, const char *format, ...)
 {
@@ -144,7 +158,8 @@ static bool read_real(struct reader *r, double min, double max, double *out)
     errno = 0;
     double value = strtod(r->value, &end);
     if (end == r->value || *end != '\0' || errno != 0 || !(value >= min && value <= max))
-        return fail(r->problem, r->size, "--%s must be a number from %g to %g, not '%s'", r->name, min, max, r->value);
+        return fail(r->problem, r->size, "--%s must be a number from %g to %g, not '%s'", r->name,
+                    min, max, r->value);
     *out = value;
     return true;
 }
@@ -155,7 +170,8 @@ static bool read_whole(struct reader *r, unsigned min, unsigned max, unsigned *o
     if (!read_real(r, min, max, &value))
         return false;
     if (value != floor(value))
-        return fail(r->problem, r->size, "--%s must be a whole number, not '%s'", r->name, r->value);
+        return fail(r->problem, r->size, "--%s must be a whole number, not '%s'", r->name,
+                    r->value);
     *out = (unsigned) value;
     return true;
 }
@@ -188,7 +204,8 @@ static bool add_endpoint(struct reader *r)
 {
     const struct endpoint *e = endpoint_find(r->value);
     if (e == NULL)
-        return fail(r->problem, r->size, "there is no endpoint '%s'; there are: %s", r->value, endpoint_list());
+        return fail(r->problem, r->size, "there is no endpoint '%s'; there are: %s", r->value,
+                    endpoint_list());
     if (r->s->n_endpoints == SETTINGS_LIST)
         return fail(r->problem, r->size, "--endpoints takes at most %d", SETTINGS_LIST);
     r->s->endpoints[r->s->n_endpoints++] = e;
@@ -241,7 +258,8 @@ static bool add_ready(struct reader *r)
 static bool read_url(struct reader *r)
 {
     if (strncmp(r->value, "http://", 7) != 0 && strncmp(r->value, "https://", 8) != 0)
-        return fail(r->problem, r->size, "--http needs http://HOST:PORT or https://..., not '%s'", r->value);
+        return fail(r->problem, r->size, "--http needs http://HOST:PORT or https://..., not '%s'",
+                    r->value);
     r->s->http = r->value;
     return true;
 }
@@ -341,7 +359,8 @@ static bool take_word(struct settings *s, const char *word, char *problem, size_
                 s->command = (enum settings_command) c;
         return s->command != COMMAND_NONE || fail(problem, size, "there is no command '%s'", word);
     }
-    if (s->n_files == SETTINGS_FILES || (s->command != COMMAND_COMPARE && s->command != COMMAND_REPORT))
+    if (s->n_files == SETTINGS_FILES ||
+        (s->command != COMMAND_COMPARE && s->command != COMMAND_REPORT))
         return fail(problem, size, "'%s' is one word too many", word);
     s->files[s->n_files++] = word;
     return true;
@@ -353,7 +372,8 @@ static bool check_together(const struct settings *s, char *problem, size_t size)
     if (s->help || s->version || s->command == COMMAND_NONE)
         return true;
     if (s->n_files != files)
-        return fail(problem, size, "%s needs %s", commands[s->command].name, commands[s->command].arguments);
+        return fail(problem, size, "%s needs %s", commands[s->command].name,
+                    commands[s->command].arguments);
     if (files == 0 && s->http == NULL && s->rpc == NULL && s->n_ready == 0)
         return fail(problem, size, "say what to measure: --http URL, --rpc ADDR or --ready LOG");
     if ((s->cert == NULL) != (s->key == NULL))
@@ -378,16 +398,19 @@ bool settings_parse(struct settings *s, int argc, char **argv, char *problem, si
                             .max_users = 10000,
                             .tolerance_percent = 10 };
     for (size_t i = 0; i < ARRAY_SIZE(options); i++)
-        list[i] = (struct option){ options[i].name, options[i].value != NULL, NULL, (int) options[i].id };
+        list[i] =
+            (struct option){ options[i].name, options[i].value != NULL, NULL, (int) options[i].id };
     optind = 0;
     opterr = 0;
-    for (int id, index = -1; (id = getopt_long(argc, argv, "-:hV", list, &index)) != -1; index = -1) {
+    for (int id, index = -1; (id = getopt_long(argc, argv, "-:hV", list, &index)) != -1;
+         index = -1) {
         struct reader r = { s, index >= 0 ? list[index].name : "", optarg, problem, size };
         if (id == ':')
             return fail(problem, size, "%s needs a value", argv[optind - 1]);
         if (id == '?')
             return fail(problem, size, "there is no flag %s", argv[optind - 1]);
-        if (id == 1 ? !take_word(s, optarg, problem, size) : !take_option(&r, id == 'h' ? OPT_HELP : id))
+        if (id == 1 ? !take_word(s, optarg, problem, size)
+                    : !take_option(&r, id == 'h' ? OPT_HELP : id))
             return false;
     }
     for (; optind < argc; optind++)
@@ -401,7 +424,8 @@ static void put_options(void)
     printf("Flags\n");
     for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
         char left[40];
-        snprintf(left, sizeof left, "--%s%s%s", options[i].name, options[i].value != NULL ? " " : "",
+        snprintf(left, sizeof left, "--%s%s%s", options[i].name,
+                 options[i].value != NULL ? " " : "",
                  options[i].value != NULL ? options[i].value : "");
         printf("  %-22s %s\n", left, options[i].help);
     }
@@ -410,8 +434,8 @@ static void put_options(void)
 void settings_help(enum settings_command c)
 {
     if (c != COMMAND_NONE)
-        printf("novel-load %s: %s\n\nUsage\n  novel-load %s %s [FLAGS]\n\n", commands[c].name, commands[c].summary,
-               commands[c].name, commands[c].arguments);
+        printf("novel-load %s: %s\n\nUsage\n  novel-load %s %s [FLAGS]\n\n", commands[c].name,
+               commands[c].summary, commands[c].name, commands[c].arguments);
     else
         printf("novel-load %s: measures a deployment of Novel Engine and writes the report\n\n"
                "Usage\n  novel-load COMMAND --http URL --rpc ADDR [FLAGS]\n\nCommands\n",
@@ -429,7 +453,9 @@ void settings_help(enum settings_command c)
            "  4 nothing answers there   130 interrupted (what was measured is still written)\n\n"
            "Examples\n"
            "  novel-load quick --http http://127.0.0.1:8000 --rpc 127.0.0.1:50051\n"
-           "  novel-load all --ready server.log --ready gateway.log --output results.json --html report.html\n"
-           "  novel-load load --http https://api.example.org --users 200 --rate 500 --duration 60 --endpoints mixed\n"
+           "  novel-load all --ready server.log --ready gateway.log --output results.json --html "
+           "report.html\n"
+           "  novel-load load --http https://api.example.org --users 200 --rate 500 --duration 60 "
+           "--endpoints mixed\n"
            "  novel-load compare before.json after.json\n");
 }

@@ -31,7 +31,8 @@ struct settings {
     size_t n_users; /* 0: the command's own */
     const struct endpoint *endpoints[SETTINGS_LIST];
     size_t n_endpoints;
-    double duration_s, think_ms, timeout_s, rate, p95_ms, error_percent; /* duration, think < 0: the command's own */
+    double duration_s, think_ms, timeout_s, rate, p95_ms,
+        error_percent; /* duration, think < 0: the command's own */
     unsigned requests, turns, threads, streams, max_users;
     struct {
         const char *name;

@@ -14,10 +14,12 @@ static uint64_t from_seconds(double s)
     return (uint64_t) (s * 1e9);
 }
 
-static struct step make_step(struct suites *s, const struct target *t, const struct endpoint *e, unsigned users)
+static struct step make_step(struct suites *s, const struct target *t, const struct endpoint *e,
+                             unsigned users)
 {
     const struct settings *o = s->settings;
-    bool simulation = e->requests[0]->kind == REQUEST_SIMULATION || e->requests[0]->kind == REQUEST_STREAM;
+    bool simulation =
+        e->requests[0]->kind == REQUEST_SIMULATION || e->requests[0]->kind == REQUEST_STREAM;
     double timeout_s = o->timeout_s > 0 ? o->timeout_s : simulation ? 120 : 30;
     return (struct step){
         .target = t,
@@ -35,9 +37,11 @@ static bool is_over(const struct suites *s)
     return *s->run->interrupted != 0;
 }
 
-static const struct endpoint *const each_one[] = { &endpoint_health, &endpoint_characters, &endpoint_engineer,
-                                                   &endpoint_pilot, &endpoint_scientist };
-static const struct endpoint *const by_kind[] = { &endpoint_health, &endpoint_characters, &endpoint_details };
+static const struct endpoint *const each_one[] = { &endpoint_health, &endpoint_characters,
+                                                   &endpoint_engineer, &endpoint_pilot,
+                                                   &endpoint_scientist };
+static const struct endpoint *const by_kind[] = { &endpoint_health, &endpoint_characters,
+                                                  &endpoint_details };
 static const struct endpoint *const stress_two[] = { &endpoint_health, &endpoint_characters };
 static const struct endpoint *const only_mixed[] = { &endpoint_mixed };
 static const struct endpoint *const only_health[] = { &endpoint_health };
@@ -76,7 +80,8 @@ static int run_baseline(struct suites *s)
         for (size_t e = 0; e < p.n_endpoints && !is_over(s); e++) {
             struct step step = make_step(s, &s->targets[t], p.endpoints[e], 1);
             step.requests_per_user = s->settings->requests;
-            step.think_ns = from_seconds(s->settings->think_ms > 0 ? s->settings->think_ms / 1000 : 0);
+            step.think_ns =
+                from_seconds(s->settings->think_ms > 0 ? s->settings->think_ms / 1000 : 0);
             int r = run_step(s->run, p.section, &step, &row);
             if (r < 0)
                 return r;
@@ -106,7 +111,8 @@ static int run_timed(struct suites *s, struct plan p)
 static int run_load(struct suites *s)
 {
     static const unsigned users[] = { 5, 10, 25, 50 };
-    return run_timed(s, (struct plan){ "load", by_kind, ARRAY_SIZE(by_kind), users, ARRAY_SIZE(users), 20, 100 });
+    return run_timed(s, (struct plan){ "load", by_kind, ARRAY_SIZE(by_kind), users,
+                                       ARRAY_SIZE(users), 20, 100 });
 }
 
 static int run_soak(struct suites *s)
@@ -144,10 +150,12 @@ static bool breaks(const struct settings *o, const struct row *row, struct knee 
 {
     bool slow = row->latency.p95_ms > o->p95_ms, wrong = row->error_percent > o->error_percent;
     if (slow)
-        snprintf(k->why, sizeof k->why, "p95 %.1f ms is over %g ms%s", row->latency.p95_ms, o->p95_ms,
+        snprintf(k->why, sizeof k->why, "p95 %.1f ms is over %g ms%s", row->latency.p95_ms,
+                 o->p95_ms,
                  row->generator_limited ? "; the load generator was at its own limit as well" : "");
     else if (wrong)
-        snprintf(k->why, sizeof k->why, "%.2f %% errors are over %g %%", row->error_percent, o->error_percent);
+        snprintf(k->why, sizeof k->why, "%.2f %% errors are over %g %%", row->error_percent,
+                 o->error_percent);
     return slow || wrong;
 }
 
@@ -162,7 +170,8 @@ static struct knee *add_knee(struct suites *s, const struct target *t, const str
     return k;
 }
 
-static int run_series(struct suites *s, const struct plan *p, const struct target *t, const struct endpoint *e)
+static int run_series(struct suites *s, const struct plan *p, const struct target *t,
+                      const struct endpoint *e)
 {
     unsigned most = users_possible(s->settings->max_users), users = 0;
     struct knee none = { 0 }, *k = add_knee(s, t, e);
@@ -172,7 +181,8 @@ static int run_series(struct suites *s, const struct plan *p, const struct targe
     for (size_t i = 0; !is_over(s); i++) {
         users = next_users(p, i, users, most);
         if (users > most) {
-            snprintf(k->why, sizeof k->why, "no limit broke up to %u users, the most that were allowed", most);
+            snprintf(k->why, sizeof k->why,
+                     "no limit broke up to %u users, the most that were allowed", most);
             return 0;
         }
         struct step step = make_step(s, t, e, users);
@@ -186,11 +196,13 @@ static int run_series(struct suites *s, const struct plan *p, const struct targe
         if (breaks(s->settings, row, k)) {
             k->broke = true;
             k->users = users;
-            view_note(&s->run->view, "the knee of %s %s: %u users: %s", k->door, k->endpoint, users, k->why);
+            view_note(&s->run->view, "the knee of %s %s: %u users: %s", k->door, k->endpoint, users,
+                      k->why);
             return 0;
         }
         if (i >= p->n_users && row->generator_limited && row->rate < k->best_rate * 1.02) {
-            snprintf(k->why, sizeof k->why, "no limit broke, but the load generator was the limit at %u users: %.150s",
+            snprintf(k->why, sizeof k->why,
+                     "no limit broke, but the load generator was the limit at %u users: %.150s",
                      users, row->generator_why);
             return 0;
         }
@@ -203,7 +215,8 @@ static int run_series(struct suites *s, const struct plan *p, const struct targe
 static int run_stress(struct suites *s)
 {
     static const unsigned users[] = { 15, 30, 45, 60, 75 };
-    struct plan p = { "stress", stress_two, ARRAY_SIZE(stress_two), users, ARRAY_SIZE(users), 10, 100 };
+    struct plan p = { "stress", stress_two, ARRAY_SIZE(stress_two), users, ARRAY_SIZE(users),
+                      10,       100 };
     int r = 0;
     apply(&p, s->settings);
     for (size_t t = 0; t < s->n_targets; t++)
@@ -225,7 +238,8 @@ static void tidy_up(struct suites *s, const struct target *t)
 }
 
 /* Each is asked for once, all at the same moment. */
-static int run_wave(struct suites *s, const struct target *t, const struct endpoint *e, unsigned at_once)
+static int run_wave(struct suites *s, const struct target *t, const struct endpoint *e,
+                    unsigned at_once)
 {
     struct row *row;
     struct step step = make_step(s, t, e, at_once);

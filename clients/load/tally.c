@@ -48,8 +48,8 @@ static void add_status(struct tally *t, const char *name, uint64_t count)
     t->statuses[i].count += count;
 }
 
-void tally_add(struct tally *t, enum outcome o, uint64_t took_ns, uint64_t first_ns, const char *status,
-               const char *detail)
+void tally_add(struct tally *t, enum outcome o, uint64_t took_ns, uint64_t first_ns,
+               const char *status, const char *detail)
 {
     t->count[o]++;
     if (first_ns > 0)

@@ -17,10 +17,13 @@ static size_t ignore_body(char *data, size_t one, size_t size, void *ctx)
 /* Ids come from the deployment: they are checked before they become part of a path. */
 static bool is_plain(const char *id)
 {
-    return id[0] != '\0' && strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == strlen(id);
+    return id[0] != '\0' &&
+           strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") ==
+               strlen(id);
 }
 
-static bool delete_http(CURL *e, struct results *r, const struct target *t, const char *id, char *why, size_t size)
+static bool delete_http(CURL *e, struct results *r, const struct target *t, const char *id,
+                        char *why, size_t size)
 {
     char path[200], url[1024];
     long status = 0;
@@ -42,7 +45,8 @@ static bool delete_http(CURL *e, struct results *r, const struct target *t, cons
     return status / 100 == 2;
 }
 
-size_t tidy_http(struct results *r, const struct target *t, const struct buf *ids, char *why, size_t size)
+size_t tidy_http(struct results *r, const struct target *t, const struct buf *ids, char *why,
+                 size_t size)
 {
     struct curl_slist *headers = NULL;
     char reason[120];
@@ -65,15 +69,19 @@ size_t tidy_http(struct results *r, const struct target *t, const struct buf *id
     return left;
 }
 
-static bool delete_rpc(nrpc_client *client, struct results *r, const struct target *t, const char *id, char *why, size_t size)
+static bool delete_rpc(nrpc_client *client, struct results *r, const struct target *t,
+                       const char *id, char *why, size_t size)
 {
     nrpc_status st = NRPC_STATUS_INIT;
     nrpc_msg *message = NULL;
     const Google__Protobuf__Empty *nothing;
-    Novelengine__V1__DeleteSimulationRequest request = NOVELENGINE__V1__DELETE_SIMULATION_REQUEST__INIT;
-    const nrpc_client_options o = { .options = { .timeout_ms = HTTP_ONCE_TIMEOUT_MS }, .metadata = t->headers };
+    Novelengine__V1__DeleteSimulationRequest request =
+        NOVELENGINE__V1__DELETE_SIMULATION_REQUEST__INIT;
+    const nrpc_client_options o = { .options = { .timeout_ms = HTTP_ONCE_TIMEOUT_MS },
+                                    .metadata = t->headers };
     request.simulation_id = (char *) id;
-    nrpc_code code = novelengine_v1_novel_engine_delete_simulation(client, &o, &request, &message, &nothing, &st);
+    nrpc_code code = novelengine_v1_novel_engine_delete_simulation(client, &o, &request, &message,
+                                                                   &nothing, &st);
     r->rpc_requests++;
     if (code != NRPC_OK)
         snprintf(why, size, "%s: %s", nrpc_code_name(code), st.message == NULL ? "" : st.message);
@@ -82,12 +90,14 @@ static bool delete_rpc(nrpc_client *client, struct results *r, const struct targ
     return code == NRPC_OK;
 }
 
-size_t tidy_rpc(struct results *r, const struct target *t, const struct buf *ids, char *why, size_t size)
+size_t tidy_rpc(struct results *r, const struct target *t, const struct buf *ids, char *why,
+                size_t size)
 {
     nrpc_client *client = NULL;
     char reason[200];
     size_t left = 0;
-    int error = novel_client_open_tls(t->address, "novel-load/" NOVEL_VERSION, t->tls, NULL, &client);
+    int error =
+        novel_client_open_tls(t->address, "novel-load/" NOVEL_VERSION, t->tls, NULL, &client);
     for (size_t at = 0; at < ids->size;) {
         const char *id = (const char *) ids->data + at;
         at += strlen(id) + 1;

@@ -8,14 +8,15 @@
 #include "clients/c/novel_json.h"
 #include "clients/cli/term.h"
 
-
 enum { BAR_COLUMNS = 30, LINE_EVERY_S = 10 };
 
 void view_init(struct view *v, bool json, bool plain)
 {
     const char *term = getenv("TERM");
     bool terminal = isatty(STDERR_FILENO) && (term == NULL || strcmp(term, "dumb") != 0);
-    *v = (struct view){ .kind = json ? VIEW_JSON : plain || !terminal ? VIEW_LINES : VIEW_LIVE,
+    *v = (struct view){ .kind = json                 ? VIEW_JSON
+                                : plain || !terminal ? VIEW_LINES
+                                                     : VIEW_LIVE,
                         .utf8 = term_utf8(),
                         .color = term_colors(STDERR_FILENO) };
 }
@@ -65,18 +66,22 @@ static void put_errors(struct buf *b, const struct row *row)
     buf_printf(b, "%llu errors (%.2f %%):", (unsigned long long) errors, row->error_percent);
     for (size_t i = OUTCOME_OK + 1; i < OUTCOMES; i++)
         if (row->errors[i] > 0)
-            buf_printf(b, " %s %llu", outcome_name((enum outcome) i), (unsigned long long) row->errors[i]);
+            buf_printf(b, " %s %llu", outcome_name((enum outcome) i),
+                       (unsigned long long) row->errors[i]);
 }
 
 static void put_json_line(const char *event, const struct row *row, const struct slice *now)
 {
     struct buf b = { 0 };
-    buf_printf(&b, "{\"event\":\"%s\",\"section\":\"%s\",\"door\":\"%s\",\"endpoint\":\"%s\",\"users\":%u", event,
-               row->section, row->door, row->endpoint, row->users);
+    buf_printf(
+        &b, "{\"event\":\"%s\",\"section\":\"%s\",\"door\":\"%s\",\"endpoint\":\"%s\",\"users\":%u",
+        event, row->section, row->door, row->endpoint, row->users);
     if (now != NULL)
-        buf_printf(&b, ",\"at_s\":%.3f,\"requests\":%llu,\"errors\":%llu,\"rate\":%.1f,\"p50_ms\":%.3f,\"p95_ms\":%.3f,\"p99_ms\":%.3f",
-                   now->at_s, (unsigned long long) now->requests, (unsigned long long) now->errors, now->rate,
-                   now->p50_ms, now->p95_ms, now->p99_ms);
+        buf_printf(&b,
+                   ",\"at_s\":%.3f,\"requests\":%llu,\"errors\":%llu,\"rate\":%.1f,\"p50_ms\":%.3f,"
+                   "\"p95_ms\":%.3f,\"p99_ms\":%.3f",
+                   now->at_s, (unsigned long long) now->requests, (unsigned long long) now->errors,
+                   now->rate, now->p50_ms, now->p95_ms, now->p99_ms);
     buf_puts(&b, "}\n");
     fputs(buf_str(&b), stderr);
     buf_done(&b);
@@ -108,13 +113,16 @@ static void draw(struct view *v, const struct row *row, const struct slice *now,
                  const struct results *results)
 {
     struct buf b = { 0 };
-    buf_puts(&b, "\x1b[?7l"); /* a line that is too long is cut, not wrapped: the block stays five lines */
+    buf_puts(
+        &b,
+        "\x1b[?7l"); /* a line that is too long is cut, not wrapped: the block stays five lines */
     buf_puts(&b, v->color ? "\x1b[1m" : "");
     put_title(&b, row);
     buf_printf(&b, "%s\n  ", v->color ? "\x1b[0m" : "");
     if (share >= 0)
         put_bar(&b, share > 1 ? 1 : share, v->utf8);
-    buf_printf(&b, "\n  %9.1f/s  p50 %.2f  p95 %.2f  p99 %.2f ms   ", now->rate, now->p50_ms, now->p95_ms, now->p99_ms);
+    buf_printf(&b, "\n  %9.1f/s  p50 %.2f  p95 %.2f  p99 %.2f ms   ", now->rate, now->p50_ms,
+               now->p95_ms, now->p99_ms);
     put_errors(&b, row);
     buf_puts(&b, "\n  ");
     view_sparkline(&b, v->rates, v->n_rates, v->utf8);
@@ -124,7 +132,8 @@ static void draw(struct view *v, const struct row *row, const struct slice *now,
         if (p->ended)
             buf_printf(&b, "%s ENDED   ", p->name);
         else if (p->n_samples > 0)
-            buf_printf(&b, "%s %.0f %% %.0f MB   ", p->name, p->samples[p->n_samples - 1].cpu_percent,
+            buf_printf(&b, "%s %.0f %% %.0f MB   ", p->name,
+                       p->samples[p->n_samples - 1].cpu_percent,
                        p->samples[p->n_samples - 1].rss_mb);
     }
     buf_puts(&b, "\n\x1b[?7h");
@@ -147,8 +156,8 @@ void view_tick(struct view *v, const struct row *row, const struct slice *now, d
     else if (now->at_s - v->last_line_s >= LINE_EVERY_S) {
         struct buf b = { 0 };
         v->last_line_s = now->at_s;
-        buf_printf(&b, "  %5.0f s %9.1f/s  p50 %.2f  p95 %.2f  p99 %.2f ms  ", now->at_s, now->rate, now->p50_ms,
-                   now->p95_ms, now->p99_ms);
+        buf_printf(&b, "  %5.0f s %9.1f/s  p50 %.2f  p95 %.2f  p99 %.2f ms  ", now->at_s, now->rate,
+                   now->p50_ms, now->p95_ms, now->p99_ms);
         put_errors(&b, row);
         buf_putc(&b, '\n');
         put(v, &b);
@@ -159,14 +168,15 @@ void view_end(struct view *v, const struct row *row)
 {
     struct buf b = { 0 };
     if (v->kind == VIEW_JSON) {
-        const struct slice all = { row->seconds, row->seconds, row->requests, row_errors(row), row->rate,
-                                   row->latency.p50_ms, row->latency.p95_ms, row->latency.p99_ms };
+        const struct slice all = { row->seconds,        row->seconds,       row->requests,
+                                   row_errors(row),     row->rate,          row->latency.p50_ms,
+                                   row->latency.p95_ms, row->latency.p99_ms };
         put_json_line("end", row, &all);
         return;
     }
     put_title(&b, row);
-    buf_printf(&b, "  %9.1f/s  p50 %8.2f  p95 %8.2f  p99 %8.2f ms  ", row->rate, row->latency.p50_ms,
-               row->latency.p95_ms, row->latency.p99_ms);
+    buf_printf(&b, "  %9.1f/s  p50 %8.2f  p95 %8.2f  p99 %8.2f ms  ", row->rate,
+               row->latency.p50_ms, row->latency.p95_ms, row->latency.p99_ms);
     put_errors(&b, row);
     if (row->generator_limited)
         buf_puts(&b, "  [the load generator was the limit]");

@@ -1,5 +1,5 @@
-/* view.h — what a person sees while it runs: a live block on a terminal, lines elsewhere, JSON lines for machines.  To
- * standard error; the main thread's. */
+/* view.h — what a person sees while it runs: a live block on a terminal, lines elsewhere, JSON
+ * lines for machines.  To standard error; the main thread's. */
 #ifndef NOVEL_LOAD_VIEW_H
 #define NOVEL_LOAD_VIEW_H
 #include "clients/load/results.h"
@@ -16,8 +16,8 @@ struct view {
 };
 void view_init(struct view *v, bool json, bool plain);
 void view_begin(struct view *v, const struct row *row, double planned_s);
-/* The latest part, what was measured so far, how much of the step is over (0..1; below 0: unknown), and the
- * processes. */
+/* The latest part, what was measured so far, how much of the step is over (0..1; below 0: unknown),
+ * and the processes. */
 void view_tick(struct view *v, const struct row *row, const struct slice *now, double share,
                const struct results *results);
 void view_end(struct view *v, const struct row *row);

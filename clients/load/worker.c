@@ -26,7 +26,8 @@ static bool time_is_over(const struct worker *w, uint64_t now)
 static bool user_is_done(const struct user *u, uint64_t now)
 {
     const struct step *s = u->worker->step;
-    return time_is_over(u->worker, now) || (s->requests_per_user > 0 && u->sent >= s->requests_per_user);
+    return time_is_over(u->worker, now) ||
+           (s->requests_per_user > 0 && u->sent >= s->requests_per_user);
 }
 
 static void look_whether_finished(struct worker *w)
@@ -61,7 +62,8 @@ static void on_patience_over(void *ctx)
         return;
     u->worker->step->target->door->abandon(u);
     char detail[80];
-    snprintf(detail, sizeof detail, "no whole answer within %.1f s", (double) u->worker->step->timeout_ns / 1e9);
+    snprintf(detail, sizeof detail, "no whole answer within %.1f s",
+             (double) u->worker->step->timeout_ns / 1e9);
     user_ended(u, OUTCOME_TIMEOUT, NULL, detail);
 }
 
@@ -110,8 +112,8 @@ void user_ended(struct user *u, enum outcome o, const char *status, const char *
     u->busy = false;
     w->busy--;
     nrpc_timer_stop(u->patience);
-    tally_add(&w->since, o, now - u->began_ns, u->first_ns > u->began_ns ? u->first_ns - u->began_ns : 0, status,
-              detail);
+    tally_add(&w->since, o, now - u->began_ns,
+              u->first_ns > u->began_ns ? u->first_ns - u->began_ns : 0, status, detail);
     if (w->open_loop != NULL) {
         open_loop_user_free(w->open_loop, u);
     } else if (!user_is_done(u, now)) {
@@ -137,7 +139,8 @@ static int open_user(struct worker *w, struct user *u)
 static int open_users(struct worker *w)
 {
     const struct step *s = w->step;
-    w->n_users = s->users > w->first_user ? (s->users - w->first_user + w->stride - 1) / w->stride : 0;
+    w->n_users =
+        s->users > w->first_user ? (s->users - w->first_user + w->stride - 1) / w->stride : 0;
     w->users = alloc_zero(w->n_users == 0 ? 1 : w->n_users, sizeof *w->users);
     if (w->users == NULL)
         return NRPC_E_NOMEM;
@@ -150,7 +153,8 @@ static int open_users(struct worker *w)
     return r;
 }
 
-/* Users that pause begin at different times within the pause, as people do; else they would go in step. */
+/* Users that pause begin at different times within the pause, as people do; else they would go in
+ * step. */
 static void start_closed(struct worker *w)
 {
     const struct step *s = w->step;
@@ -186,13 +190,15 @@ static void post_and_wait(struct worker *w, void (*run)(nrpc_task *t, nrpc_loop 
         ;
 }
 
-int worker_begin(struct worker *w, const struct step *step, unsigned first, unsigned stride, uint64_t begin_ns)
+int worker_begin(struct worker *w, const struct step *step, unsigned first, unsigned stride,
+                 uint64_t begin_ns)
 {
     w->step = step;
     w->first_user = first;
     w->stride = stride;
     w->begin_ns = begin_ns;
-    w->end_ns = step->duration_ns > UINT64_MAX - begin_ns ? UINT64_MAX : begin_ns + step->duration_ns;
+    w->end_ns =
+        step->duration_ns > UINT64_MAX - begin_ns ? UINT64_MAX : begin_ns + step->duration_ns;
     w->finished = w->stopping = false;
     w->busy = 0;
     w->failed = w->seen_failed = 0;

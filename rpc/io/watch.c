@@ -22,7 +22,8 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
     w->fn(w->ctx, (int) fd, ready);
 }
 
-int loop_watch_new(nrpc_loop *loop, int fd, loop_watch_fn *fn, void *ctx, struct loop_watch **out_watch)
+int loop_watch_new(nrpc_loop *loop, int fd, loop_watch_fn *fn, void *ctx,
+                   struct loop_watch **out_watch)
 {
     ON_LOOP(loop);
     struct loop_watch *w = alloc_zero(1, sizeof *w);
@@ -45,13 +46,15 @@ int loop_watch_set(struct loop_watch *w, unsigned wanted)
     if (wanted == w->wanted)
         return 0;
     int fd = (int) event_get_fd(&w->event);
-    short what = (short) ((wanted & WATCH_READ ? EV_READ : 0) | (wanted & WATCH_WRITE ? EV_WRITE : 0) | EV_PERSIST);
+    short what = (short) ((wanted & WATCH_READ ? EV_READ : 0) |
+                          (wanted & WATCH_WRITE ? EV_WRITE : 0) | EV_PERSIST);
     if (w->wanted != 0)
         event_del(&w->event);
     w->wanted = 0;
     if (wanted == 0)
         return 0;
-    if (event_assign(&w->event, loop_base(w->loop), fd, what, on_ready, w) < 0 || event_add(&w->event, NULL) < 0)
+    if (event_assign(&w->event, loop_base(w->loop), fd, what, on_ready, w) < 0 ||
+        event_add(&w->event, NULL) < 0)
         return NRPC_E_NOMEM;
     w->wanted = wanted;
     return 0;

@@ -1,4 +1,5 @@
-/* Comparisons: noise is no regression, a regression is no noise, and what cannot be judged says so. */
+/* Comparisons: noise is no regression, a regression is no noise, and what cannot be judged says so.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -44,7 +45,8 @@ static void test_ranks(void **state)
     assert_int_equal(f.outcome, COMPARE_WORSE);
     assert_true(f.old_value == 3 && f.new_value == 8);
     f = compare_parts(a, 5, c, 5, true, 10); /* they overlap: not enough of five */
-    assert_true(fabs(f.z - 8 / sqrt(25.0 / 12 * (11 - 18.0 / 90))) < 0.001); /* u 20.5, three ties of two */
+    assert_true(fabs(f.z - 8 / sqrt(25.0 / 12 * (11 - 18.0 / 90))) <
+                0.001); /* u 20.5, three ties of two */
     assert_int_equal(f.outcome, COMPARE_SAME);
     assert_int_equal(compare_parts(b, 5, a, 5, true, 10).outcome, COMPARE_BETTER);
 }
@@ -92,7 +94,8 @@ static void test_regression_is_found(void **state)
     assert_true(found >= 195);
     draw(a, 20, 1000, 0.02);
     draw(b, 20, 800, 0.02);
-    assert_int_equal(compare_parts(a, 20, b, 20, false, 10).outcome, COMPARE_WORSE); /* a rate that fell */
+    assert_int_equal(compare_parts(a, 20, b, 20, false, 10).outcome,
+                     COMPARE_WORSE); /* a rate that fell */
     assert_int_equal(compare_parts(b, 20, a, 20, false, 10).outcome, COMPARE_BETTER);
 }
 
@@ -111,12 +114,14 @@ static void test_small_differences_are_tolerated(void **state)
 static void test_few_parts(void **state)
 {
     (void) state;
-    const double a[4] = { 1, 1, 1, 1 }, b[4] = { 1.9, 1.9, 1.9, 1.9 }, c[4] = { 2.1, 2.1, 2.1, 2.1 };
+    const double a[4] = { 1, 1, 1, 1 }, b[4] = { 1.9, 1.9, 1.9, 1.9 },
+                 c[4] = { 2.1, 2.1, 2.1, 2.1 };
     assert_int_equal(compare_parts(a, 4, b, 4, true, 10).outcome, COMPARE_UNJUDGED);
     assert_int_equal(compare_parts(a, 4, c, 4, true, 10).outcome, COMPARE_WORSE);
     assert_int_equal(compare_parts(c, 4, a, 4, true, 10).outcome, COMPARE_UNJUDGED);
     const double same[6] = { 3, 3, 3, 3, 3, 3 }, higher[6] = { 4, 4, 4, 4, 4, 4 };
-    assert_int_equal(compare_parts(same, 6, same, 6, true, 10).outcome, COMPARE_SAME); /* no spread at all */
+    assert_int_equal(compare_parts(same, 6, same, 6, true, 10).outcome,
+                     COMPARE_SAME); /* no spread at all */
     assert_int_equal(compare_parts(same, 6, higher, 6, true, 10).outcome, COMPARE_WORSE);
 }
 
@@ -165,9 +170,13 @@ static void test_whole_results(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ranks), cmocka_unit_test(test_outliers),       cmocka_unit_test(test_noise_is_no_regression),
-        cmocka_unit_test(test_regression_is_found), cmocka_unit_test(test_small_differences_are_tolerated),
-        cmocka_unit_test(test_few_parts),        cmocka_unit_test(test_whole_results),
+        cmocka_unit_test(test_ranks),
+        cmocka_unit_test(test_outliers),
+        cmocka_unit_test(test_noise_is_no_regression),
+        cmocka_unit_test(test_regression_is_found),
+        cmocka_unit_test(test_small_differences_are_tolerated),
+        cmocka_unit_test(test_few_parts),
+        cmocka_unit_test(test_whole_results),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

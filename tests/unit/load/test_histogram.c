@@ -1,4 +1,5 @@
-/* Percentiles against sorted values, for distributions of many shapes: never further off than promised. */
+/* Percentiles against sorted values, for distributions of many shapes: never further off than
+ * promised. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -63,13 +64,14 @@ static void check_against_sorted(unsigned shape, size_t n)
         uint64_t exact = values[rank == 0 ? 0 : rank - 1], got = histogram_at(&h, shares[i]);
         uint64_t off = got > exact ? got - exact : exact - got;
         if (off * 2048 > exact)
-            fail_msg("shape %u, n %zu, share %g: %llu instead of %llu", shape, n, shares[i], (unsigned long long) got,
-                     (unsigned long long) exact);
+            fail_msg("shape %u, n %zu, share %g: %llu instead of %llu", shape, n, shares[i],
+                     (unsigned long long) got, (unsigned long long) exact);
     }
     assert_int_equal(h.count, n);
     assert_int_equal(h.min, values[0]);
     assert_int_equal(h.max, values[n - 1]);
-    assert_true(histogram_mean(&h) >= sum / (double) n * 0.999999 && histogram_mean(&h) <= sum / (double) n * 1.000001);
+    assert_true(histogram_mean(&h) >= sum / (double) n * 0.999999 &&
+                histogram_mean(&h) <= sum / (double) n * 1.000001);
     free(values);
 }
 
@@ -82,7 +84,8 @@ static void test_error_is_bounded(void **state)
             check_against_sorted(shape, sizes[i]);
 }
 
-/* One value at a time over the whole range: what comes back is near, at every border of a bucket too. */
+/* One value at a time over the whole range: what comes back is near, at every border of a bucket
+ * too. */
 static void test_every_border(void **state)
 {
     (void) state;
@@ -90,7 +93,8 @@ static void test_every_border(void **state)
     for (unsigned bits = 0; bits < HISTOGRAM_VALUE_BITS; bits++)
         for (int by = -1; by <= 1; by++)
             for (unsigned part = 0; part < 4; part++) {
-                uint64_t value = (UINT64_C(1) << bits) + (UINT64_C(1) << bits) / 4 * part + (uint64_t) (int64_t) by;
+                uint64_t value = (UINT64_C(1) << bits) + (UINT64_C(1) << bits) / 4 * part +
+                                 (uint64_t) (int64_t) by;
                 if (value > HISTOGRAM_MAX)
                     continue;
                 histogram_init(&h);
@@ -172,8 +176,10 @@ static void test_tally(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_error_is_bounded),    cmocka_unit_test(test_every_border),
-        cmocka_unit_test(test_too_long_and_empty),  cmocka_unit_test(test_merge_loses_nothing),
+        cmocka_unit_test(test_error_is_bounded),
+        cmocka_unit_test(test_every_border),
+        cmocka_unit_test(test_too_long_and_empty),
+        cmocka_unit_test(test_merge_loses_nothing),
         cmocka_unit_test(test_tally),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* The JSON reader takes what RFC 8259 is and nothing else; the writer writes what the reader reads. */
+/* The JSON reader takes what RFC 8259 is and nothing else; the writer writes what the reader reads.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +14,8 @@
 static void test_good(void **state)
 {
     (void) state;
-    static const char text[] = " {\"a\": [1, -2.5e1, true, false, null, \"x\\u00e9\\ud83d\\ude00\\n\"], \"b\": {\"c\": 7}} ";
+    static const char text[] = " {\"a\": [1, -2.5e1, true, false, null, "
+                               "\"x\\u00e9\\ud83d\\ude00\\n\"], \"b\": {\"c\": 7}} ";
     struct json j = { 0 };
     assert_true(json_parse(&j, text, strlen(text)));
     const struct json_node *root = json_root(&j), *a = json_get(&j, root, "a");
@@ -34,10 +36,32 @@ static void test_good(void **state)
 static void test_bad(void **state)
 {
     (void) state;
-    static const char *const cases[] = { "",        "{",         "[1,]",     "{\"a\":}", "{\"a\" 1}", "{a:1}",     "01",
-                                         "1.",      "1e",        "-",        "+1",       "tru",       "\"\\x\"",   "\"a",
-                                         "\"\\u12\"", "\"\\ud800\"", "\"\\udc00\"", "\"\\u0000\"", "1 2", "[1 2]", "\"\x01\"",
-                                         "\"\xff\"", "nul",      "{\"a\":1,}", "]",      "\"\\ud800\\u0041\"" };
+    static const char *const cases[] = { "",
+                                         "{",
+                                         "[1,]",
+                                         "{\"a\":}",
+                                         "{\"a\" 1}",
+                                         "{a:1}",
+                                         "01",
+                                         "1.",
+                                         "1e",
+                                         "-",
+                                         "+1",
+                                         "tru",
+                                         "\"\\x\"",
+                                         "\"a",
+                                         "\"\\u12\"",
+                                         "\"\\ud800\"",
+                                         "\"\\udc00\"",
+                                         "\"\\u0000\"",
+                                         "1 2",
+                                         "[1 2]",
+                                         "\"\x01\"",
+                                         "\"\xff\"",
+                                         "nul",
+                                         "{\"a\":1,}",
+                                         "]",
+                                         "\"\\ud800\\u0041\"" };
     struct json j = { 0 };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         if (json_parse(&j, cases[i], strlen(cases[i])))
@@ -99,6 +123,7 @@ static void test_writer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_good), cmocka_unit_test(test_bad),
-                                        cmocka_unit_test(test_prefixes), cmocka_unit_test(test_writer) };
+                                        cmocka_unit_test(test_prefixes),
+                                        cmocka_unit_test(test_writer) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

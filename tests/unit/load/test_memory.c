@@ -18,7 +18,8 @@ static void test_random_use(void **state)
     uint64_t random = 7;
     for (int i = 0; i < 20000; i++) {
         random = random * 6364136223846793005u + 1442695040888963407u;
-        size_t k = (size_t) (random >> 33) % 200, size = (size_t) (random >> 20) % 70000 >> (random >> 60);
+        size_t k = (size_t) (random >> 33) % 200,
+               size = (size_t) (random >> 20) % 70000 >> (random >> 60);
         if (blocks[k] != NULL)
             for (size_t at = 0; at < sizes[k]; at += 97)
                 assert_int_equal(blocks[k][at], (unsigned char) k); /* nobody else wrote there */

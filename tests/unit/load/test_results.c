@@ -26,7 +26,8 @@ static void fill(void)
     struct process *p = &results.processes[results.n_processes++];
     snprintf(p->name, RESULTS_NAME, "novel-server");
     p->pid = 42;
-    const struct sample first = { 1, 3.5, 10.25, 100, 4, 9 }, second = { 2, 4.5, 11.25, 200, 5, 10 };
+    const struct sample first = { 1, 3.5, 10.25, 100, 4, 9 },
+                        second = { 2, 4.5, 11.25, 200, 5, 10 };
     assert_int_equal(results_add_sample(p, &first), 0);
     assert_int_equal(results_add_sample(p, &second), 0);
     struct row *row = results_add_row(&results);
@@ -47,7 +48,7 @@ static void fill(void)
     snprintf(results.knees[0].door, RESULTS_NAME, "http");
     snprintf(results.knees[0].endpoint, RESULTS_NAME, "/health");
     snprintf(results.knees[0].why, RESULTS_TEXT, "p95 was over");
-    results.knees[0] .broke = true;
+    results.knees[0].broke = true;
     results.knees[0].users = 150;
     results.knees[0].best_users = 105;
     results.http_requests = 102;
@@ -98,9 +99,18 @@ static void test_markdown(void **state)
     struct buf b = { 0 };
     report_markdown(&b, &results, &judgement);
     const char *text = buf_str(&b);
-    static const char *const wanted[] = { "# Performance report", "**Verdict: ", "## Readiness by component", "## Stress",
-                                          "665.0/s, avg 9.6 ms", "1 status (500: 1)", "the load generator was", "**150 users**: p95 was over",
-                                          "## Resources", "61 MB", "a \\| bar and \\<a tag>", "83.3 of 100" };
+    static const char *const wanted[] = { "# Performance report",
+                                          "**Verdict: ",
+                                          "## Readiness by component",
+                                          "## Stress",
+                                          "665.0/s, avg 9.6 ms",
+                                          "1 status (500: 1)",
+                                          "the load generator was",
+                                          "**150 users**: p95 was over",
+                                          "## Resources",
+                                          "61 MB",
+                                          "a \\| bar and \\<a tag>",
+                                          "83.3 of 100" };
     for (size_t i = 0; i + 1 < sizeof wanted / sizeof *wanted; i++)
         if (strstr(text, wanted[i]) == NULL && i != 6)
             fail_msg("no '%s' in:\n%s", wanted[i], text);
@@ -130,7 +140,8 @@ static void test_readme(void **state)
     (void) state;
     char path[] = "/tmp/novel-load-readme.XXXXXX", why[200];
     int fd = mkstemp(path);
-    static const char before[] = "a\n<!-- performance: begin -->\nold\n<!-- performance: end -->\nz\n";
+    static const char before[] =
+        "a\n<!-- performance: begin -->\nold\n<!-- performance: end -->\nz\n";
     assert_true(fd >= 0 && write(fd, before, strlen(before)) == (ssize_t) strlen(before));
     struct buf b = { 0 };
     assert_true(report_readme(&b, path, &results, &judgement, "docs/r.md", why, sizeof why));

@@ -1,4 +1,5 @@
-/* Rules: a failed must decides whatever else is good; grades are the worst; what was not measured is not passed. */
+/* Rules: a failed must decides whatever else is good; grades are the worst; what was not measured
+ * is not passed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,7 +28,8 @@ static const char text[] = "component One # a comment\n"
                            "verdict \"on conditions\" when should failed\n"
                            "verdict ready when always\n";
 
-static struct row *add_row(const char *door, const char *endpoint, unsigned users, double p95, double rate)
+static struct row *add_row(const char *door, const char *endpoint, unsigned users, double p95,
+                           double rate)
 {
     struct row *row = results_add_row(&results);
     assert_non_null(row);
@@ -91,7 +93,8 @@ static void test_failure_is_not_averaged_away(void **state)
     assert_string_equal(judgement.verdict_rule, "verdict \"not ready\" when must failed");
     assert_int_equal(judgement.failed_must, 1);
     assert_int_equal(judgement.components[0].grade, 'F'); /* though the grade rule found an A */
-    assert_string_equal(judgement.components[0].worst->rule->text, "must load /health p95_ms <= 100");
+    assert_string_equal(judgement.components[0].worst->rule->text,
+                        "must load /health p95_ms <= 100");
     assert_string_equal(judgement.components[0].worst->where, "rpc /health, 50 users");
 }
 
@@ -144,8 +147,10 @@ static void test_row_without_good_answers_fails(void **state)
 static void test_growth(void **state)
 {
     (void) state;
-    static const char file[] = "component Endurance\nmust load * rss_growth_mb <= 5\nshould load * p95_drift_percent <= 20\n"
-                               "verdict bad when must failed\nverdict slow when should failed\nverdict good when always\n";
+    static const char file[] =
+        "component Endurance\nmust load * rss_growth_mb <= 5\nshould load * p95_drift_percent <= "
+        "20\n"
+        "verdict bad when must failed\nverdict slow when should failed\nverdict good when always\n";
     struct row *row = add_row("http", "/health", 25, 1, 1);
     row->seconds = 100;
     for (int i = 0; i < 100; i++) {
@@ -176,17 +181,23 @@ static void test_bad_files(void **state)
     static const struct {
         const char *file, *why;
     } cases[] = {
-        { "must load /health p95_ms <= 1\nverdict ready when always\n", "line 1: a component must come first" },
+        { "must load /health p95_ms <= 1\nverdict ready when always\n",
+          "line 1: a component must come first" },
         { "component A\nmust load /health p95_ms < 1\n", "line 2: needs <= or >=" },
         { "component A\nmust load /health p95_ms <= soon\n", "line 2: the limit is no number" },
         { "component A\nmust lode /health p95_ms <= 1\n", "line 2: unknown section" },
-        { "component A\nmust knee /health p95_ms <= 1\n", "line 2: unknown metric of this section" },
-        { "component A\nmust load /health p95_ms <= 1 users 5\n", "line 2: what follows the limit must be: users A..B" },
-        { "component A\nmust load /health p95_ms <= 1 users 9..5\n", "line 2: what follows the limit must be: users A..B" },
-        { "component A\ngrade load /health p95_ms 4 3 2 1\n", "line 2: the four limits must be rising numbers" },
+        { "component A\nmust knee /health p95_ms <= 1\n",
+          "line 2: unknown metric of this section" },
+        { "component A\nmust load /health p95_ms <= 1 users 5\n",
+          "line 2: what follows the limit must be: users A..B" },
+        { "component A\nmust load /health p95_ms <= 1 users 9..5\n",
+          "line 2: what follows the limit must be: users A..B" },
+        { "component A\ngrade load /health p95_ms 4 3 2 1\n",
+          "line 2: the four limits must be rising numbers" },
         { "component\n", "line 1: the component has no name" },
         { "perhaps\n", "line 1: must begin with component, must, should, grade or verdict" },
-        { "verdict ready when tired\n", "line 1: needs: verdict NAME when must failed | must unmeasured | should failed | always" },
+        { "verdict ready when tired\n", "line 1: needs: verdict NAME when must failed | must "
+                                        "unmeasured | should failed | always" },
         { "verdict no when must failed\n", "the last verdict must be one that holds always" },
         { "", "the last verdict must be one that holds always" },
     };

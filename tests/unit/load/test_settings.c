@@ -29,8 +29,10 @@ static void test_good(void **state)
 {
     (void) state;
     char problem[300];
-    assert_true(parse("load --http http://a:1 --users 5,10 --endpoints health,mixed --think 50 --pid server=1 --pid 2 "
-                      "--header X-Key:v --rate=100.5 --duration 2", problem, sizeof problem));
+    assert_true(parse("load --http http://a:1 --users 5,10 --endpoints health,mixed --think 50 "
+                      "--pid server=1 --pid 2 "
+                      "--header X-Key:v --rate=100.5 --duration 2",
+                      problem, sizeof problem));
     assert_int_equal(s.command, COMMAND_LOAD);
     assert_int_equal(s.n_users, 2);
     assert_int_equal(s.users[1], 10);
@@ -58,8 +60,11 @@ static void test_bad(void **state)
         { "load --http http://a --users 0", "--users must be a number from 1 to 50000, not '0'" },
         { "load --http http://a --users 5,", "--users must be a number from 1 to 50000, not ''" },
         { "load --http http://a --users 1.5", "--users must be a whole number, not '1.5'" },
-        { "load --http http://a --duration nan", "--duration must be a number from 0.1 to 604800, not 'nan'" },
-        { "load --http http://a --endpoints all", "there is no endpoint 'all'; there are: health, characters, details, engineer, pilot, scientist, mixed" },
+        { "load --http http://a --duration nan",
+          "--duration must be a number from 0.1 to 604800, not 'nan'" },
+        { "load --http http://a --endpoints all",
+          "there is no endpoint 'all'; there are: health, characters, details, engineer, pilot, "
+          "scientist, mixed" },
         { "load --http http://a --header x", "--header needs NAME:VALUE, not 'x'" },
         { "load --http http://a extra", "'extra' is one word too many" },
         { "load --http", "--http needs a value" },
