@@ -70,7 +70,7 @@ static const struct {
     { OPT_THINK, "think", "MS",
       "a user's pause between answer and request (100; baseline and --rate: 0)" },
     { OPT_RATE, "rate", "N",
-      "open loop: N requests a second are due, whatever the answers do; durations count from "
+      "load, soak: N requests a second are due, whatever the answers do; durations count from "
       "then" },
     { OPT_REQUESTS, "requests", "N", "of a baseline's endpoint, one after the other (20)" },
     { OPT_TIMEOUT, "timeout", "SECONDS", "for one request (30; simulations 120)" },
@@ -378,8 +378,8 @@ static bool check_together(const struct settings *s, char *problem, size_t size)
         return fail(problem, size, "say what to measure: --http URL, --rpc ADDR or --ready LOG");
     if ((s->cert == NULL) != (s->key == NULL))
         return fail(problem, size, "--cert and --key belong together");
-    if (s->rate > 0 && s->command == COMMAND_SIMULATIONS)
-        return fail(problem, size, "--rate does not go with simulations");
+    if (s->rate > 0 && s->command != COMMAND_LOAD && s->command != COMMAND_SOAK)
+        return fail(problem, size, "--rate goes with load and soak only");
     return true;
 }
 

@@ -32,6 +32,18 @@ static struct step make_step(struct suites *s, const struct target *t, const str
     };
 }
 
+static unsigned users_possible(unsigned wanted);
+
+static int check_users(struct suites *s, unsigned users)
+{
+    unsigned most = users_possible(users);
+    if (most >= users)
+        return 0;
+    snprintf(s->run->problem, sizeof s->run->problem,
+             "%u users need more descriptors than there may be: %u are possible (ulimit -n)", users, most);
+    return NRPC_E_INVAL;
+}
+
 static bool is_over(const struct suites *s)
 {
     return *s->run->interrupted != 0;
@@ -101,7 +113,8 @@ static int run_timed(struct suites *s, struct plan p)
                 step.duration_ns = from_seconds(p.duration_s);
                 step.think_ns = from_seconds(p.think_ms / 1000);
                 step.rate = s->settings->rate;
-                int r = run_step(s->run, p.section, &step, &row);
+                int r = check_users(s, p.users[u]);
+                r = r < 0 ? r : run_step(s->run, p.section, &step, &row);
                 if (r < 0)
                     return r;
             }
@@ -133,7 +146,8 @@ static unsigned users_possible(unsigned wanted)
         if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
             limit = raised;
     }
-    rlim_t most = limit.rlim_cur > DESCRIPTORS_SPARE ? limit.rlim_cur - DESCRIPTORS_SPARE : 1;
+    /* A user has a connection; over HTTP ten of them share three descriptors of libcurl's. */
+    rlim_t most = limit.rlim_cur > DESCRIPTORS_SPARE ? (limit.rlim_cur - DESCRIPTORS_SPARE) / 4 * 3 : 1;
     return wanted < most ? wanted : (unsigned) most;
 }
 
@@ -245,7 +259,8 @@ static int run_wave(struct suites *s, const struct target *t, const struct endpo
     struct step step = make_step(s, t, e, at_once);
     step.requests_per_user = 1;
     s->next_seed += at_once;
-    int r = run_step(s->run, "simulations", &step, &row);
+    int r = check_users(s, at_once);
+    r = r < 0 ? r : run_step(s->run, "simulations", &step, &row);
     if (r == 0 && !s->settings->keep)
         tidy_up(s, t);
     return r;

@@ -248,11 +248,15 @@ static void run_stop(nrpc_task *t, nrpc_loop *loop)
     w->stopping = true;
     if (w->open_loop != NULL)
         open_loop_stop(w->open_loop);
-    for (unsigned i = 0; i < w->n_users; i++)
-        if (w->users[i].busy) {
-            w->step->target->door->abandon(&w->users[i]);
-            user_ended(&w->users[i], OUTCOME_TIMEOUT, NULL, "interrupted");
-        }
+    for (unsigned i = 0; i < w->n_users; i++) {
+        struct user *u = &w->users[i];
+        if (!u->busy)
+            continue;
+        w->step->target->door->abandon(u); /* neither good nor an error: nobody waited for it */
+        nrpc_timer_stop(u->patience);
+        u->busy = false;
+        w->busy--;
+    }
     look_whether_finished(w);
     sem_post(&w->answered);
 }

@@ -390,6 +390,13 @@ class Real(Stack):
         check_schema(results, SCHEMA)
         self.assertTrue(results["interrupted"])
         self.assertGreater(results["rows"][0]["good"], 10)
+        self.assertEqual(sum(results["rows"][0]["errors"].values()), 0)
+
+    def test_more_users_than_descriptors(self):
+        out = subprocess.run(["bash", "-c", f"ulimit -n 256; exec {BIN}/novel-load load --rpc {self.server.address} --users 300"],
+                             capture_output=True, text=True, timeout=60)
+        self.assertEqual(out.returncode, 1)
+        self.assertIn("ulimit -n", out.stderr)
 
     def test_compare(self):
         folder = pathlib.Path(self.folder.name)
