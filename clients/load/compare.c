@@ -8,6 +8,7 @@
 
 /* One-sided 99.9 % of the normal distribution. */
 #define Z_NEEDED 3.0902
+enum { PARTS_MAX = COMPARE_RUNS * RESULTS_SLICES };
 
 static int ascending(const void *a, const void *b)
 {
@@ -17,8 +18,8 @@ static int ascending(const void *a, const void *b)
 
 static double median_of(const double *parts, size_t n)
 {
-    double sorted[RESULTS_SLICES];
-    n = n > RESULTS_SLICES ? RESULTS_SLICES : n;
+    double sorted[PARTS_MAX];
+    n = n > PARTS_MAX ? PARTS_MAX : n;
     if (n == 0)
         return 0;
     memcpy(sorted, parts, n * sizeof *sorted);
@@ -31,7 +32,7 @@ static double median_of(const double *parts, size_t n)
 static double rank_z(const double *old_parts, size_t n_old, const double *new_parts, size_t n_new,
                      double *most)
 {
-    double all[2 * RESULTS_SLICES], u = 0, ties = 0, n = (double) (n_old + n_new);
+    double all[2 * PARTS_MAX], u = 0, ties = 0, n = (double) (n_old + n_new);
     for (size_t i = 0; i < n_old; i++)
         for (size_t k = 0; k < n_new; k++)
             u += new_parts[k] > old_parts[i] ? 1 : new_parts[k] == old_parts[i] ? 0.5 : 0;
@@ -75,8 +76,8 @@ struct compare_figure compare_parts(const double *old_parts, size_t n_old, const
     struct compare_figure f = { .old_value = median_of(old_parts, n_old),
                                 .new_value = median_of(new_parts, n_new) };
     f.change_percent = worse_percent(f.old_value, f.new_value, more_is_worse);
-    if (n_old >= COMPARE_PARTS && n_new >= COMPARE_PARTS && n_old <= RESULTS_SLICES &&
-        n_new <= RESULTS_SLICES) {
+    if (n_old >= COMPARE_PARTS && n_new >= COMPARE_PARTS && n_old <= PARTS_MAX &&
+        n_new <= PARTS_MAX) {
         double most, z = rank_z(old_parts, n_old, new_parts, n_new, &most);
         f.z = more_is_worse ? z : -z;
         f.z_needed = most > 0 && most < Z_NEEDED ? most * 0.999 : Z_NEEDED;
@@ -132,17 +133,74 @@ static double whole_value(const struct row *row, enum figure which)
                                  : row->latency.p99_ms;
 }
 
-static struct compare_figure compare_figure_of(const struct row *a, const struct row *b,
+/* The rows of all runs of a side that belong together. */
+struct same {
+    const struct row *rows[COMPARE_RUNS];
+    size_t n;
+};
+
+static double value_of(const struct row *row, enum figure which)
+{
+    double parts[RESULTS_SLICES];
+    size_t n = take_parts(row, which, parts);
+    return n >= COMPARE_PARTS ? median_of(parts, n) : whole_value(row, which);
+}
+
+static size_t take_all_parts(const struct same *s, enum figure which, double *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->n; i++)
+        n += take_parts(s->rows[i], which, out + n);
+    return n;
+}
+
+/* Whether each of b's values is above each of a's. */
+static bool all_above(const double *a, size_t n_a, const double *b, size_t n_b)
+{
+    for (size_t i = 0; i < n_a; i++)
+        for (size_t k = 0; k < n_b; k++)
+            if (b[k] <= a[i])
+                return false;
+    return true;
+}
+
+static struct compare_figure compare_figure_of(const struct same *a, const struct same *b,
                                                enum figure which, double tolerance)
 {
-    double old_parts[RESULTS_SLICES], new_parts[RESULTS_SLICES];
-    if (which == FIGURE_ERRORS)
-        return compare_errors(a, b);
-    size_t n_old = take_parts(a, which, old_parts), n_new = take_parts(b, which, new_parts);
-    if (n_old >= COMPARE_PARTS && n_new >= COMPARE_PARTS)
-        return compare_parts(old_parts, n_old, new_parts, n_new, which != FIGURE_RATE, tolerance);
-    double old_value = whole_value(a, which), new_value = whole_value(b, which);
-    return compare_parts(&old_value, 1, &new_value, 1, which != FIGURE_RATE, tolerance);
+    double old_parts[PARTS_MAX], new_parts[PARTS_MAX], old_runs[COMPARE_RUNS],
+        new_runs[COMPARE_RUNS];
+    bool more_is_worse = which != FIGURE_RATE;
+    for (size_t i = 0; i < a->n; i++)
+        old_runs[i] = value_of(a->rows[i], which);
+    for (size_t i = 0; i < b->n; i++)
+        new_runs[i] = value_of(b->rows[i], which);
+    bool up = all_above(old_runs, a->n, new_runs, b->n),
+         down = all_above(new_runs, b->n, old_runs, a->n);
+    size_t n_old = take_all_parts(a, which, old_parts), n_new = take_all_parts(b, which, new_parts);
+    bool judged = n_old >= COMPARE_PARTS * a->n && n_new >= COMPARE_PARTS * b->n;
+    struct compare_figure f =
+        judged ? compare_parts(old_parts, n_old, new_parts, n_new, more_is_worse, tolerance)
+               : compare_parts(old_runs, a->n, new_runs, b->n, more_is_worse, tolerance);
+    if (!judged && a->n >= COMPARE_RUNS_ALONE && b->n >= COMPARE_RUNS_ALONE) {
+        bool worse = more_is_worse ? up : down, better = more_is_worse ? down : up;
+        f.outcome = worse && f.change_percent > tolerance     ? COMPARE_WORSE
+                    : better && f.change_percent < -tolerance ? COMPARE_BETTER
+                                                              : COMPARE_SAME;
+    }
+    if (a->n + b->n > 2 && !up && !down && f.outcome != COMPARE_UNJUDGED)
+        f.outcome = COMPARE_SAME; /* the runs of the two sides overlap */
+    return f;
+}
+
+static void add_errors(const struct same *s, struct row *sum)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        sum->requests += s->rows[i]->requests;
+        for (size_t k = 0; k < OUTCOMES; k++)
+            sum->errors[k] += s->rows[i]->errors[k];
+    }
+    double all = (double) (sum->requests + sum->errors[OUTCOME_UNSENT]);
+    sum->error_percent = all > 0 ? 100 * (double) row_errors(sum) / all : 0;
 }
 
 static const struct row *find_row(const struct results *r, const struct row *like)
@@ -194,39 +252,70 @@ static void put_json(struct json_out *w, const struct row *row, enum figure whic
     json_close(w, '}');
 }
 
-static const char how[] = "How noise was judged: each figure is the median over a row's parts "
-                          "(about a second each); a change counts when the\n"
-                          "ranks of the two runs' parts (Mann-Whitney) lie further apart than "
-                          "those of equal runs would in 999 of 1,000 cases\n"
-                          "(with very few parts: when all of one run are worse than all of the "
-                          "other), and the change is over the tolerance.\n"
-                          "Rows with fewer than 5 parts are not judged unless the figure doubled.  "
-                          "Errors: pooled standard error of two shares.\n"
-                          "Noise between runs (another machine, other neighbours) is not in the "
-                          "parts: run both on the same quiet machine.\n";
+static const char how[] =
+    "How noise was judged: each figure is the median over a row's parts "
+    "(about a second each); a change counts when the\n"
+    "ranks of the two runs' parts (Mann-Whitney) lie further apart than "
+    "those of equal runs would in 999 of 1,000 cases\n"
+    "(with very few parts: when all of one run are worse than all of the "
+    "other), and the change is over the tolerance.\n"
+    "Rows with fewer than 5 parts are not judged unless the figure doubled.  "
+    "Errors: pooled standard error of two shares.\n"
+    "Several runs a side (compare OLD,OLD,OLD NEW,NEW,NEW): besides, every new run must be worse "
+    "than every old one; three\n"
+    "a side judge rows with few parts as well.  With one run a side, what differs between runs "
+    "(other neighbours, another\n"
+    "hour) cannot be told from a regression: repeat a comparison that failed with more runs.\n";
 
 struct totals {
     size_t judged, worse, better, missing;
 };
 
-static void compare_row(struct buf *out, struct json_out *w, const struct row *a,
-                        const struct row *b, double tolerance, struct totals *sum)
+static struct same find_same(struct compare_side side, const struct row *like)
 {
+    struct same s = { .n = 0 };
+    for (size_t i = 0; i < side.n && i < COMPARE_RUNS; i++) {
+        const struct row *row = find_row(&side.runs[i], like);
+        if (row != NULL)
+            s.rows[s.n++] = row;
+    }
+    return s;
+}
+
+static void compare_row(struct buf *out, struct json_out *w, const struct same *a,
+                        const struct same *b, double tolerance, struct totals *sum)
+{
+    struct row errors[2] = { 0 };
+    add_errors(a, &errors[0]);
+    add_errors(b, &errors[1]);
     for (int i = 0; i < FIGURES; i++) {
         enum figure which = (enum figure) i;
-        struct compare_figure f = compare_figure_of(a, b, which, tolerance);
+        struct compare_figure f = which == FIGURE_ERRORS
+                                      ? compare_errors(&errors[0], &errors[1])
+                                      : compare_figure_of(a, b, which, tolerance);
         sum->judged += f.outcome != COMPARE_UNJUDGED;
         sum->worse += f.outcome == COMPARE_WORSE;
         sum->better += f.outcome == COMPARE_BETTER;
         if (w != NULL)
-            put_json(w, a, which, &f);
+            put_json(w, a->rows[0], which, &f);
         else if (f.outcome != COMPARE_SAME || which == FIGURE_P50)
-            put_text(out, a, which, &f);
+            put_text(out, a->rows[0], which, &f);
     }
 }
 
-size_t compare_results(struct buf *out, const struct results *old_run,
-                       const struct results *new_run, double tolerance_percent, bool json)
+static void put_sides(struct buf *out, struct compare_side old_side, struct compare_side new_side)
+{
+    for (size_t i = 0; i < old_side.n + new_side.n; i++) {
+        bool is_old = i < old_side.n;
+        const struct results *r = is_old ? &old_side.runs[i] : &new_side.runs[i - old_side.n];
+        buf_printf(out, "%s: %s %s %s\n", is_old ? "old" : "new", r->started, r->version,
+                   r->commit);
+    }
+    buf_putc(out, '\n');
+}
+
+size_t compare_results(struct buf *out, struct compare_side old_side, struct compare_side new_side,
+                       double tolerance_percent, bool json)
 {
     struct json_out writer = { .out = out }, *w = json ? &writer : NULL;
     struct totals sum = { 0 };
@@ -234,15 +323,17 @@ size_t compare_results(struct buf *out, const struct results *old_run,
         json_open(w, NULL, '{');
         json_put_text(w, "noise", how);
         json_put_number(w, "tolerance_percent", tolerance_percent, 2);
+        json_put_count(w, "old_runs", old_side.n);
+        json_put_count(w, "new_runs", new_side.n);
         json_open(w, "figures", '[');
     } else {
-        buf_printf(out, "old: %s %s %s\nnew: %s %s %s\n\n", old_run->started, old_run->version,
-                   old_run->commit, new_run->started, new_run->version, new_run->commit);
+        put_sides(out, old_side, new_side);
     }
-    for (size_t i = 0; i < old_run->n_rows; i++) {
-        const struct row *b = find_row(new_run, &old_run->rows[i]);
-        if (b != NULL)
-            compare_row(out, w, &old_run->rows[i], b, tolerance_percent, &sum);
+    for (size_t i = 0; i < old_side.runs[0].n_rows; i++) {
+        const struct same a = find_same(old_side, &old_side.runs[0].rows[i]),
+                          b = find_same(new_side, a.rows[0]);
+        if (b.n > 0)
+            compare_row(out, w, &a, &b, tolerance_percent, &sum);
         else
             sum.missing++;
     }

@@ -13,7 +13,7 @@
 #define NOVEL_LOAD_COMPARE_H
 #include "clients/load/results.h"
 
-enum { COMPARE_PARTS = 5 };
+enum { COMPARE_PARTS = 5, COMPARE_RUNS = 8, COMPARE_RUNS_ALONE = 3 };
 enum compare_outcome { COMPARE_SAME, COMPARE_BETTER, COMPARE_WORSE, COMPARE_UNJUDGED };
 struct compare_figure {
     double old_value, new_value, change_percent; /* for the worse above 0 */
@@ -24,8 +24,13 @@ struct compare_figure {
 /* For tests.  more_is_worse: durations; else rates. */
 struct compare_figure compare_parts(const double *old_parts, size_t n_old, const double *new_parts,
                                     size_t n_new, bool more_is_worse, double tolerance_percent);
+/* One side: up to COMPARE_RUNS runs of the same thing. */
+struct compare_side {
+    const struct results *runs;
+    size_t n;
+};
 /* Appends the comparison, as text or as JSON; how many regressions there are. */
-size_t compare_results(struct buf *out, const struct results *old_run,
-                       const struct results *new_run, double tolerance_percent, bool json);
+size_t compare_results(struct buf *out, struct compare_side old_side, struct compare_side new_side,
+                       double tolerance_percent, bool json);
 
 #endif

@@ -267,21 +267,45 @@ static int report_again(void)
     return write_reports(false);
 }
 
+/* "a.json,b.json": all runs of one side. */
+static bool load_side(const char *list, struct results *runs, size_t *n, char *why, size_t size)
+{
+    char path[4096];
+    for (*n = 0; *list != '\0';) {
+        size_t length = strcspn(list, ",");
+        if (*n == COMPARE_RUNS || length == 0 || length >= sizeof path) {
+            snprintf(why, size, "a side takes 1 to %d files with commas between", COMPARE_RUNS);
+            return false;
+        }
+        memcpy(path, list, length);
+        path[length] = '\0';
+        if (!results_load(&runs[(*n)++], path, why, size))
+            return false;
+        list += length + (list[length] == ',');
+    }
+    return true;
+}
+
 static int compare(void)
 {
-    static struct results newer;
-    char why[300];
+    static struct results runs[2][COMPARE_RUNS];
+    size_t n[2] = { 0, 0 }, regressions = 0;
+    char why[4500];
     struct buf b = { 0 };
-    if (!results_load(&results, settings.files[0], why, sizeof why) ||
-        !results_load(&newer, settings.files[1], why, sizeof why)) {
-        results_done(&newer);
-        return problem(EXIT_USAGE, "%s", why);
-    }
-    size_t regressions =
-        compare_results(&b, &results, &newer, settings.tolerance_percent, settings.json);
-    bool good = !b.failed && fwrite(b.data, 1, b.size, stdout) == b.size;
+    bool loaded = load_side(settings.files[0], runs[0], &n[0], why, sizeof why) &&
+                  load_side(settings.files[1], runs[1], &n[1], why, sizeof why);
+    bool given = loaded && n[0] > 0 && n[1] > 0;
+    if (given)
+        regressions = compare_results(&b, (struct compare_side){ runs[0], n[0] },
+                                      (struct compare_side){ runs[1], n[1] },
+                                      settings.tolerance_percent, settings.json);
+    bool good = given && !b.failed && fwrite(b.data, 1, b.size, stdout) == b.size;
     buf_done(&b);
-    results_done(&newer);
+    for (size_t side = 0; side < 2; side++)
+        for (size_t i = 0; i < n[side]; i++)
+            results_done(&runs[side][i]);
+    if (!given)
+        return problem(EXIT_USAGE, "%s", loaded ? "a side has no file" : why);
     return !good ? EXIT_FAILED : regressions > 0 ? EXIT_NOT_READY : EXIT_OK;
 }
 

@@ -111,8 +111,8 @@ static const struct {
                               "3, 5, 8, 20, 50, 100 stories at once, streamed and unary" },
     [COMMAND_SOAK] = { "soak", "", "25 users for long: does it grow, does it slow down" },
     [COMMAND_ALL] = { "all", "", "baseline, load, stress and simulations: the whole report" },
-    [COMMAND_COMPARE] = { "compare", "OLD NEW",
-                          "two results files: exit code 3 on a regression beyond noise" },
+    [COMMAND_COMPARE] = { "compare", "OLD[,OLD] NEW[,NEW]",
+                          "results files: exit code 3 on a regression beyond noise" },
     [COMMAND_REPORT] = { "report", "FILE", "the reports of a results file again" },
 };
 

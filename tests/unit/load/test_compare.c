@@ -150,21 +150,64 @@ static void test_whole_results(void **state)
     struct buf out = { 0 };
     fill(&a, 1, 0);
     fill(&b, 1, 0);
-    assert_int_equal(compare_results(&out, &a, &b, 10, false), 0);
+    assert_int_equal(compare_results(&out, (struct compare_side){ &a, 1 },
+                                     (struct compare_side){ &b, 1 }, 10, false),
+                     0);
     assert_non_null(strstr(buf_str(&out), "How noise was judged"));
     buf_reset(&out);
     b.rows[0].errors[OUTCOME_STATUS] = 20; /* errors alone are a regression */
     b.rows[0].error_percent = 2;
-    assert_int_equal(compare_results(&out, &a, &b, 10, false), 1);
+    assert_int_equal(compare_results(&out, (struct compare_side){ &a, 1 },
+                                     (struct compare_side){ &b, 1 }, 10, false),
+                     1);
     assert_non_null(strstr(buf_str(&out), "error_percent"));
     assert_non_null(strstr(buf_str(&out), "WORSE"));
     results_done(&b);
     fill(&b, 2, 0);
     buf_reset(&out);
-    assert_int_equal(compare_results(&out, &a, &b, 10, true), 3); /* p50, p95, p99 */
+    assert_int_equal(compare_results(&out, (struct compare_side){ &a, 1 },
+                                     (struct compare_side){ &b, 1 }, 10, true),
+                     3); /* p50, p95, p99 */
     buf_done(&out);
     results_done(&a);
     results_done(&b);
+}
+
+/* Three runs a side that each lie apart from one another: no part tells, the runs do. */
+static void test_several_runs(void **state)
+{
+    (void) state;
+    static struct results old_runs[3], new_runs[3];
+    static const double old_p50[3] = { 1, 2, 3 }, overlapping[3] = { 2.5, 3.5, 4.5 },
+                        apart[3] = { 3.5, 4, 5 };
+    const struct compare_side a = { old_runs, 3 }, b = { new_runs, 3 };
+    struct buf out = { 0 };
+    for (int i = 0; i < 3; i++) {
+        fill(&old_runs[i], old_p50[i], 0);
+        fill(&new_runs[i], overlapping[i], 0);
+    }
+    assert_int_equal(compare_results(&out, a, b, 10, false), 0);
+    assert_true(compare_results(&out, (struct compare_side){ old_runs, 1 },
+                                (struct compare_side){ new_runs, 1 }, 10,
+                                false) > 0); /* one pair alone would say so */
+    for (int i = 0; i < 3; i++) {
+        results_done(&new_runs[i]);
+        fill(&new_runs[i], apart[i], 0);
+    }
+    assert_int_equal(compare_results(&out, a, b, 10, false), 3);
+    for (int i = 0; i < 3; i++) { /* few parts: the runs alone judge */
+        old_runs[i].rows[0].n_slices = new_runs[i].rows[0].n_slices = 1;
+        old_runs[i].rows[0].latency.p50_ms = old_p50[i];
+        new_runs[i].rows[0].latency.p50_ms = apart[i];
+    }
+    assert_int_equal(compare_results(&out, a, b, 10, false), 1);
+    new_runs[1].rows[0].latency.p50_ms = 2.9;
+    assert_int_equal(compare_results(&out, a, b, 10, false), 0);
+    buf_done(&out);
+    for (int i = 0; i < 3; i++) {
+        results_done(&old_runs[i]);
+        results_done(&new_runs[i]);
+    }
 }
 
 int main(void)
@@ -177,6 +220,7 @@ int main(void)
         cmocka_unit_test(test_small_differences_are_tolerated),
         cmocka_unit_test(test_few_parts),
         cmocka_unit_test(test_whole_results),
+        cmocka_unit_test(test_several_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

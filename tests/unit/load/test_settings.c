@@ -70,7 +70,7 @@ static void test_bad(void **state)
         { "load --http", "--http needs a value" },
         { "load --wrong", "there is no flag --wrong" },
         { "load --http http://a --cert x", "--cert and --key belong together" },
-        { "compare a.json", "compare needs OLD NEW" },
+        { "compare a.json", "compare needs OLD[,OLD] NEW[,NEW]" },
         { "simulations --http http://a --rate 5", "--rate goes with load and soak only" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
