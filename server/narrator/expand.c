@@ -40,7 +40,7 @@ static bool ends_sentence(const struct draft *d)
     size_t n = d->size;
     if (n > 0 && d->text[n - 1] == '"')
         n--;
-    if (n == 0 || strchr(".!?", d->text[n - 1]) == NULL)
+    if (n == 0 || !morph_stops(d->text[n - 1]))
         return false;
     static const char *const titles[] = { "Dr", "Mr", "Mrs", "Ms", "St", "Capt", "Lt", "Prof" };
     for (size_t i = 0; i < sizeof(titles) / sizeof(titles[0]); i++) {
@@ -51,6 +51,10 @@ static bool ends_sentence(const struct draft *d)
     }
     return true;
 }
+static bool closes_up(char c)
+{
+    return morph_stops(c) || c == ',' || c == ';' || c == ':';
+}
 static void put_char(struct draft *d, char c)
 {
     if (d->size + 2 >= DRAFT_BYTES) {
@@ -60,7 +64,7 @@ static void put_char(struct draft *d, char c)
     if (c == ' ' && (d->size == 0 || d->text[d->size - 1] == ' ' || d->text[d->size - 1] == '\n' ||
                      (d->in_quote && d->at_start && d->text[d->size - 1] == '"')))
         return;
-    if (d->size > 1 && d->text[d->size - 1] == ' ' && strchr(".,;:!?", c) != NULL)
+    if (d->size > 1 && d->text[d->size - 1] == ' ' && closes_up(c))
         d->size--; /* what stood before it was left out */
     if (d->comma_due) {
         d->comma_due = false;
@@ -509,6 +513,7 @@ bool expand_chunk(struct teller *t, const struct env *env, enum prose_kind kind,
 {
     struct alternative a[ALTERNATIVES_MAX];
     struct draft d;
+    struct words words;
     draft_begin(t, &d);
     struct cursor c = { t, env, &d, 0, 0 };
     size_t count = collect(&c, kind, key, strlen(key), &env->facts, a);
@@ -533,9 +538,11 @@ bool expand_chunk(struct teller *t, const struct env *env, enum prose_kind kind,
         join_short(t, &d);
         cost += d.crew > 0 && know_alone(t) ? 600 : 0;
         cost += journal_cost(t, &d);
-        int32_t faults = quote_cost(t, &d) + (int32_t) usage_repeats(t, &d) * 2000;
-        offends |= made == 1 && (faults > 0 || usage_echoes(t, &d));
-        cost += usage_cost(t, &d) + faults;
+        usage_read(&d, &words);
+        int32_t faults = quote_cost(t, &d) + (int32_t) usage_known(t, &words) * 2000;
+        offends |= made == 1 && (faults > 0 || usage_echoes(t, &words));
+        cost += faults;
+        cost += usage_cost(t, &words, best == INT32_MAX ? best : best - cost);
         if (cost < best) {
             best = cost;
             *out = d;

@@ -289,7 +289,7 @@ static size_t sentence_end(const char *text, size_t size, size_t from)
     for (size_t i = from; i < size; i++) {
         if (text[i] == '\n')
             return i;
-        if (strchr(".!?", text[i]) == NULL || (text[i] == '.' && is_title(text, i)))
+        if (!morph_stops(text[i]) || (text[i] == '.' && is_title(text, i)))
             continue;
         size_t k = i + 1;
         if (k < size && text[k] == '"')
@@ -364,7 +364,7 @@ static size_t stops_in(const struct teller *t)
     for (size_t i = 0; i < t->chunks_count; i++) {
         n += 2;
         for (size_t k = 0; k < t->chunks[i].size; k++)
-            n += strchr(".!?\n", t->chunks[i].text[k]) != NULL;
+            n += morph_breaks(t->chunks[i].text[k]);
     }
     return n;
 }

@@ -17,6 +17,7 @@ enum {
     USES_MAX = 16384,  /* power of two */
     GRAMS_MAX = 32768, /* power of two */
     BINDS_MAX = 24,
+    WORD_BYTES = 31, /* of a word that count */
 };
 
 /* Who has been spoken of, and when, in sentences of the whole story. */
@@ -84,6 +85,15 @@ struct draft {
     bool tagged; /* a comma followed the quote: the sentence goes on whatever its mark */
     int16_t speaker, listener;
     const char *address;
+};
+struct word {
+    uint64_t hash;
+    uint8_t size; /* at most WORD_BYTES */
+    bool first;   /* of a sentence */
+};
+struct words {
+    struct word items[DRAFT_BYTES / 2 + 1];
+    size_t count;
 };
 struct chunk { /* what one unit of the plan became */
     const char *text;
@@ -240,9 +250,13 @@ size_t vary_find(const struct teller *t, const char *text, size_t size, uint64_t
 /* usage.c — what has been said already */
 unsigned usage_count(const struct teller *t, uint64_t hash);
 void usage_commit(struct teller *t, const struct draft *d);
-unsigned usage_repeats(struct teller *t, const struct draft *d); /* sentences told before */
-int32_t usage_cost(const struct teller *t, const struct draft *d);
-bool usage_echoes(const struct teller *t, const struct draft *d); /* four words told before */
+/* The words of a draft, cut and hashed once. */
+void usage_read(const struct draft *d, struct words *out);
+unsigned usage_known(const struct teller *t, const struct words *w); /* sentences told before */
+unsigned usage_repeats(const struct teller *t, const struct draft *d); /* the same of a draft */
+/* What is wrong with them after what has been told; at least room where it is that much or more. */
+int32_t usage_cost(const struct teller *t, const struct words *w, int32_t room);
+bool usage_echoes(const struct teller *t, const struct words *w); /* four words told before */
 void usage_gather(const struct teller *t, struct nvl_usage *usage);
 /* plan.c */
 bool plan_units(struct teller *t);
