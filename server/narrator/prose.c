@@ -145,7 +145,8 @@ int prose_rule_match(const struct prose_rule *rule, const struct prose_facts *fa
         const struct prose_tag_value *t = &rule->tags[i];
         const char *v = facts->values[t->tag];
         asked |= 1u << t->tag;
-        if (v != NULL && strlen(v) == t->size && memcmp(v, t->value, t->size) == 0)
+        if (v != NULL && v[0] == t->value[0] && strncmp(v, t->value, t->size) == 0 &&
+            v[t->size] == 0)
             met |= 1u << t->tag;
     }
     return asked == met ? __builtin_popcount(met & ~(1u << TAG_FRAME)) : -1;
