@@ -389,6 +389,21 @@ static bool expand_bracket(struct cursor *c, const char **p, const char *end)
     c->depth--;
     return ok;
 }
+static bool before_word(char c)
+{
+    return c == ' ' || c == '\n' || c == '"' || c == '(';
+}
+/* The small letters that a word goes on with: none of them changes anything but the text. */
+static size_t put_letters(struct draft *d, const char *p, const char *end)
+{
+    size_t n = 0, room = DRAFT_BYTES - 2 - d->size;
+    while (p + n < end && n < room && is_lower(p[n]))
+        n++;
+    memcpy(d->text + d->size, p, n);
+    d->size += n;
+    d->text[d->size] = 0;
+    return n;
+}
 /* Writes what stands at p as it is, or what may stand for it; returns how much was read. */
 static size_t put_plain(struct cursor *c, const char *p, const char *end)
 {
@@ -400,7 +415,7 @@ static size_t put_plain(struct cursor *c, const char *p, const char *end)
         return 2;
     }
     d->drop_s = false;
-    bool at_word = d->size == 0 || strchr(" \n\"(", d->text[d->size - 1]) != NULL;
+    bool at_word = d->size == 0 || before_word(d->text[d->size - 1]);
     if (at_word && (n = person_word(c->t, d, p, end, &said)) > 0) {
         draft_puts(d, said, strlen(said), true);
         return n;
@@ -410,7 +425,8 @@ static size_t put_plain(struct cursor *c, const char *p, const char *end)
                       &said_size);
     if (n == 0) {
         draft_puts(d, p, 1, c->depth > 0);
-        return 1;
+        bool letter = d->size > 0 && is_lower(*p) && !d->failed;
+        return letter ? 1 + put_letters(d, p + 1, end) : 1;
     }
     bool large = *p >= 'A' && *p <= 'Z';
     char first = large ? (char) (said[0] - 'a' + 'A') : said[0];
