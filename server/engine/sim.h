@@ -132,6 +132,9 @@ bool gate_build(struct nvl_sim *s); /* false: no memory */
 bool gate_holds(const struct nvl_sim *s, unsigned op, const int16_t *state);
 void gate_alive(struct nvl_sim *s);        /* fills op_alive; again when the plan has changed */
 void gate_forget(const struct nvl_sim *s); /* before another character, or another view, chooses */
+/* A condition on the actor alone, the same for every operator that asks it: tested once until it is
+ * forgotten.  env has the actor in its arguments and nothing else, and notes no reads. */
+bool gate_actor_holds(const struct nvl_sim *s, struct code_env *env, const struct pack_cond *c);
 void gate_pass(struct nvl_sim *s);         /* after the state has changed: fills op_open */
 /* sim_plan.c */
 bool plan_build(struct nvl_sim *s); /* false: no memory */

@@ -19,7 +19,7 @@ const char *prose_kind_name(enum prose_kind kind)
 int prose_kind_of(const char *keyword)
 {
     for (int i = 0; i < PROSE_KINDS; i++)
-        if (strcmp(kind_names[i], keyword) == 0)
+        if (kind_names[i][0] == keyword[0] && strcmp(kind_names[i], keyword) == 0)
             return i;
     return -1;
 }
@@ -51,7 +51,7 @@ static size_t head_word(const char **p, const char **out)
 static int tag_of(const char *w, size_t n)
 {
     for (int i = 0; i < TAGS; i++)
-        if (strlen(tag_names[i]) == n && memcmp(tag_names[i], w, n) == 0)
+        if (tag_names[i][0] == w[0] && strncmp(tag_names[i], w, n) == 0 && tag_names[i][n] == 0)
             return i;
     return -1;
 }
@@ -145,7 +145,8 @@ int prose_rule_match(const struct prose_rule *rule, const struct prose_facts *fa
         const struct prose_tag_value *t = &rule->tags[i];
         const char *v = facts->values[t->tag];
         asked |= 1u << t->tag;
-        if (v != NULL && strlen(v) == t->size && memcmp(v, t->value, t->size) == 0)
+        if (v != NULL && v[0] == t->value[0] && strncmp(v, t->value, t->size) == 0 &&
+            v[t->size] == 0)
             met |= 1u << t->tag;
     }
     return asked == met ? __builtin_popcount(met & ~(1u << TAG_FRAME)) : -1;

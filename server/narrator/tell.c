@@ -200,28 +200,66 @@ static size_t chars_told(const struct teller *t)
         n += t->chunks[i].size + 2;
     return n;
 }
+/* What came of a choice of units: the same units make the same story, so nothing is composed twice. */
+struct attempt {
+    bool *chosen; /* per unit */
+    uint32_t words;
+    size_t chars;
+};
+static bool same_units(const struct teller *t, const struct attempt *a)
+{
+    for (size_t i = 0; i < t->units_count; i++)
+        if (t->units[i].chosen != a->chosen[i])
+            return false;
+    return true;
+}
+static bool compose_anew(struct teller *t)
+{
+    begin_again(t);
+    return compose(t);
+}
+/* Composes the units chosen now, unless one of the attempts did; its index, or -1 without memory. */
+static int attempt_now(struct teller *t, struct attempt *attempts, int *count, int *composed)
+{
+    for (int i = 0; i < *count; i++)
+        if (same_units(t, &attempts[i]))
+            return i;
+    struct attempt *a = &attempts[*count];
+    a->chosen = arena_get(&t->scratch, t->units_count + 1);
+    if (a->chosen == NULL || !compose_anew(t))
+        return -1;
+    for (size_t i = 0; i < t->units_count; i++)
+        a->chosen[i] = t->units[i].chosen;
+    a->words = t->words_told;
+    a->chars = chars_told(t);
+    *composed = *count;
+    return (*count)++;
+}
 /* Chooses units, composes, and corrects the budget by what came out, until the length fits. */
 static bool compose_to_length(struct teller *t)
 {
+    struct attempt attempts[LENGTH_TRIES];
     uint32_t budget = t->words * 7 / 10, low = t->words * 90 / 100, high = t->words * 110 / 100;
     bool capped = t->capped && t->turns <= CHARS_TURNS;
+    int count = 0, composed = -1, now = -1;
     for (int i = 0; i < LENGTH_TRIES; i++) {
-        begin_again(t);
         plan_choose(t, budget);
-        if (!compose(t))
+        now = attempt_now(t, attempts, &count, &composed);
+        if (now < 0)
             return false;
-        bool over = t->words_told > high || (capped && chars_told(t) > CHARS_MAX);
-        if (!over && t->words_told >= low)
+        bool long_chars = capped && attempts[now].chars > CHARS_MAX;
+        bool over = attempts[now].words > high || long_chars;
+        if (!over && attempts[now].words >= low)
             break;
-        int32_t gap = (int32_t) t->words - (int32_t) t->words_told;
-        if (capped && chars_told(t) > CHARS_MAX && gap > -40)
+        int32_t gap = (int32_t) t->words - (int32_t) attempts[now].words;
+        if (long_chars && gap > -40)
             gap = -40;
         if (!over && i + 2 >= LENGTH_TRIES)
             break;
         int32_t next = (int32_t) budget + gap * 3 / 4;
         budget = next < 40 ? 40 : (uint32_t) next;
     }
-    return true;
+    return now == composed || compose_anew(t);
 }
 
 /* --- sentences
@@ -251,7 +289,7 @@ static size_t sentence_end(const char *text, size_t size, size_t from)
     for (size_t i = from; i < size; i++) {
         if (text[i] == '\n')
             return i;
-        if (strchr(".!?", text[i]) == NULL || (text[i] == '.' && is_title(text, i)))
+        if (!morph_stops(text[i]) || (text[i] == '.' && is_title(text, i)))
             continue;
         size_t k = i + 1;
         if (k < size && text[k] == '"')
@@ -326,7 +364,7 @@ static size_t stops_in(const struct teller *t)
     for (size_t i = 0; i < t->chunks_count; i++) {
         n += 2;
         for (size_t k = 0; k < t->chunks[i].size; k++)
-            n += strchr(".!?\n", t->chunks[i].text[k]) != NULL;
+            n += morph_breaks(t->chunks[i].text[k]);
     }
     return n;
 }
@@ -400,7 +438,7 @@ static void choose_narrator(struct teller *t)
 }
 static int tell(struct teller *t, struct nvl_usage *usage, struct nvl_story *story)
 {
-    if (!prose_index_build(t->pack, &t->scratch, &t->index) || !plan_units(t))
+    if (!prose_index_build(t->pack, &t->scratch, &t->index) || !choice_begin(t) || !plan_units(t))
         return NVL_E_NOMEM;
     choose_narrator(t);
     t->uses = arena_zero(&t->scratch, USES_MAX, sizeof(*t->uses));
