@@ -43,7 +43,9 @@ int cmd_why(struct ctl *c)
         if (x->untold[0] != '\0')
             buf_printf(&b, "\n%s\n", x->untold);
         code = ctl_print(&b);
-        ctl_hint(c, "%zu causes reach back from it: --json shows the tree.", x->n_nodes);
+        if (x->n_nodes > 0)
+            ctl_hint(c, "%zu %s back from it: --json shows the tree.", x->n_nodes,
+                     x->n_nodes == 1 ? "cause reaches" : "causes reach");
     }
     nrpc_msg_free(m);
     return code;
@@ -99,7 +101,7 @@ int cmd_beliefs(struct ctl *c)
             buf_printf(&b, "turn %d  event %" PRIu64 "  %s%s\n", x->beliefs[i]->turn, x->beliefs[i]->sequence,
                        x->beliefs[i]->text, x->beliefs[i]->is_true ? "" : "  (not so)");
         for (size_t i = 0; i < x->n_mistakes; i++)
-            buf_printf(&b, "%s  %s\n", i == 0 ? "\nMistaken:\n" : "", x->mistakes[i]->text);
+            buf_printf(&b, "%s  %s\n", i == 0 ? "\nNot known, or held wrongly:\n" : "", x->mistakes[i]->text);
         if (x->n_beliefs + x->n_mistakes == 0)
             buf_puts(&b, "Nothing has been learned by this turn, and nothing is mistaken.\n");
         code = ctl_print(&b);

@@ -34,8 +34,9 @@ static bool read_edit(struct fork_edits *e, const char *text)
     if (!edit) {
         struct buf safe = { 0 };
         term_put_line(&safe, text, 80);
+        bool unknown = strstr(o->problem, "'help'") != NULL; /* a director's word, of a prompt that is not here */
         ctl_problem(0, "--edit %s: %s", buf_str(&safe),
-                    o->problem[0] != '\0' ? o->problem : "that is no edit; see novelctl fork --help");
+                    o->problem[0] != '\0' && !unknown ? o->problem : "that is no edit; see novelctl fork --help");
         buf_done(&safe);
         return false;
     }

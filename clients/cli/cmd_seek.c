@@ -241,7 +241,10 @@ static int report(struct seek *k)
     } else {
         size_t n = choose(k, chosen, stories, picked);
         code = put_found(k, chosen, n);
-        ctl_hint(c, n == 0 ? "None of %zu seeds has such a story." : "%zu seeds tried.", k->n);
+        if (n == 0)
+            ctl_hint(c, "None of %zu seeds has such a story.", k->n);
+        else
+            ctl_hint(c, "%zu seeds tried.\n  read one:  novelctl%s story %s", k->n, ctl_server_flag(c), chosen[0]->id);
         if (code == EXIT_OK && n == 0)
             code = EXIT_NOT_FOUND;
     }

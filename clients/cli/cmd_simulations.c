@@ -148,6 +148,8 @@ static void put_simulation(struct buf *b, const Novelengine__V1__Simulation *s)
     buf_puts(b, "\ncast        ");
     put_cast(b, s);
     buf_putc(b, '\n');
+    if (s->parent_id[0] != '\0')
+        buf_printf(b, "fork of     %s, after turn %d\n", s->parent_id, s->fork_turn);
     if (s->request != NULL)
         put_request(b, s->request);
     buf_printf(b, "done        %d turns, %" PRIu64 " events\n", s->turns_done, s->last_sequence);

@@ -8,6 +8,18 @@ static void heading(const char *text, bool color)
     printf("%s%s%s\n", color ? "\x1b[1m" : "", text, color ? "\x1b[0m" : "");
 }
 
+/* A few flags mean something else to commands that begin with a story or with many. */
+static const char *flag_help(const struct flag *f, uint64_t flags)
+{
+    if ((flags & FLAG_BIT(FLAG_AT)) != 0 && f->id == FLAG_TURNS)
+        return "how many turns it has in all (those of the other)";
+    if ((flags & FLAG_BIT(FLAG_AT)) != 0 && f->id == FLAG_SEED)
+        return "other luck from there on (that of the other)";
+    if ((flags & FLAG_BIT(FLAG_SEEDS)) != 0 && f->id == FLAG_SEED)
+        return "the first seed that is tried (1)";
+    return f->help;
+}
+
 static void put_flags(uint64_t flags)
 {
     for (size_t i = 0; i < FLAG_COUNT; i++) {
@@ -18,7 +30,7 @@ static void put_flags(uint64_t flags)
         snprintf(left, sizeof left, "%c%c%s --%s%s%s", f->letter != '\0' ? '-' : ' ',
                  f->letter != '\0' ? f->letter : ' ', f->letter != '\0' ? "," : " ", f->name,
                  f->value != NULL ? " " : "", f->value != NULL ? f->value : "");
-        printf("  %-28s %s\n", left, f->help);
+        printf("  %-28s %s\n", left, flag_help(f, flags));
     }
 }
 
@@ -28,7 +40,10 @@ static void put_name(const struct command *c, const char *tail)
     bool sub = c->sub != NULL && c->sub[0] != '\0';
     snprintf(left, sizeof left, "%s%s%s%s%s", c->name, sub ? " " : "", sub ? c->sub : "",
              c->arguments[0] != '\0' ? " " : "", c->arguments);
-    printf("  %-28s %s\n", left, tail);
+    if (strlen(left) > 28)
+        printf("  %s\n%31s%s\n", left, "", tail);
+    else
+        printf("  %-28s %s\n", left, tail);
 }
 
 void help_overview(bool color)

@@ -1,5 +1,6 @@
 /* edit_name.c — names of an edit looked up, and what to say of one that does not exist. */
 #include "server/engine/edit_name.h"
+#include <stdio.h>
 #include <string.h>
 #include "rpc/base/utf8.h"
 
@@ -37,6 +38,7 @@ struct search {
     const char *nearest;
     unsigned away;
     char some[96]; /* names that exist, for one that is like none of them */
+    unsigned more; /* how many did not fit there */
 };
 static void offer(struct search *s, const char *name)
 {
@@ -47,6 +49,8 @@ static void offer(struct search *s, const char *name)
     if (have + n + 3 < sizeof(s->some)) {
         memcpy(s->some + have, ", ", have > 0 ? 2 : 0);
         memcpy(s->some + have + (have > 0 ? 2 : 0), name, n + 1);
+    } else {
+        s->more++;
     }
 }
 /* What was sent, cut to a length that fits into a sentence, and shown only if it is text. */
@@ -65,15 +69,18 @@ static int say(const struct search *s, const char *what, const char *field, stru
 {
     char shown[SHOWN + 4];
     shorten(s->wanted, shown);
+    char more[32] = "";
+    if (s->more > 0)
+        snprintf(more, sizeof more, " and %u more", s->more);
     if (s->wanted[0] == 0)
-        nvl_error_set(err, field, "names no %s%s%s", what, s->some[0] != 0 ? "; there are: " : "",
-                      s->some);
+        nvl_error_set(err, field, "names no %s%s%s%s", what, s->some[0] != 0 ? "; there are: " : "",
+                      s->some, more);
     else if (s->nearest != NULL && s->away < NEAR && s->away < strlen(s->wanted))
         nvl_error_set(err, field, "there is no %s \"%s\"; did you mean \"%s\"?", what, shown,
                       s->nearest);
     else
-        nvl_error_set(err, field, "there is no %s \"%s\"%s%s", what, shown,
-                      s->some[0] != 0 ? "; there are: " : "", s->some);
+        nvl_error_set(err, field, "there is no %s \"%s\"%s%s%s", what, shown,
+                      s->some[0] != 0 ? "; there are: " : "", s->some, more);
     return NVL_E_INVALID;
 }
 int name_unknown_entity(const struct nvl_world *w, enum nvl_sort sort, const char *id,

@@ -46,23 +46,24 @@ static void put_act(const struct stored_log *log, unsigned op, const uint8_t *ar
     nvl_pack_op(log->pack, op, &info);
     work_put_words(out, info.name);
     for (unsigned k = 1, n = 0; k < count; k++) {
-        const struct nvl_entity *x =
-            args[k] == NVL_NONE ? NULL : nvl_world_entity(log->world, (enum nvl_sort) info.params[k].sort, args[k]);
-        if (x != NULL)
-            buf_printf(out, "%s%s", n++ == 0 ? " " : ", ", x->name);
+        if (args[k] == NVL_NONE)
+            continue;
+        buf_puts(out, n++ == 0 ? ": " : ", ");
+        work_put_thing(log, (enum nvl_sort) info.params[k].sort, args[k], out);
     }
 }
 
 static void put_value(const struct stored_log *log, const struct nvl_cell *cell, int value, struct buf *out)
 {
-    const char *id = cell->value_sort == NVL_SORT_NONE ? "" : value < 0 ? "nobody and nothing" : nvl_entity_id(log->world, (enum nvl_sort) cell->value_sort, (unsigned) value);
     if (cell->value_sort == NVL_SORT_NONE)
         buf_printf(out, "%d", value);
+    else if (value < 0)
+        buf_puts(out, cell->value_sort == NVL_SORT_CHAR ? "nobody" : "nowhere");
     else
-        buf_puts(out, id);
+        work_put_thing(log, (enum nvl_sort) cell->value_sort, (unsigned) value, out);
 }
 
-/* "at(pilot) is dock" */
+/* "the place of Alex Chen was the dock" */
 static void put_cell(const struct stored_log *log, const struct nvl_sim *sim, unsigned cell, struct buf *out)
 {
     struct nvl_cell info;
@@ -80,8 +81,8 @@ static void put_gap(const struct nvl_consideration *c, struct buf *out)
         if (c->chosen_terms[i] - c->terms[i] > gap)
             gap = c->chosen_terms[i] - c->terms[i], most = (int) i;
     if (most >= 0)
-        buf_printf(out, " Most of the difference is %s: %+d against %+d.", nvl_term_name((unsigned) most),
-                   (int) c->terms[most], (int) c->chosen_terms[most]);
+        buf_printf(out, " What made most of the difference: %s (%+d against %+d).", work_term_phrase((unsigned) most),
+                   (int) c->chosen_terms[most], (int) c->terms[most]);
 }
 
 static const char *actor_name(const struct stored_log *log, const char *id)
@@ -167,7 +168,7 @@ static void fill(struct work *w, const struct nvl_sim *sim, const struct nvl_con
         } else {
             buf_printf(&text, "%s could have, and thought something else worth more: ", name);
             put_act(log, c->chosen_op, c->chosen_args, c->chosen_args_count, &text);
-            buf_printf(&text, " at %d, against %d.", (int) c->chosen_utility, (int) c->utility);
+            buf_printf(&text, " (%d against %d).", (int) c->chosen_utility, (int) c->utility);
             put_gap(c, &text);
         }
         break;

@@ -130,6 +130,81 @@ static char *value_text(struct timeline *t, const struct nvl_cell *c, int value)
     return work_text(t->w, &b);
 }
 
+/* What is held or is so of a cell, said of the thing that it is about: "is at the dock", "is open". */
+static void put_state(const struct stored_log *log, const char *fluent, const struct nvl_cell *c, int value, bool plural,
+                      struct buf *out)
+{
+    static const struct {
+        const char *fluent, *none, *some;
+    } phrases[] = {
+        { "at", "nowhere near", "at " },
+        { "lies", "no longer lying about", "at " },
+        { "holder", "in nobody's hands", "in the hands of " },
+        { "open", "shut", "open" },
+        { "lit", "dark", "lit" },
+        { "awake", "not awake", "awake" },
+        { "pinned", "free", "pinned down" },
+        { "found", "not found yet", "found" },
+        { "peril", "safe", "dangerous" },
+    };
+    bool sorted = c->value_sort != NVL_SORT_NONE, none = sorted ? value < 0 : value == 0;
+    buf_puts(out, plural ? "are " : "is ");
+    for (size_t i = 0; i < ARRAY_SIZE(phrases); i++)
+        if (strcmp(phrases[i].fluent, fluent) == 0) {
+            buf_puts(out, none ? phrases[i].none : phrases[i].some);
+            if (!none && sorted)
+                work_put_thing(log, (enum nvl_sort) c->value_sort, (unsigned) value, out);
+            return;
+        }
+    if (!sorted)
+        buf_printf(out, "%d", value);
+    else if (none)
+        buf_puts(out, c->value_sort == NVL_SORT_CHAR ? "nobody" : "nothing");
+    else
+        work_put_thing(log, (enum nvl_sort) c->value_sort, (unsigned) value, out);
+}
+
+static void put_clue(const struct stored_log *log, unsigned clue, struct buf *out)
+{
+    const struct nvl_entity *e = nvl_world_entity(log->world, NVL_SORT_CLUE, clue);
+    buf_puts(out, e == NULL ? "" : e->detail[0] != '\0' ? e->detail : e->name);
+}
+
+/* "Jordan Kim thinks that Yarrow is at the gate; Yarrow is at the hub." */
+static void put_mistake(const struct stored_log *log, unsigned who, size_t cell, const struct nvl_cell *c, int believed,
+                        int actual, struct buf *out)
+{
+    static const char *const of_a_thing[] = { "at", "lies", "holder", "open", "lit", "awake", "pinned", "found", "peril" };
+    const char *fluent = nvl_pack_fluent_name(log->pack, c->fluent);
+    struct buf subject = { 0 };
+    bool known = false;
+    for (size_t i = 0; i < ARRAY_SIZE(of_a_thing); i++)
+        known = known || strcmp(of_a_thing[i], fluent) == 0;
+    if (known && c->args_count == 1 && c->sorts[0] == NVL_SORT_CLUE)
+        put_clue(log, c->args[0], &subject);
+    else if (known && c->args_count == 1)
+        work_put_thing(log, (enum nvl_sort) c->sorts[0], c->args[0], &subject);
+    else
+        work_put_cell(log, (unsigned) cell, &subject);
+    const struct nvl_entity *thing =
+        known && c->args_count == 1 ? nvl_world_entity(log->world, (enum nvl_sort) c->sorts[0], c->args[0]) : NULL;
+    bool plural = thing != NULL && thing->plural;
+    bool place = strcmp(fluent, "at") == 0 || strcmp(fluent, "lies") == 0;
+    const char *again = c->args_count > 0 && c->sorts[0] == NVL_SORT_CHAR ? buf_str(&subject) : plural ? "they" : "it";
+    buf_printf(out, "%s ", brief(log, who));
+    if (place && believed < 0) {
+        buf_printf(out, "does not know where %s %s: %s ", buf_str(&subject), plural ? "are" : "is", again);
+    } else {
+        buf_printf(out, "thinks that %s ", buf_str(&subject));
+        put_state(log, fluent, c, believed, plural, out);
+        buf_printf(out, "; %s ", again);
+    }
+    put_state(log, fluent, c, actual, plural, out);
+    buf_putc(out, '.');
+    out->failed |= subject.failed;
+    buf_done(&subject);
+}
+
 static void add_mistake(struct timeline *t, const struct nvl_sim *sim, size_t cell, const struct nvl_cell *c)
 {
     struct work *w = t->w;
@@ -147,10 +222,7 @@ static void add_mistake(struct timeline *t, const struct nvl_sim *sim, size_t ce
     m->actual = value_text(t, c, nvl_sim_state(sim)[cell]);
     if (w->st.code != NRPC_OK)
         return;
-    buf_printf(&text, "%s believes ", brief(log, t->who));
-    work_put_cell(log, (unsigned) cell, &text);
-    buf_printf(&text, " to be %s; it is %s.", m->believed[0] != '\0' ? m->believed : "nothing",
-               m->actual[0] != '\0' ? m->actual : "nothing");
+    put_mistake(log, t->who, cell, c, nvl_sim_belief(sim, t->who)[cell], nvl_sim_state(sim)[cell], &text);
     m->text = work_text(w, &text);
     t->out->mistakes[t->out->n_mistakes++] = m;
 }

@@ -91,33 +91,33 @@ static const char *short_name(const struct stored_log *log, const struct nvl_eve
     return who != NULL ? who->brief : e->actor == NVL_ACTOR_WORLD ? "the world" : "the director";
 }
 
-static void put_cause(const struct stored_log *log, const struct nvl_event *e, const struct nvl_cause *c, bool again,
-                      struct buf *out)
+static void put_lead(const struct stored_log *log, const struct nvl_event *e, unsigned kind, bool again, struct buf *out)
 {
     static const char *const leads[] = { "It goes back to this",       "What made it possible",
                                          "What moved %s to it",        "What %s had learned by then",
                                          "It answers what went before", "What stood in the way",
                                          "It lay in how things began", "Somebody outside the story asked for it" };
-    unsigned kind = c->kind < ARRAY_SIZE(leads) ? c->kind : 0;
     if (again)
         buf_puts(out, "And ");
     size_t at = out->size;
-    buf_printf(out, leads[kind], short_name(log, e));
+    buf_printf(out, leads[kind < ARRAY_SIZE(leads) ? kind : 0], short_name(log, e));
     if (again && at < out->size && out->data[at] >= 'A' && out->data[at] <= 'Z')
         out->data[at] = (uint8_t) (out->data[at] - 'A' + 'a');
     buf_puts(out, ": ");
-    if (c->sequence == 1 && c->kind == NVL_MOTIVATES && c->cell == NVL_NO_CELL)
-        buf_puts(out, "who they are");
-    else if (c->sequence == 1)
-        buf_puts(out, "it was so from the beginning");
-    else
+}
+
+/* An event says by itself why it counts; of the beginning the part that counts is named. */
+static void put_cause(const struct stored_log *log, const struct nvl_cause *c, struct buf *out)
+{
+    if (c->sequence > 1) {
         put_event(log, c->sequence, out);
-    if (c->cell != NVL_NO_CELL) {
-        buf_puts(out, " [");
+    } else if (c->cell == NVL_NO_CELL) {
+        buf_puts(out, c->kind == NVL_MOTIVATES ? "who they are" : "it was so from the beginning");
+    } else {
+        buf_puts(out, "it was so from the beginning (");
         work_put_cell(log, c->cell, out);
-        buf_putc(out, ']');
+        buf_putc(out, ')');
     }
-    buf_puts(out, ". ");
 }
 
 /* One event may be a cause in two ways; a sentence names it once. */
@@ -132,9 +132,23 @@ static bool said_before(const struct nvl_event *e, unsigned cause)
 static void put_causes(struct tree *t, const struct nvl_event *e, unsigned depth, struct buf *out)
 {
     const struct stored_log *log = &t->w->log;
-    for (unsigned k = 0; k < e->causes_count; k++)
-        if (e->causes[k].sequence >= 1 && e->causes[k].sequence < e->sequence && !said_before(e, k))
-            put_cause(log, e, &e->causes[k], k > 0, out);
+    int last = -1; /* the kind that the sentence is about; causes of one kind share it */
+    for (unsigned k = 0; k < e->causes_count; k++) {
+        const struct nvl_cause *c = &e->causes[k];
+        if (c->sequence < 1 || c->sequence >= e->sequence || said_before(e, k))
+            continue;
+        if (last == (int) c->kind) {
+            buf_puts(out, "; ");
+        } else {
+            if (last >= 0)
+                buf_puts(out, ". ");
+            put_lead(log, e, c->kind, last >= 0, out);
+        }
+        last = (int) c->kind;
+        put_cause(log, c, out);
+    }
+    if (last >= 0)
+        buf_puts(out, ". ");
     if (depth >= TEXT_DEPTH)
         return;
     for (unsigned k = 0; k < e->causes_count; k++) { /* the latest one a step further back */
@@ -148,21 +162,6 @@ static void put_causes(struct tree *t, const struct nvl_event *e, unsigned depth
         put_causes(t, &log->events[s - 1], depth + 1, out);
         return;
     }
-}
-
-static const char *term_phrase(unsigned term)
-{
-    static const char *const phrases[NVL_TERMS] = { "what it was good for",
-                                                    "what drives them",
-                                                    "their temper",
-                                                    "what they felt",
-                                                    "what the other is to them",
-                                                    "what is proper",
-                                                    "the moment of the story",
-                                                    "the effort",
-                                                    "having done it lately",
-                                                    "chance" };
-    return term < NVL_TERMS ? phrases[term] : "";
 }
 
 static void put_terms(const struct nvl_event *e, struct buf *out)
@@ -179,7 +178,7 @@ static void put_terms(const struct nvl_event *e, struct buf *out)
         if (best < 0)
             break;
         used[best] = used_any = true;
-        buf_printf(out, "%s%s (%+d)", n == 0 ? "What weighed most: " : ", ", term_phrase((unsigned) best),
+        buf_printf(out, "%s%s (%+d)", n == 0 ? "What weighed most: " : ", ", work_term_phrase((unsigned) best),
                    (int) e->terms[best]);
     }
     if (used_any)
@@ -196,11 +195,13 @@ static void put_alternatives(const struct stored_log *log, const struct nvl_even
         nvl_pack_op(log->pack, a->op, &info);
         buf_puts(out, i == 0 ? "Instead it might have been to " : ", or to ");
         work_put_words(out, info.name);
+        bool first = true;
         for (unsigned k = 1; k < a->args_count; k++) {
-            const struct nvl_entity *x =
-                a->args[k] == NVL_NONE ? NULL : nvl_world_entity(log->world, (enum nvl_sort) info.params[k].sort, a->args[k]);
-            if (x != NULL && info.params[k].sort != NVL_SORT_FACT)
-                buf_printf(out, "%s%s", k == 1 ? ": " : ", ", x->brief[0] != '\0' ? x->brief : x->name);
+            if (a->args[k] != NVL_NONE && info.params[k].sort != NVL_SORT_FACT) {
+                buf_puts(out, first ? ": " : ", ");
+                first = false;
+                work_put_thing(log, (enum nvl_sort) info.params[k].sort, a->args[k], out);
+            }
         }
         if (a->utility <= e->utility)
             buf_printf(out, " (%d behind)", (int) (e->utility - a->utility));

@@ -210,15 +210,46 @@ void work_put_cell(const struct stored_log *log, unsigned cell, struct buf *out)
     struct nvl_cell c;
     if (nvl_world_cell_info(log->world, cell, &c) != NVL_OK)
         return;
-    work_put_words(out, nvl_pack_fluent_name(log->pack, c.fluent));
+    const char *fluent = nvl_pack_fluent_name(log->pack, c.fluent);
+    bool place = strcmp(fluent, "at") == 0 || strcmp(fluent, "lies") == 0;
+    work_put_words(out, place ? "the place" : strcmp(fluent, "holder") == 0 ? "the holder" : fluent);
     for (size_t i = 0; i < c.args_count; i++) {
         const struct nvl_entity *e = nvl_world_entity(log->world, (enum nvl_sort) c.sorts[i], c.args[i]);
-        const char *name = e == NULL ? "" : c.sorts[i] == NVL_SORT_FACT && e->detail[0] != '\0' ? e->detail : e->name;
-        if (name[0] == '\0')
-            name = nvl_entity_id(log->world, (enum nvl_sort) c.sorts[i], c.args[i]);
         buf_puts(out, i == 0 ? " of " : " and ");
-        work_put_words(out, name);
+        if (e != NULL && c.sorts[i] == NVL_SORT_FACT && e->detail[0] != '\0')
+            buf_puts(out, e->detail);
+        else
+            work_put_thing(log, (enum nvl_sort) c.sorts[i], c.args[i], out);
     }
+}
+
+void work_put_thing(const struct stored_log *log, enum nvl_sort sort, unsigned index, struct buf *out)
+{
+    const struct nvl_entity *e = nvl_world_entity(log->world, sort, index);
+    if (e == NULL || e->name[0] == '\0') {
+        work_put_words(out, nvl_entity_id(log->world, sort, index));
+        return;
+    }
+    bool article = !e->proper && (sort == NVL_SORT_CHAR || sort == NVL_SORT_PLACE || sort == NVL_SORT_ITEM ||
+                                  sort == NVL_SORT_LINK);
+    if (article && strncmp(e->name, "the ", 4) != 0)
+        buf_puts(out, "the ");
+    buf_puts(out, e->name);
+}
+
+const char *work_term_phrase(unsigned term)
+{
+    static const char *const phrases[NVL_TERMS] = { "what it was good for",
+                                                    "what drives them",
+                                                    "their temper",
+                                                    "what they felt",
+                                                    "what the other is to them",
+                                                    "what is proper",
+                                                    "the moment of the story",
+                                                    "the effort",
+                                                    "having done it lately",
+                                                    "chance" };
+    return term < NVL_TERMS ? phrases[term] : "";
 }
 
 /* ---- from the loop to the worker and back ---- */

@@ -61,6 +61,10 @@ NE(SimulationEvent) * work_event(struct work *w, size_t index);
 void work_put_cell(const struct stored_log *log, unsigned cell, struct buf *out);
 /* Appends a name of the pack in words: "take it on". */
 void work_put_words(struct buf *out, const char *name);
+/* Somebody or something by name, with the article that goes with it: "Alex Chen", "the dock". */
+void work_put_thing(const struct stored_log *log, enum nvl_sort sort, unsigned index, struct buf *out);
+/* What a term of a choice is to a reader: "what drives them". Static; "" for none. */
+const char *work_term_phrase(unsigned term);
 
 /* Handlers: verify.c, explain.c, absence.c, beliefs.c. */
 nrpc_request_fn handle_verify_simulation, handle_explain_event, handle_explain_absence,

@@ -96,6 +96,10 @@ class Explain(Stack):
                 self.assertIn(f"event {e.sequence}", x.text)
                 self.assertIsNone(RAW.search(x.text), x.text)
                 self.assertNotIn("  ", x.text)
+                self.assertNotIn("[", x.text)
+                for lead in ("What made it possible", "And what made it possible"):
+                    # one sentence for causes of one kind
+                    self.assertTrue(all(p.count(lead + ": ") < 2 for p in x.text.split("\n\n")), x.text)
                 if e.HasField("decision") and e.decision.terms:
                     self.assertIn("What weighed most", x.text)
                 for a in e.decision.alternatives:
@@ -201,6 +205,7 @@ class Explain(Stack):
     # --- beliefs ---
 
     def test_beliefs_are_those_of_the_log(self):
+        mistaken = 0
         for simulation in self.runs:
             log = self.log(simulation)
             truth = {}  # a fact is so or not, whoever holds it
@@ -217,8 +222,15 @@ class Explain(Stack):
                     self.assertTrue(b.text.endswith("."))
                 for m in state.mistakes:
                     self.assertNotEqual(m.believed, m.actual)
+                    self.assertIsNone(RAW.search(m.text), m.text)
+                    self.assertNotIn(" nothing", m.text)
+                    for value in (m.believed, m.actual):  # a place or a holder by its name, not by its id
+                        if m.fluent == "at" and len(value) > 2:
+                            self.assertFalse(m.text.endswith(f"is {value}."), m.text)
+                    mistaken += 1
                 early = self.engine.GetBeliefs(pb.GetBeliefsRequest(simulation_id=simulation, character_id=who, at_turn=1))
                 self.assertTrue(all(b.turn <= 1 for b in early.beliefs))
+        self.assertGreater(mistaken, 3)
         self.refused(grpc.StatusCode.INVALID_ARGUMENT, self.engine.GetBeliefs,
                      pb.GetBeliefsRequest(simulation_id=self.runs[0], character_id="nobody"))
 
