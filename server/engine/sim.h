@@ -1,6 +1,7 @@
 /* sim.h — a running simulation's inside.  Internal to the engine. */
 #ifndef NVL_SIM_H
 #define NVL_SIM_H
+#include <string.h>
 #include "server/engine/edit.h"
 #include "server/engine/world.h"
 
@@ -142,7 +143,6 @@ void plan_make(struct nvl_sim *s, unsigned actor, const int16_t *view,
                const struct goal_view *goals, unsigned count); /* fills wants */
 int plan_worth(const struct nvl_sim *s, unsigned op, unsigned *out_goal, unsigned *out_step);
 /* sim_judge.c */
-struct code_env judge_env(const struct nvl_sim *s, const int16_t *state, const uint8_t *args);
 /* The law's word on a candidate: 0, or a code with the cell that told. */
 unsigned judge_law(const struct nvl_sim *s, unsigned actor, const struct candidate *c,
                    uint16_t *out_cell);
@@ -196,6 +196,18 @@ int sim_complete(struct nvl_sim *s);
 static inline unsigned sim_phase(const struct nvl_sim *s)
 {
     return s->pass < s->plan.count ? s->plan.phase[s->pass] : (unsigned) NVL_RESOLUTION;
+}
+static inline struct code_env judge_env(const struct nvl_sim *s, const int16_t *state,
+                                        const uint8_t *args)
+{
+    struct code_env env = { .world = s->w,
+                            .state = state,
+                            .each = NVL_NONE,
+                            .pass = s->pass,
+                            .passes = s->plan.count,
+                            .phase = sim_phase(s) };
+    memcpy(env.args, args, sizeof(env.args));
+    return env;
 }
 static inline bool sim_awake(const struct nvl_sim *s, const int16_t *state, unsigned c)
 {

@@ -286,6 +286,8 @@ bool plan_awake_last(const struct teller *t, unsigned who); /* as the log ends *
 bool plan_sees(const struct teller *t, const struct nvl_event *e, int16_t who);
 /* profile.c — {VOW}, {FEAR} and {GOAL} of a member of the cast, where the card has such words */
 void env_profile(struct teller *t, int16_t who, struct env *env);
+/* fit.c — composes until the length fits; false: no memory */
+bool fit_compose(struct teller *t);
 /* compose.c */
 bool compose(struct teller *t);
 const char *compose_title(struct teller *t);
