@@ -391,6 +391,10 @@ static bool slice_hand_on(struct slice *s)
     if (!s->sim->chapter)
         return true;
     int rc = nvl_carry_encode(s->sim->engine, &carry);
+    if (rc == NVL_E_INVALID) { /* the last chapter that can be counted: nothing goes on from it */
+        buf_done(&carry);
+        return true;
+    }
     uint8_t *copy = rc == NVL_OK && !carry.failed ? arena_copy(&s->arena, carry.data, carry.size) : NULL;
     s->append.carry = (struct store_bytes){ copy, carry.size };
     if (copy != NULL)
