@@ -179,11 +179,27 @@ bool exchange_is_legacy(const struct exchange *x)
            x->route->method->route->dialect == NRPC__ROUTE_OPTIONS__DIALECT__DIALECT_LEGACY;
 }
 
+static void apply_switches(const struct exchange *x, struct json_style *s)
+{
+    const struct {
+        bool *style;
+        enum bind_switch by;
+    } told[] = { { &s->defaults, BIND_DEFAULTS },
+                 { &s->enum_numbers, BIND_ENUM_NUMBERS },
+                 { &s->long_numbers, BIND_LONG_NUMBERS },
+                 { &s->proto_names, BIND_PROTO_NAMES } };
+    *s = to_json_style(exchange_is_legacy(x) ? JSON_LEGACY : JSON_STANDARD);
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++)
+        if (x->binder.switches[told[i].by] != BIND_UNSET)
+            *told[i].style = x->binder.switches[told[i].by] == BIND_ON;
+}
+
 struct to_json *exchange_json(struct exchange *x)
 {
     struct to_json *json = &x->gl->json[exchange_is_legacy(x) ? JSON_LEGACY : JSON_STANDARD];
     json->pool = x->view->table->pool;
     json->filter = x->filter;
+    apply_switches(x, &json->style);
     return json;
 }
 
@@ -291,7 +307,10 @@ void exchange_fail_too_large(struct exchange *x)
 {
     uint64_t max = x->gl->gateway->settings.max_body_bytes;
     exchange_fail(x, 413, NRPC_RESOURCE_EXHAUSTED, "BODY_TOO_LARGE",
-                  "the body is larger than the limit of %llu bytes", (unsigned long long) max);
+                  "the body is larger than the limit of %llu bytes%s%s%s%s",
+                  (unsigned long long) max, x->route == NULL ? "" : " for ",
+                  x->route == NULL ? "" : x->method, x->route == NULL ? "" : " ",
+                  x->route == NULL ? "" : x->route->template_text);
     x->keep_alive = false;
 }
 
@@ -361,11 +380,11 @@ void exchange_on_head(struct exchange *x)
     set_encoding(x);
     if (n < method.size || !method_known(x))
         exchange_fail(x, 501, NRPC_UNIMPLEMENTED, "METHOD_UNKNOWN", "the method is not known");
-    if (!x->failed && builtin_serve(x))
+    if (!x->failed && !x->client->socket && builtin_serve(x))
         return;
     if (!x->failed)
         throttle(x);
-    if (!x->failed && x->builtin == NULL && cached_serve(x))
+    if (!x->failed && x->builtin == NULL && !x->client->socket && cached_serve(x))
         return;
     if (!x->failed && x->body_kind != BODY_KEPT && !socket_wanted(x)) {
         find_route(x);

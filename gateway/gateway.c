@@ -57,6 +57,10 @@ void gateway_channel_options(const struct gateway *g, nrpc_channel_options *o)
     nrpc_channel_defaults(o);
     o->target = g->target;
     o->backoff_max_ms = BACKOFF_MAX_MS;
+    if (g->n_loops > 0) { /* a share of a loop, rounded up */
+        uint64_t share = (g->settings.max_waiting + g->n_loops - 1) / g->n_loops;
+        o->max_pending_calls = (uint32_t) share;
+    }
     o->balance = g->settings.balance != NULL && strcmp(g->settings.balance, "least-calls") == 0
                      ? NRPC_LEAST_CALLS
                  : g->settings.balance != NULL && strcmp(g->settings.balance, "first") == 0

@@ -44,7 +44,8 @@ struct gateway_settings {
     char *balance, *health_check;
     bool compression;
     uint64_t cache_bytes;
-    uint64_t threads, max_body_bytes, timeout_ms, max_connections, grace_ms;
+    uint64_t threads, max_body_bytes, timeout_ms, timeout_max_ms, max_connections, grace_ms;
+    uint64_t max_waiting; /* calls, of all loops */
 };
 
 struct gateway {

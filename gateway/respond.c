@@ -302,7 +302,7 @@ void respond_put_problem(struct exchange *x, struct buf *out)
     /* The legacy dialect has one spelling of names. */
     x->problem.input = x->route == NULL || exchange_is_legacy(x) ? NULL : x->route->method->input;
     if (wants_status(x)) {
-        problem_put_status(out, &x->problem, exchange_json(x));
+        problem_put_status(out, &x->problem, x->request_id, exchange_json(x));
         return;
     }
     snprintf(target, sizeof target, "%.*s", (int) (t.size > 511 ? 511 : t.size),
@@ -335,6 +335,15 @@ static bool put_unavailable(struct exchange *x, struct buf *out)
     return true;
 }
 
+/* What is wrong may have kept the query from being read. */
+static bool wants_pretty(const struct exchange *x)
+{
+    struct http1_text query = http1_query(&x->http);
+    const struct desc_message *input = x->route == NULL ? NULL : x->route->method->input;
+    return x->binder.switches[BIND_PRETTY] == BIND_ON ||
+           bind_asks_pretty(query.data, query.size, input);
+}
+
 void respond_problem(struct exchange *x)
 {
     char extra[600];
@@ -362,6 +371,8 @@ void respond_problem(struct exchange *x)
     bool plain = put_unavailable(x, body);
     if (!plain)
         respond_put_problem(x, body);
+    if (wants_pretty(x))
+        json_indent(body, 0);
     struct response r = {
         .status = x->problem.status,
         .extra = extra,
@@ -502,7 +513,7 @@ static int put_message(struct exchange *x, nrpc_slice message, struct buf *out)
     int r = x->route->response_body != NULL
                 ? to_json_field(json, x->route->response_body, message.data, message.size, out)
                 : to_json_message(json, x->route->method->output, message.data, message.size, out);
-    if (r == 0 && x->binder.pretty)
+    if (r == 0 && x->binder.switches[BIND_PRETTY] == BIND_ON)
         json_indent(out, start);
     return r == 0 && out->failed ? NRPC_E_NOMEM : r;
 }

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "gateway/accept.h"
+#include "gateway/json_writer.h"
 #include "gateway/respond.h"
 #include "gateway/rpcweb.h"
 #include "gateway/scalar.h"
@@ -290,6 +291,16 @@ static int put_json(struct exchange *x, nrpc_slice message, struct buf *out)
                                           message.size, out);
 }
 
+/* An element of an array, where the client wants to read it; other forms are a line each. */
+static void lay_out(const struct exchange *x, struct buf *out, size_t start)
+{
+    if (x->binder.switches[BIND_PRETTY] != BIND_ON)
+        return;
+    json_indent(out, start);
+    if (out->size > start && out->data[out->size - 1] == '\n')
+        out->size--;
+}
+
 /* The message in its form, without chunk framing.  0 or negative with out as it was. */
 static int put_message(struct exchange *x, nrpc_slice message, struct buf *out)
 {
@@ -308,11 +319,14 @@ static int put_message(struct exchange *x, nrpc_slice message, struct buf *out)
     } else if (s->form == STREAM_ARRAY) {
         buf_puts(out, s->any ? ",\n" : "[");
     }
+    size_t start = out->size;
     int r = put_json(x, message, out);
     if (r < 0) {
         out->size = before;
         return r;
     }
+    if (s->form == STREAM_ARRAY)
+        lay_out(x, out, start);
     if (s->form != STREAM_ARRAY)
         buf_puts(out, s->form == STREAM_SSE ? "\n\n" : "\n");
     s->any = true;
@@ -504,7 +518,10 @@ static void end_badly(struct exchange *x)
     else
         buf_puts(out, s->form == STREAM_ARRAY ? s->any ? ",\n{\"error\":" : "[{\"error\":"
                                               : "{\"error\":");
+    size_t start = out->size;
     respond_put_problem(x, out);
+    if (s->form == STREAM_ARRAY)
+        lay_out(x, out, start);
     buf_puts(out, s->form == STREAM_SSE ? "\n\n" : s->form == STREAM_ARRAY ? "}]\n" : "}\n");
     if (s->form != STREAM_RAW)
         put_chunk(x, out->data, out->size);
