@@ -149,6 +149,8 @@ class WebSocket:
 
 
 class Chat(unittest.TestCase):
+    """The service and the gateway before it."""
+
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory(prefix="novel-test-")
@@ -168,7 +170,9 @@ class Chat(unittest.TestCase):
     def rest(self, method, path, body=None, headers=None):
         return harness.rest(self.port, method, path, body, headers)
 
-    # ---- streams of messages in a body ----
+
+class Bodies(Chat):
+    """Streams of messages in a body."""
 
     def test_ndjson_body(self):
         body = "".join(json.dumps({"text": "t", "number": str(n)}) + "\n" for n in range(1, 101))
@@ -255,12 +259,14 @@ class Chat(unittest.TestCase):
                               stdout=subprocess.PIPE, timeout=60, check=True)
         self.assertEqual([json.loads(l)["text"] for l in done.stdout.splitlines()], [f"T{n}" for n in range(2000)])
 
-    # ---- WebSocket ----
+
+class Sockets(Chat):
+    """WebSockets, of HTTP/1.1 here; test_sockets.py has the same over HTTP/2."""
+
+    Socket = WebSocket
 
     def test_talking(self):
-        ws = WebSocket(self.port, "/rooms/blue/talk")
-        digest = hashlib.sha1((ws.key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()
-        self.assertEqual(ws.headers["sec-websocket-accept"], base64.b64encode(digest).decode())
+        ws = self.Socket(self.port, "/rooms/blue/talk")
         for n in range(3):
             ws.send({"text": f"word {n}", "number": n})
             self.assertEqual(ws.message(), {"room": "blue", "text": f"WORD {n}", "number": str(n + 1)})
@@ -270,18 +276,18 @@ class Chat(unittest.TestCase):
         ws.close()
 
     def test_counting(self):
-        ws = WebSocket(self.port, "/rooms/blue/count?to=3")
+        ws = self.Socket(self.port, "/rooms/blue/count?to=3")
         self.assertEqual([ws.message()["number"] for _ in range(3)], ["1", "2", "3"])
         self.assertEqual(ws.closed()[0], 1000)
         ws.close()
-        ws = WebSocket(self.port, "/count")
+        ws = self.Socket(self.port, "/count")
         ws.send({"room": "x", "to": 2})
         self.assertEqual([ws.message()["room"] for _ in range(2)], ["x", "x"])
         self.assertEqual(ws.closed()[0], 1000)
         ws.close()
 
     def test_one_answer(self):
-        ws = WebSocket(self.port, "/rooms/blue/lines")
+        ws = self.Socket(self.port, "/rooms/blue/lines")
         ws.send({"number": 20})
         ws.send({"number": 22})
         ws.send("")
@@ -290,25 +296,25 @@ class Chat(unittest.TestCase):
         ws.close()
 
     def test_errors_are_typed(self):
-        ws = WebSocket(self.port, "/rooms/b/talk")
+        ws = self.Socket(self.port, "/rooms/b/talk")
         ws.send({"text": "fail"})
         self.assertEqual(ws.message()["error"]["code"], 7)
         self.assertEqual(ws.closed(), (4007, "not you"))
         ws.close()
-        ws = WebSocket(self.port, "/rooms/b/count?to=9&failAfter=2")
+        ws = self.Socket(self.port, "/rooms/b/count?to=9&failAfter=2")
         self.assertEqual([ws.message()["number"] for _ in range(2)], ["1", "2"])
         self.assertIn("that is enough", ws.message()["error"]["message"])
         self.assertEqual(ws.closed()[0], 4009)
         ws.close()
         for bad in ("{", '{"unknown":1}', "[]", '"text"'):
-            ws = WebSocket(self.port, "/rooms/b/talk")
+            ws = self.Socket(self.port, "/rooms/b/talk")
             ws.send(bad)
             self.assertEqual(ws.message()["error"]["code"], 3, bad)
             self.assertEqual(ws.closed()[0], 4003, bad)
             ws.close()
 
     def test_frames(self):
-        ws = WebSocket(self.port, "/rooms/b/talk")
+        ws = self.Socket(self.port, "/rooms/b/talk")
         text = json.dumps({"text": "fragments ✓"}).encode()
         ws.raw(ws.frame(1, text[:5], final=False) + ws.frame(9, b"are you there?") + ws.frame(0, text[5:21], final=False)
                + ws.frame(0, text[21:]))
@@ -326,7 +332,7 @@ class Chat(unittest.TestCase):
         ws.close()
 
     def test_bad_frames(self):
-        ws = WebSocket(self.port, "/rooms/b/talk")
+        ws = self.Socket(self.port, "/rooms/b/talk")
         ws.close()
         cases = [
             (dict(opcode=1, data=b"{}", masked=False), 1002), (dict(opcode=1, data=b"{}", reserved=0x40), 1002),
@@ -339,42 +345,41 @@ class Chat(unittest.TestCase):
             (dict(opcode=8, data=struct.pack(">H", 1000) + b"\xff"), 1002),
         ]
         for frame, code in cases:
-            ws = WebSocket(self.port, "/rooms/b/talk")
+            ws = self.Socket(self.port, "/rooms/b/talk")
             ws.raw(ws.frame(**frame))
             self.assertEqual(ws.closed()[0], code, frame)
             self.assertEqual(ws.read()[0], None, frame)
             ws.close()
-        ws = WebSocket(self.port, "/rooms/b/talk")
+        ws = self.Socket(self.port, "/rooms/b/talk")
         ws.raw(ws.frame(1, b"{", final=False) + ws.frame(1, b"}"))
         self.assertEqual(ws.closed()[0], 1002)
         ws.close()
-        ws = WebSocket(self.port, "/rooms/b/talk")
+        ws = self.Socket(self.port, "/rooms/b/talk")
         ws.raw(bytes([0x81, 0xff]) + struct.pack(">Q", 1 << 40) + b"mask")
         self.assertEqual(ws.closed()[0], 1009)
         ws.close()
 
     def test_refused_upgrades(self):
         for headers, kwargs, status in [
-                ([], dict(key="short"), 400), ([], dict(key="x" * 24), 400), ([], dict(version="8"), 426),
-                (["Origin: https://evil.example"], {}, 403), (["Origin: null"], {}, 403)]:
-            ws = WebSocket(self.port, "/rooms/b/talk", headers, expect=status, **kwargs)
+                ([], dict(version="8"), 426), (["Origin: https://evil.example"], {}, 403), (["Origin: null"], {}, 403)]:
+            ws = self.Socket(self.port, "/rooms/b/talk", headers, expect=status, **kwargs)
             ws.close()
-        ws = WebSocket(self.port, "/nothing/here", expect=404)
+        ws = self.Socket(self.port, "/nothing/here", expect=404)
         ws.close()
         for origin in (f"http://127.0.0.1:{self.port}", "https://app.example"):
-            ws = WebSocket(self.port, "/rooms/b/talk", [f"Origin: {origin}"])
+            ws = self.Socket(self.port, "/rooms/b/talk", [f"Origin: {origin}"])
             ws.close()
 
     def test_a_client_that_leaves_cancels(self):
         self.service.cancelled.clear()
-        ws = WebSocket(self.port, "/rooms/b/talk")
+        ws = self.Socket(self.port, "/rooms/b/talk")
         ws.send({"text": "x"})
         ws.message()
         ws.close()
         self.assertTrue(self.service.cancelled.wait(30))
 
     def test_a_slow_reader_is_waited_for(self):
-        ws = WebSocket(self.port, "/rooms/b/talk")
+        ws = self.Socket(self.port, "/rooms/b/talk")
         ws.send({"text": "flood", "number": 20000})
         time.sleep(0.5)
         status = pathlib.Path(f"/proc/{self.gateway.process.pid}/status").read_text()
@@ -384,6 +389,19 @@ class Chat(unittest.TestCase):
         ws.send("")
         self.assertEqual(ws.closed()[0], 1000)
         ws.close()
+
+
+class Keys(Chat):
+    """What HTTP/1.1 alone has: a key, and its answer."""
+
+    def test_keys(self):
+        ws = WebSocket(self.port, "/rooms/blue/talk")
+        digest = hashlib.sha1((ws.key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()
+        self.assertEqual(ws.headers["sec-websocket-accept"], base64.b64encode(digest).decode())
+        ws.close()
+        for key in ("short", "x" * 24):
+            ws = WebSocket(self.port, "/rooms/b/talk", key=key, expect=400)
+            ws.close()
 
 
 def harness_sanitized():
