@@ -200,8 +200,8 @@ static void on_writable(nrpc_call *c, void *state)
 static void on_end(nrpc_call *c, void *state, const nrpc_status *st)
 {
     struct exchange *x = state;
-    (void) c;
     x->call = NULL;
+    x->trailers = nrpc_call_trailers_in(c);
     if (x->upload.active && !x->upload.whole) {
         x->upload.over = true;
         x->keep_alive = false; /* the rest of its body is not read */

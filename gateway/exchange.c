@@ -391,6 +391,8 @@ void exchange_on_head(struct exchange *x)
         bool binary = !x->failed && rpcweb_wanted(x);
         if (binary && rpcweb_is_framed(x))
             stream_start(x, STREAM_GRPC_WEB);
+        if (binary && !x->failed && x->route->method->client_streaming)
+            upload_open(x);
         if (!x->failed && !binary)
             request_open(x);
     }

@@ -60,6 +60,7 @@ struct stream {
 /* A stream of messages from the client. */
 struct upload {
     bool active;
+    bool framed; /* Connect's messages, behind their heads */
     bool raw;   /* HttpBody: each piece of the body, as it comes, is a message */
     bool open;  /* a message is being read */
     bool held;  /* the server takes no more for now */
@@ -67,6 +68,10 @@ struct upload {
     bool over;  /* nothing more goes to the server */
     struct json_split split;
     struct buf rest; /* of the body, while held */
+    uint8_t head[5]; /* of a framed message, as far as it came */
+    uint8_t head_size;
+    uint32_t left; /* of the message */
+    struct buf frame;
 };
 
 /* A WebSocket: see socket.h. */
@@ -90,6 +95,7 @@ struct exchange {
     const char *builtin;       /* the path that the gateway answers itself; NULL: none */
     enum exchange_body body_kind;
     enum exchange_rpc rpc; /* rpcweb.h */
+    bool gzip_in, gzip_out; /* envelope.h */
     struct to_wire *body;  /* BODY_JSON */
     struct form *form;     /* BODY_FORM */
     uint64_t body_bytes;
@@ -104,6 +110,7 @@ struct exchange {
     struct problem problem;
     nrpc_call *call;
     nrpc_msg *message; /* of a unary answer */
+    const nrpc_metadata *trailers; /* while the call ends; else NULL */
     struct stream stream;
     struct upload upload;
     struct socket socket;

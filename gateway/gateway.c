@@ -16,6 +16,7 @@
 #include "rpc/base/alloc.h"
 #include "rpc/base/clock.h"
 #include "rpc/base/log.h"
+#include "rpc/grpc/compress.h"
 
 /* ---- loading --------------------------------------------------------------------------- */
 
@@ -315,6 +316,8 @@ void gateway_loop_done(struct gateway_loop *gl)
     buf_done(&gl->coded);
     for (size_t i = 0; i < ARRAY_SIZE(gl->encoders); i++)
         encoder_free(gl->encoders[i]);
+    compressor_free(gl->compressor);
+    gl->compressor = NULL;
     buf_done(&gl->log);
     sha256_free(gl->sha);
     gl->sha = NULL;

@@ -17,6 +17,7 @@
 #include "rpc/io/tls.h"
 #include "rpc/nrpc.h"
 
+struct compressor;
 struct encoder;
 struct exchange;
 
@@ -70,6 +71,7 @@ struct gateway_loop {
     struct buf coded;            /* a body in the client's coding */
     struct encoder *encoders[3]; /* by enum encoding; made when first wanted */
     size_t stream_encoders;      /* in use by streams */
+    struct compressor *compressor; /* of Connect's messages; made when first wanted */
     struct sha256 *sha;
     struct list connections; /* struct conn */
     struct list http2;       /* struct http2_conn */

@@ -185,7 +185,8 @@ static void open_stream(struct exchange *x, const char *content_type)
         .status = 200,
         .content_type = content_type,
         .cache_control = s->form == STREAM_SSE ? "no-cache" : NULL,
-        .extra = "X-Accel-Buffering: no\r\n",
+        .extra = x->gzip_out ? "X-Accel-Buffering: no\r\nConnect-Content-Encoding: gzip\r\n"
+                             : "X-Accel-Buffering: no\r\n",
         .varies = true,
     };
     open_encoder(x, content_type);
