@@ -6,6 +6,7 @@
 #include "gateway/respond.h"
 #include "gateway/socket.h"
 #include "gateway/stream.h"
+#include "gateway/throttle.h"
 #include "gateway/upload.h"
 #include "rpc/base/log.h"
 
@@ -94,6 +95,20 @@ static bool find_timeout(struct exchange *x, uint64_t *out_ms)
     return true;
 }
 
+/* Who asks, for whom and how, as far as we know or a proxy that we trust says. */
+static void add_forwarded(struct exchange *x, nrpc_metadata *md)
+{
+    static const char *const keys[] = { "x-forwarded-for", "x-forwarded-host",
+                                        "x-forwarded-proto" };
+    struct buf values[3] = { 0 };
+    throttle_put_forwarded(x, values);
+    for (size_t i = 0; i < 3; i++) {
+        if (values[i].size > 0 && !values[i].failed)
+            nrpc_metadata_add(md, keys[i], (nrpc_slice){ values[i].data, values[i].size });
+        buf_done(&values[i]);
+    }
+}
+
 /* Headers that servers may see; all others stay here. */
 static void add_metadata(struct exchange *x)
 {
@@ -113,6 +128,7 @@ static void add_metadata(struct exchange *x)
     if (md == NULL)
         return; /* the call has failed already; its end is on the way */
     nrpc_metadata_add_string(md, "x-request-id", x->request_id);
+    add_forwarded(x, md);
     for (size_t i = 0; i < sizeof passed / sizeof *passed; i++) {
         struct http1_text v = exchange_header(x, passed[i].header);
         /* A value that gRPC cannot carry is left out, as if the client had not sent it. */
@@ -201,6 +217,7 @@ static void on_end(nrpc_call *c, void *state, const nrpc_status *st)
 {
     struct exchange *x = state;
     x->call = NULL;
+    x->leaders = nrpc_call_headers_in(c);
     x->trailers = nrpc_call_trailers_in(c);
     if (x->upload.active && !x->upload.whole) {
         x->upload.over = true;

@@ -1,5 +1,5 @@
-/* envelope.h — what Connect puts around its messages: gzip, and metadata at the end.  Brotli and zstd
- * are not taken: Connect's clients have gzip.  All [loop]. */
+/* envelope.h — Connect's messages in gzip.  Brotli and zstd are not taken: its clients have gzip.  All
+ * [loop]. */
 #ifndef NOVEL_GATEWAY_ENVELOPE_H
 #define NOVEL_GATEWAY_ENVELOPE_H
 #include "gateway/exchange.h"
@@ -14,9 +14,4 @@ bool envelope_choose(struct exchange *x, bool stream);
 bool envelope_inflate(struct exchange *x, struct buf *message);
 /* The message compressed, lent until the next call; empty: as it is, it is no larger. */
 nrpc_slice envelope_deflate(struct exchange *x, nrpc_slice message);
-/* What the server said at the end of the call, while x->trailers is set: ,"metadata":{…} of Connect's
- * last message (first: without the comma), or lines of gRPC-Web's trailers. */
-void envelope_put_metadata(const struct exchange *x, bool first, struct buf *out);
-void envelope_put_lines(const struct exchange *x, struct buf *out);
-
 #endif

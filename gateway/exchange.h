@@ -110,7 +110,8 @@ struct exchange {
     struct problem problem;
     nrpc_call *call;
     nrpc_msg *message; /* of a unary answer */
-    const nrpc_metadata *trailers; /* while the call ends; else NULL */
+    /* Of the call, while it ends; else NULL. */
+    const nrpc_metadata *leaders, *trailers;
     struct stream stream;
     struct upload upload;
     struct socket socket;

@@ -10,6 +10,7 @@
 #include "gateway/encode.h"
 #include "gateway/exchange.h"
 #include "gateway/http2.h"
+#include "gateway/pass.h"
 #include "gateway/reflect.h"
 #include "gateway/rules_file.h"
 #include "novel_engine_documented.h"
@@ -119,6 +120,8 @@ static int read_table(const struct gateway *g, struct table **out_table, char er
 int gateway_load(struct gateway *g, char error[static 512])
 {
     g->target = join_backends(&g->settings.backend);
+    if (pass_check(&g->settings.pass_metadata, error) < 0)
+        return -1;
     if (g->settings.rate_limit > 0 && (g->limit = alloc_zero(1, sizeof *g->limit)) != NULL &&
         limit_init(g->limit, (uint32_t) g->settings.rate_limit, (uint32_t) g->settings.rate_burst) <
             0) {

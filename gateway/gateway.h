@@ -35,7 +35,7 @@ enum {
 };
 
 struct gateway_settings {
-    struct option_list listen, backend, cors_origin;
+    struct option_list listen, backend, cors_origin, pass_metadata;
     char *descriptors, *descriptor_set, *http_rules, *prefix, *log_level;
     char *tls_cert, *tls_key, *tls_client_ca, *tls_min_version;
     char *backend_ca, *backend_cert, *backend_key, *backend_name;

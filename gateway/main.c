@@ -166,6 +166,12 @@ static const struct option table[] = {
       .value_name = "ORIGIN",
       .help =
           "An origin whose pages may call (https://example.org, or * for all); none by default." },
+    { .name = "pass-metadata",
+      .kind = OPTION_LIST,
+      .target = &gateway.settings.pass_metadata,
+      .value_name = "NAME",
+      .help = "Metadata of the servers' answers that clients get as a header, and at the end of SSE "
+              "as a trailer; none by default." },
     { .name = "compression",
       .kind = OPTION_BOOL,
       .target = &gateway.settings.compression,

@@ -8,6 +8,7 @@
 #include "gateway/cached.h"
 #include "gateway/etag.h"
 #include "gateway/json_writer.h"
+#include "gateway/pass.h"
 #include "gateway/rpcweb.h"
 #include "gateway/stream.h"
 #include "gateway/throttle.h"
@@ -42,8 +43,10 @@ static void put_cors(struct exchange *x, struct buf *out)
     buf_printf(out,
                "Access-Control-Allow-Origin: %s\r\n"
                "Access-Control-Expose-Headers: ETag, Location, Retry-After, X-Request-Id, "
-               "Grpc-Status, Grpc-Message\r\n",
+               "Grpc-Status, Grpc-Message",
                origin);
+    pass_put_names(x, out);
+    buf_puts(out, "\r\n");
 }
 
 static void put_line(struct buf *out, const char *name, const char *value)
@@ -81,6 +84,7 @@ void respond_head(struct exchange *x, const struct response *r, struct buf *out)
                      : "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n");
     put_cors(x, out);
     throttle_put_headers(x, out);
+    pass_put_headers(x, out);
     if (x->route != NULL &&
         (x->route->method->server_streaming || *x->route->method->route->accept_field != '\0'))
         buf_puts(out, "Vary: Accept\r\n");

@@ -5,6 +5,7 @@
 
 #include "gateway/envelope.h"
 #include "gateway/json_writer.h"
+#include "gateway/pass.h"
 #include "gateway/request.h"
 #include "gateway/scalar.h"
 #include "gateway/template.h"
@@ -367,7 +368,7 @@ static void put_end(struct exchange *x, bool failed, struct buf *out)
         buf_puts(&text, "\"error\":");
         rpcweb_put_error(&text, &x->problem);
     }
-    envelope_put_metadata(x, !failed, &text);
+    pass_put_metadata(x, !failed, &text);
     buf_putc(&text, '}');
     if (text.failed)
         out->failed = true;
@@ -395,7 +396,7 @@ void rpcweb_put_trailers(struct exchange *x, bool failed, struct buf *out)
         put_base64(&text, p->details.data, p->details.size);
         buf_puts(&text, "\r\n");
     }
-    envelope_put_lines(x, &text);
+    pass_put_lines(x, &text);
     put_frame(x, FRAME_TRAILERS, text.data, text.failed ? 0 : text.size, out);
     buf_done(&text);
 }

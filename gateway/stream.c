@@ -6,6 +6,7 @@
 
 #include "gateway/accept.h"
 #include "gateway/json_writer.h"
+#include "gateway/pass.h"
 #include "gateway/respond.h"
 #include "gateway/rpcweb.h"
 #include "gateway/scalar.h"
@@ -494,7 +495,9 @@ static void end_well(struct exchange *x)
             buf_put_u64(out, x->stream.end_id);
             buf_putc(out, '\n');
         }
-        buf_puts(out, "event: end\ndata: {\"code\":\"OK\"}\n\n");
+        buf_puts(out, "event: end\ndata: {\"code\":\"OK\"");
+        pass_put_trailers(x, out);
+        buf_puts(out, "}\n\n");
         put_chunk(x, out->data, out->size);
     }
     if (x->stream.form == STREAM_ARRAY)

@@ -78,3 +78,29 @@ void throttle_put_headers(const struct exchange *x, struct buf *out)
                "%u\r\nRateLimit-Policy: %u;w=1\r\n",
                l->burst, x->share.remaining, x->share.reset_s, l->per_second);
 }
+
+static void put_header(const struct exchange *x, const char *name, struct buf *out)
+{
+    struct http1_text v = exchange_header(x, name);
+    if (v.data != NULL)
+        buf_put(out, v.data, v.size);
+}
+
+void throttle_put_forwarded(const struct exchange *x, struct buf out[static 3])
+{
+    const char *peer = x->client->ops->peer(x->client);
+    struct http1_text host = host_of(peer);
+    bool local = strncmp(peer, "unix:", 5) == 0;
+    if (is_trusted(x, host)) {
+        http1_join(&x->http, "x-forwarded-for", &out[0]);
+        put_header(x, "x-forwarded-host", &out[1]);
+        put_header(x, "x-forwarded-proto", &out[2]);
+    }
+    if (out[0].size > 0)
+        buf_puts(&out[0], ", ");
+    buf_put(&out[0], host.data, host.size);
+    if (out[1].size == 0)
+        put_header(x, "host", &out[1]);
+    if (out[2].size == 0)
+        buf_puts(&out[2], x->gl->gateway->front.context != NULL && !local ? "https" : "http");
+}
