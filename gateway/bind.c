@@ -205,69 +205,24 @@ static int check_leaf(struct binder *b, const struct bind_entry *e)
 }
 
 /* Not a field: what the gateway itself is told. */
-static const struct system_switch {
-    const char *name;
-    const char *off[2], *on[3];
-} switches[BIND_SWITCHES] = {
-    [BIND_PRETTY] = { "$pretty", { "false", "0" }, { "true", "1", "" } },
-    [BIND_DEFAULTS] = { "$defaults", { "false", "0" }, { "true", "1", "" } },
-    [BIND_ENUM_NUMBERS] = { "$enums", { "names" }, { "numbers" } },
-    [BIND_LONG_NUMBERS] = { "$int64", { "strings" }, { "numbers" } },
-    [BIND_PROTO_NAMES] = { "$names", { "json" }, { "proto" } },
-};
-
-static bool is_one_of(const char *text, size_t size, const char *const *words, size_t n)
-{
-    for (size_t i = 0; i < n && words[i] != NULL; i++)
-        if (strlen(words[i]) == size && memcmp(words[i], text, size) == 0)
-            return true;
-    return false;
-}
-
-static enum bind_setting read_switch(enum bind_switch s, const struct buf *value)
-{
-    const char *text = value->size == 0 ? "" : (const char *) value->data;
-    return is_one_of(text, value->size, switches[s].on, 3)    ? BIND_ON
-           : is_one_of(text, value->size, switches[s].off, 2) ? BIND_OFF
-                                                              : BIND_UNSET;
-}
-
-static bool is_pretty(const struct desc_message *input, const char *key)
-{
-    return strcmp(key, "$pretty") == 0 ||
-           (strcmp(key, "pretty") == 0 &&
-            (input == NULL || desc_field_by_name(input, "pretty", 6) == NULL));
-}
-
-/* BIND_SWITCHES: it is none. */
-static enum bind_switch find_switch(const struct binder *b, const char *key)
-{
-    if (is_pretty(b->input, key))
-        return BIND_PRETTY;
-    enum bind_switch s = BIND_PRETTY;
-    while (s < BIND_SWITCHES && strcmp(switches[s].name, key) != 0)
-        s++;
-    return s;
-}
-
-static int bind_switch(struct binder *b, enum bind_switch s, const char *key,
+static int set_switch(struct binder *b, enum answer_switch s, const char *key,
                        const struct buf *value)
 {
     char message[80];
-    if (b->switches[s] != BIND_UNSET)
+    if (b->switches[s] != SWITCH_UNSET)
         return fail(b, key, strlen(key), "is given twice", NULL);
-    b->switches[s] = read_switch(s, value);
-    if (b->switches[s] != BIND_UNSET)
+    b->switches[s] = switch_read(s, value->size == 0 ? "" : (const char *) value->data, value->size);
+    if (b->switches[s] != SWITCH_UNSET)
         return 0;
-    snprintf(message, sizeof message, "must be %s or %s", switches[s].on[0], switches[s].off[0]);
+    snprintf(message, sizeof message, "must be %s", switch_words(s));
     return fail(b, key, strlen(key), message, NULL);
 }
 
 static int bind_system(struct binder *b, const char *key, size_t key_size, const struct buf *text)
 {
-    enum bind_switch s = find_switch(b, key);
-    if (s < BIND_SWITCHES)
-        return bind_switch(b, s, key, text);
+    enum answer_switch s = switch_find(key, b->input);
+    if (s < SWITCHES)
+        return set_switch(b, s, key, text);
     if (key_size != 7 || memcmp(key, "$fields", 7) != 0)
         return fail(b, key, key_size,
                     "unknown parameter; there are $fields, $pretty, $defaults, $enums, $int64 and "
@@ -279,34 +234,6 @@ static int bind_system(struct binder *b, const char *key, size_t key_size, const
         arena_strndup(b->arena, text->size == 0 ? "" : (const char *) text->data, text->size);
     b->fields_size = text->size;
     return b->fields == NULL ? NRPC_E_NOMEM : 0;
-}
-
-static bool pair_asks_pretty(const char *pair, size_t size, const struct desc_message *input)
-{
-    const char *equals = memchr(pair, '=', size);
-    size_t key_size = equals == NULL ? size : (size_t) (equals - pair);
-    struct buf key = { 0 }, value = { 0 };
-    bool asks = key_size <= 9 && query_decode(pair, key_size, &key) &&
-                is_pretty(input, buf_str(&key)) &&
-                (equals == NULL || query_decode(equals + 1, size - key_size - 1, &value)) &&
-                read_switch(BIND_PRETTY, &value) == BIND_ON;
-    buf_done(&key);
-    buf_done(&value);
-    return asks;
-}
-
-bool bind_asks_pretty(const char *query, size_t size, const struct desc_message *input)
-{
-    while (size > 0) {
-        const char *end = memchr(query, '&', size);
-        size_t n = end == NULL ? size : (size_t) (end - query);
-        if (pair_asks_pretty(query, n, input))
-            return true;
-        n += end != NULL;
-        query += n;
-        size -= n;
-    }
-    return false;
 }
 
 static int bind_parameter(struct binder *b, const char *pair, size_t size, bool ignore_unknown)
@@ -321,7 +248,7 @@ static int bind_parameter(struct binder *b, const char *pair, size_t size, bool 
                         : fail(b, pair, key_size, "the parameter's name is badly encoded", NULL);
     char *key = r < 0 ? NULL : arena_strndup(b->arena, (const char *) text.data, text.size);
     size_t decoded = text.size;
-    bool system = key != NULL && (*key == '$' || is_pretty(b->input, key));
+    bool system = key != NULL && (*key == '$' || switch_find(key, b->input) < SWITCHES);
     buf_reset(&text);
     if (r == 0 && key == NULL)
         r = NRPC_E_NOMEM;

@@ -5,6 +5,7 @@
 #define NOVEL_GATEWAY_BIND_H
 #include "gateway/descriptors.h"
 #include "gateway/route.h"
+#include "gateway/switches.h"
 #include "rpc/base/arena.h"
 
 enum { BIND_PARAMETERS_MAX = 128 };
@@ -23,16 +24,6 @@ struct bind_error {
     char field[200]; /* path in proto names, or the parameter as sent */
     char message[240];
 };
-/* What a request may say about its answer's JSON; unset: as the route has it. */
-enum bind_switch {
-    BIND_PRETTY,       /* $pretty, or pretty */
-    BIND_DEFAULTS,     /* $defaults */
-    BIND_ENUM_NUMBERS, /* $enums=numbers */
-    BIND_LONG_NUMBERS, /* $int64=numbers */
-    BIND_PROTO_NAMES,  /* $names=proto */
-    BIND_SWITCHES
-};
-enum bind_setting { BIND_UNSET, BIND_OFF, BIND_ON };
 struct binder {
     struct arena *arena; /* lent */
     const struct desc_message *input;
@@ -40,7 +31,7 @@ struct binder {
     bool system_only;             /* only parameters of the gateway's own may stand in the query */
     const char *fields;           /* the value of $fields; NULL: not given */
     size_t fields_size;
-    enum bind_setting switches[BIND_SWITCHES];
+    enum switch_setting switches[SWITCHES];
     bool proto_names; /* what was meant is told in proto names, not JSON names */
     struct bind_entry *entries;
     size_t n_entries, capacity;
@@ -52,12 +43,9 @@ void bind_start(struct binder *b, const struct desc_message *input, struct arena
  */
 int bind_path(struct binder *b, const struct route_match *m);
 /* A query string (without '?').  Unknown parameters are refused with what was meant, or ignored.
- * Names that begin with $ are the gateway's own: $fields and those of enum bind_switch.  "pretty" is
+ * Names that begin with $ are the gateway's own: $fields and those of enum answer_switch.  "pretty" is
  * $pretty too, where the request has no field of that name. */
 int bind_query(struct binder *b, const char *query, size_t size, bool ignore_unknown);
-/* Does the query ask for JSON that is laid out?  For answers to requests whose query was not read to
- * its end, or at all: input may be NULL. */
-bool bind_asks_pretty(const char *query, size_t size, const struct desc_message *input);
 /* One parameter that is decoded already, as a form has it; below: the field whose message the name
  * is of, or NULL.  Both texts are copied. */
 struct bind_pair {

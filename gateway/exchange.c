@@ -175,23 +175,24 @@ bool exchange_is_legacy(const struct exchange *x)
 {
     if (x->rpc == RPC_CONNECT_JSON || x->rpc == RPC_CONNECT_STREAM_JSON)
         return false; /* Connect's JSON is the standard mapping */
-    return x->route == NULL ||
-           x->route->method->route->dialect == NRPC__ROUTE_OPTIONS__DIALECT__DIALECT_LEGACY;
+    if (x->route == NULL)
+        return x->view->table->legacy;
+    return x->route->method->route->dialect == NRPC__ROUTE_OPTIONS__DIALECT__DIALECT_LEGACY;
 }
 
 static void apply_switches(const struct exchange *x, struct json_style *s)
 {
     const struct {
         bool *style;
-        enum bind_switch by;
-    } told[] = { { &s->defaults, BIND_DEFAULTS },
-                 { &s->enum_numbers, BIND_ENUM_NUMBERS },
-                 { &s->long_numbers, BIND_LONG_NUMBERS },
-                 { &s->proto_names, BIND_PROTO_NAMES } };
+        enum answer_switch by;
+    } told[] = { { &s->defaults, SWITCH_DEFAULTS },
+                 { &s->enum_numbers, SWITCH_ENUM_NUMBERS },
+                 { &s->long_numbers, SWITCH_LONG_NUMBERS },
+                 { &s->proto_names, SWITCH_PROTO_NAMES } };
     *s = to_json_style(exchange_is_legacy(x) ? JSON_LEGACY : JSON_STANDARD);
     for (size_t i = 0; i < sizeof told / sizeof *told; i++)
-        if (x->binder.switches[told[i].by] != BIND_UNSET)
-            *told[i].style = x->binder.switches[told[i].by] == BIND_ON;
+        if (x->binder.switches[told[i].by] != SWITCH_UNSET)
+            *told[i].style = x->binder.switches[told[i].by] == SWITCH_ON;
 }
 
 struct to_json *exchange_json(struct exchange *x)

@@ -344,8 +344,8 @@ static bool wants_pretty(const struct exchange *x)
 {
     struct http1_text query = http1_query(&x->http);
     const struct desc_message *input = x->route == NULL ? NULL : x->route->method->input;
-    return x->binder.switches[BIND_PRETTY] == BIND_ON ||
-           bind_asks_pretty(query.data, query.size, input);
+    return x->binder.switches[SWITCH_PRETTY] == SWITCH_ON ||
+           switches_ask_pretty(query.data, query.size, input);
 }
 
 void respond_problem(struct exchange *x)
@@ -517,7 +517,7 @@ static int put_message(struct exchange *x, nrpc_slice message, struct buf *out)
     int r = x->route->response_body != NULL
                 ? to_json_field(json, x->route->response_body, message.data, message.size, out)
                 : to_json_message(json, x->route->method->output, message.data, message.size, out);
-    if (r == 0 && x->binder.switches[BIND_PRETTY] == BIND_ON)
+    if (r == 0 && x->binder.switches[SWITCH_PRETTY] == SWITCH_ON)
         json_indent(out, start);
     return r == 0 && out->failed ? NRPC_E_NOMEM : r;
 }

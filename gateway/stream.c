@@ -296,7 +296,7 @@ static int put_json(struct exchange *x, nrpc_slice message, struct buf *out)
 /* An element of an array, where the client wants to read it; other forms are a line each. */
 static void lay_out(const struct exchange *x, struct buf *out, size_t start)
 {
-    if (x->binder.switches[BIND_PRETTY] != BIND_ON)
+    if (x->binder.switches[SWITCH_PRETTY] != SWITCH_ON)
         return;
     json_indent(out, start);
     if (out->size > start && out->data[out->size - 1] == '\n')

@@ -182,6 +182,15 @@ class Asks(unittest.TestCase):
         for code in (9, 10):
             self.assertEqual(self.get(f"/v1/shelves/code{code}", If_Match='"x"').status, 412)
 
+    def test_what_is_no_route_speaks_like_the_rest(self):
+        for path, status in (("/nowhere", 404), ("/v1/upload", 405)):
+            answer = self.get(path)
+            self.assertEqual((answer.status, answer.headers["content-type"]), (status, "application/json"))
+            self.assertEqual(set(answer.json()), {"code", "message", "details"})
+            problem = self.get(path, Accept="application/problem+json")
+            self.assertEqual(problem.headers["content-type"], "application/problem+json")
+            self.assertEqual(problem.json()["status"], status)
+
     def test_a_limit_names_its_route(self):
         answer = harness.rest(self.gateway.port, "PUT", "/v1/everything/k", b"x" * 5000000)
         self.assertEqual(answer.status, 413)
