@@ -283,8 +283,13 @@ static void on_whole(struct http2_client *c)
  * after it but the close frame that may be on its way. */
 static void end_tunnel(struct http2_client *c)
 {
-    if (c->exchange != NULL && !c->exchange->socket.closed)
-        h2_stream_reset(c->stream, H2_CANCEL);
+    struct exchange *x = c->exchange;
+    if (x == NULL || x->socket.closed)
+        return;
+    c->exchange = NULL;
+    exchange_on_client_gone(x);
+    if (h2_stream_finish(c->stream, NULL, 0) < 0)
+        h2_stream_reset(c->stream, H2_INTERNAL_ERROR);
 }
 
 static void on_data(void *user, const uint8_t *data, size_t size)

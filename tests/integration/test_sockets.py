@@ -166,6 +166,7 @@ class SocketsOverHttp2(test_streams.Sockets):
             again = Http2Socket(self.port, "/rooms/b/talk", connection=ws.connection)  # the connection goes on
             again.send({"text": "y"})
             self.assertEqual(again.message()["text"], "Y")
+            self.assertEqual(ws.connection.reset, {}, "an orderly end is answered with one")
             ws.close()
 
     def test_an_end_behind_the_close_frame(self):
