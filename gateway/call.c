@@ -100,13 +100,11 @@ static void add_forwarded(struct exchange *x, nrpc_metadata *md)
 {
     static const char *const keys[] = { "x-forwarded-for", "x-forwarded-host",
                                         "x-forwarded-proto" };
-    struct buf values[3] = { 0 };
-    throttle_put_forwarded(x, values);
-    for (size_t i = 0; i < 3; i++) {
-        if (values[i].size > 0 && !values[i].failed)
-            nrpc_metadata_add(md, keys[i], (nrpc_slice){ values[i].data, values[i].size });
-        buf_done(&values[i]);
-    }
+    nrpc_slice values[3];
+    throttle_forwarded(x, values);
+    for (size_t i = 0; i < 3; i++)
+        if (values[i].size > 0)
+            nrpc_metadata_add(md, keys[i], values[i]);
 }
 
 /* Headers that servers may see; all others stay here. */
