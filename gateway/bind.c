@@ -206,12 +206,13 @@ static int check_leaf(struct binder *b, const struct bind_entry *e)
 
 /* Not a field: what the gateway itself is told. */
 static int set_switch(struct binder *b, enum answer_switch s, const char *key,
-                       const struct buf *value)
+                      const struct buf *value)
 {
     char message[80];
     if (b->switches[s] != SWITCH_UNSET)
         return fail(b, key, strlen(key), "is given twice", NULL);
-    b->switches[s] = switch_read(s, value->size == 0 ? "" : (const char *) value->data, value->size);
+    b->switches[s] =
+        switch_read(s, value->size == 0 ? "" : (const char *) value->data, value->size);
     if (b->switches[s] != SWITCH_UNSET)
         return 0;
     snprintf(message, sizeof message, "must be %s", switch_words(s));

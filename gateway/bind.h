@@ -43,8 +43,8 @@ void bind_start(struct binder *b, const struct desc_message *input, struct arena
  */
 int bind_path(struct binder *b, const struct route_match *m);
 /* A query string (without '?').  Unknown parameters are refused with what was meant, or ignored.
- * Names that begin with $ are the gateway's own: $fields and those of enum answer_switch.  "pretty" is
- * $pretty too, where the request has no field of that name. */
+ * Names that begin with $ are the gateway's own: $fields and those of enum answer_switch.  "pretty"
+ * is $pretty too, where the request has no field of that name. */
 int bind_query(struct binder *b, const char *query, size_t size, bool ignore_unknown);
 /* One parameter that is decoded already, as a form has it; below: the field whose message the name
  * is of, or NULL.  Both texts are copied. */

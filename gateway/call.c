@@ -34,7 +34,8 @@ static bool grpc_timeout_ms(struct http1_text t, uint64_t *out_ms)
     if (unit == NULL)
         return false;
     uint64_t factor = ns[unit - units];
-    *out_ms = value > UINT64_MAX / 2 / factor ? UINT64_MAX / 2 : (value * factor + 999999) / 1000000;
+    *out_ms =
+        value > UINT64_MAX / 2 / factor ? UINT64_MAX / 2 : (value * factor + 999999) / 1000000;
     return true;
 }
 
@@ -64,8 +65,8 @@ static bool milliseconds(struct http1_text t, uint64_t *out_ms)
     return at > t.data && left == 0;
 }
 
-/* What the client allows, within what we do; 0: no deadline.  False: its header cannot be read, which
- * is recorded; to take that for no limit would undo the default one. */
+/* What the client allows, within what we do; 0: no deadline.  False: its header cannot be read,
+ * which is recorded; to take that for no limit would undo the default one. */
 static bool find_timeout(struct exchange *x, uint64_t *out_ms)
 {
     static const struct {

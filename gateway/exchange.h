@@ -61,11 +61,11 @@ struct stream {
 struct upload {
     bool active;
     bool framed; /* Connect's messages, behind their heads */
-    bool raw;   /* HttpBody: each piece of the body, as it comes, is a message */
-    bool open;  /* a message is being read */
-    bool held;  /* the server takes no more for now */
-    bool whole; /* the client has said all */
-    bool over;  /* nothing more goes to the server */
+    bool raw;    /* HttpBody: each piece of the body, as it comes, is a message */
+    bool open;   /* a message is being read */
+    bool held;   /* the server takes no more for now */
+    bool whole;  /* the client has said all */
+    bool over;   /* nothing more goes to the server */
     struct json_split split;
     struct buf rest; /* of the body, while held */
     uint8_t head[5]; /* of a framed message, as far as it came */
@@ -94,10 +94,10 @@ struct exchange {
     const struct route *route; /* NULL: none */
     const char *builtin;       /* the path that the gateway answers itself; NULL: none */
     enum exchange_body body_kind;
-    enum exchange_rpc rpc; /* rpcweb.h */
+    enum exchange_rpc rpc;  /* rpcweb.h */
     bool gzip_in, gzip_out; /* envelope.h */
-    struct to_wire *body;  /* BODY_JSON */
-    struct form *form;     /* BODY_FORM */
+    struct to_wire *body;   /* BODY_JSON */
+    struct form *form;      /* BODY_FORM */
     uint64_t body_bytes;
     struct buf wire; /* the request message */
     struct buf mask; /* FieldMask's content of a PATCH */

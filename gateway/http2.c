@@ -45,7 +45,8 @@ struct http2_client {
 
 static bool is_hop_by_hop(const char *name, size_t size)
 {
-    static const char *const names[] = { "connection", "keep-alive", "transfer-encoding", "upgrade" };
+    static const char *const names[] = { "connection", "keep-alive", "transfer-encoding",
+                                         "upgrade" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strlen(names[i]) == size && memcmp(names[i], name, size) == 0)
             return true;
@@ -382,9 +383,8 @@ static void on_request(void *owner, struct h2_stream *st, const struct h2_field 
         h2_stream_reset(st, H2_REFUSED_STREAM);
         return;
     }
-    c->client = (struct client){ .ops = &http2_client_ops,
-                                 .framed = true,
-                                 .socket = is_socket(fields, n) };
+    c->client =
+        (struct client){ .ops = &http2_client_ops, .framed = true, .socket = is_socket(fields, n) };
     c->conn = conn;
     c->stream = st;
     h2_queue_init(&c->queue);

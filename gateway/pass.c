@@ -174,10 +174,22 @@ void pass_put_names(const struct exchange *x, struct buf *out)
 int pass_check(const struct option_list *names, char error[static 512])
 {
     static const char *const ours[] = {
-        "cache-control",  "connection",       "content-encoding",  "content-length",
-        "content-type",   "date",             "etag",              "keep-alive",
-        "retry-after",    "te",               "trailer",           "transfer-encoding",
-        "upgrade",        "vary",             "www-authenticate",  "x-request-id",
+        "cache-control",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "date",
+        "etag",
+        "keep-alive",
+        "retry-after",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "vary",
+        "www-authenticate",
+        "x-request-id",
     };
     for (size_t i = 0; i < names->count; i++) {
         const char *name = names->items[i];
@@ -187,10 +199,11 @@ int pass_check(const struct option_list *names, char error[static 512])
         for (size_t k = 0; good && k < ARRAY_SIZE(ours); k++)
             good = strcmp(name, ours[k]) != 0;
         if (!good) {
-            snprintf(error, 512,
-                     "--pass-metadata %.100s: not the lower-case name of metadata, or a header that "
-                     "the gateway itself writes",
-                     name);
+            snprintf(
+                error, 512,
+                "--pass-metadata %.100s: not the lower-case name of metadata, or a header that "
+                "the gateway itself writes",
+                name);
             return -1;
         }
     }

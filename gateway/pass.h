@@ -1,6 +1,6 @@
-/* pass.h — what a server says in its metadata, on its way to the client: to REST what --pass-metadata
- * names and nothing else, to RPC protocols (which have a place for it) all that is not gRPC's own.
- * All [loop]. */
+/* pass.h — what a server says in its metadata, on its way to the client: to REST what
+ * --pass-metadata names and nothing else, to RPC protocols (which have a place for it) all that is
+ * not gRPC's own. All [loop]. */
 #ifndef NOVEL_GATEWAY_PASS_H
 #define NOVEL_GATEWAY_PASS_H
 #include "gateway/exchange.h"

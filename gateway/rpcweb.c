@@ -208,11 +208,11 @@ bool rpcweb_wanted(struct exchange *x)
                       "Connect-Protocol-Version must be 1");
         return false;
     }
-    if (m->client_streaming ? !is_connect_stream(x)
-                            : m->server_streaming && !rpcweb_is_framed(x))
-        exchange_fail(x, 501, NRPC_UNIMPLEMENTED, "UNIMPLEMENTED",
-                      "this protocol has no stream of this kind over HTTP; use a stream of Connect, "
-                      "a WebSocket or gRPC");
+    if (m->client_streaming ? !is_connect_stream(x) : m->server_streaming && !rpcweb_is_framed(x))
+        exchange_fail(
+            x, 501, NRPC_UNIMPLEMENTED, "UNIMPLEMENTED",
+            "this protocol has no stream of this kind over HTTP; use a stream of Connect, "
+            "a WebSocket or gRPC");
     else if (is_connect(x))
         envelope_choose(x, is_connect_stream(x));
     if (x->rpc == RPC_CONNECT_JSON && !x->gzip_in)
@@ -308,7 +308,7 @@ static void put_frame(struct exchange *x, uint8_t flag, const uint8_t *data, siz
                       struct buf *out)
 {
     const uint8_t head[ENVELOPE_HEAD] = { flag, (uint8_t) (size >> 24), (uint8_t) (size >> 16),
-                                       (uint8_t) (size >> 8), (uint8_t) size };
+                                          (uint8_t) (size >> 8), (uint8_t) size };
     if (x->rpc != RPC_GRPC_WEB_TEXT) {
         buf_put(out, head, sizeof head);
         buf_put(out, data, size);

@@ -130,7 +130,7 @@ static void take_frame(struct exchange *x, const char **data, size_t *size)
 {
     struct upload *u = &x->upload;
     if (u->head_size < ENVELOPE_HEAD) {
-        u->head[u->head_size++] = (uint8_t) **data;
+        u->head[u->head_size++] = (uint8_t) * *data;
         ++*data;
         --*size;
         if (u->head_size == ENVELOPE_HEAD)
@@ -195,8 +195,7 @@ static void finish(struct exchange *x)
     struct upload *u = &x->upload;
     if (u->over || u->held || x->failed)
         return;
-    enum json_split_result r =
-        u->raw || u->framed ? JSON_SPLIT_MORE : json_split_finish(&u->split);
+    enum json_split_result r = u->raw || u->framed ? JSON_SPLIT_MORE : json_split_finish(&u->split);
     if (u->head_size > 0)
         exchange_fail(x, 400, NRPC_INVALID_ARGUMENT, "MALFORMED_REQUEST",
                       "the body ends within a message");
