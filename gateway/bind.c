@@ -205,36 +205,30 @@ static int check_leaf(struct binder *b, const struct bind_entry *e)
 }
 
 /* Not a field: what the gateway itself is told. */
-static int bind_pretty(struct binder *b, const char *key, size_t key_size, const struct buf *text)
+static int set_switch(struct binder *b, enum answer_switch s, const char *key,
+                      const struct buf *value)
 {
-    static const char *const yes[] = { "", "true", "1" }, *const no[] = { "false", "0" };
-    const char *value = text->size == 0 ? "" : (const char *) text->data;
-    if (b->pretty_given)
-        return fail(b, key, key_size, "is given twice", NULL);
-    b->pretty_given = true;
-    for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
-        if (text->size == strlen(yes[i]) && memcmp(value, yes[i], text->size) == 0) {
-            b->pretty = true;
-            return 0;
-        }
-    for (size_t i = 0; i < sizeof no / sizeof *no; i++)
-        if (text->size == strlen(no[i]) && memcmp(value, no[i], text->size) == 0)
-            return 0;
-    return fail(b, key, key_size, "must be true or false", NULL);
-}
-
-static bool is_pretty(const struct binder *b, const char *key)
-{
-    return strcmp(key, "$pretty") == 0 ||
-           (strcmp(key, "pretty") == 0 && desc_field_by_name(b->input, "pretty", 6) == NULL);
+    char message[80];
+    if (b->switches[s] != SWITCH_UNSET)
+        return fail(b, key, strlen(key), "is given twice", NULL);
+    b->switches[s] =
+        switch_read(s, value->size == 0 ? "" : (const char *) value->data, value->size);
+    if (b->switches[s] != SWITCH_UNSET)
+        return 0;
+    snprintf(message, sizeof message, "must be %s", switch_words(s));
+    return fail(b, key, strlen(key), message, NULL);
 }
 
 static int bind_system(struct binder *b, const char *key, size_t key_size, const struct buf *text)
 {
-    if (is_pretty(b, key))
-        return bind_pretty(b, key, key_size, text);
+    enum answer_switch s = switch_find(key, b->input);
+    if (s < SWITCHES)
+        return set_switch(b, s, key, text);
     if (key_size != 7 || memcmp(key, "$fields", 7) != 0)
-        return fail(b, key, key_size, "unknown parameter; there are $fields and $pretty", NULL);
+        return fail(b, key, key_size,
+                    "unknown parameter; there are $fields, $pretty, $defaults, $enums, $int64 and "
+                    "$names",
+                    NULL);
     if (b->fields != NULL)
         return fail(b, key, key_size, "is given twice", NULL);
     b->fields =
@@ -255,7 +249,7 @@ static int bind_parameter(struct binder *b, const char *pair, size_t size, bool 
                         : fail(b, pair, key_size, "the parameter's name is badly encoded", NULL);
     char *key = r < 0 ? NULL : arena_strndup(b->arena, (const char *) text.data, text.size);
     size_t decoded = text.size;
-    bool system = key != NULL && (*key == '$' || is_pretty(b, key));
+    bool system = key != NULL && (*key == '$' || switch_find(key, b->input) < SWITCHES);
     buf_reset(&text);
     if (r == 0 && key == NULL)
         r = NRPC_E_NOMEM;

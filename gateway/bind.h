@@ -5,6 +5,7 @@
 #define NOVEL_GATEWAY_BIND_H
 #include "gateway/descriptors.h"
 #include "gateway/route.h"
+#include "gateway/switches.h"
 #include "rpc/base/arena.h"
 
 enum { BIND_PARAMETERS_MAX = 128 };
@@ -30,7 +31,7 @@ struct binder {
     bool system_only;             /* only parameters of the gateway's own may stand in the query */
     const char *fields;           /* the value of $fields; NULL: not given */
     size_t fields_size;
-    bool pretty_given, pretty; /* $pretty */
+    enum switch_setting switches[SWITCHES];
     bool proto_names; /* what was meant is told in proto names, not JSON names */
     struct bind_entry *entries;
     size_t n_entries, capacity;
@@ -42,8 +43,8 @@ void bind_start(struct binder *b, const struct desc_message *input, struct arena
  */
 int bind_path(struct binder *b, const struct route_match *m);
 /* A query string (without '?').  Unknown parameters are refused with what was meant, or ignored.
- * Names that begin with $ are the gateway's own: $fields, $pretty.  "pretty" is the latter too, where
- * the request has no field of that name. */
+ * Names that begin with $ are the gateway's own: $fields and those of enum answer_switch.  "pretty"
+ * is $pretty too, where the request has no field of that name. */
 int bind_query(struct binder *b, const char *query, size_t size, bool ignore_unknown);
 /* One parameter that is decoded already, as a form has it; below: the field whose message the name
  * is of, or NULL.  Both texts are copied. */

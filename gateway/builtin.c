@@ -116,7 +116,8 @@ static void serve_options(struct exchange *x)
                        "Idempotency-Key, If-Match, "
                        "If-None-Match, Last-Event-ID, X-Request-Id, X-Request-Timeout, X-Grpc-Web, "
                        "X-User-Agent, "
-                       "Grpc-Timeout, Connect-Protocol-Version, Connect-Timeout-Ms\r\n"
+                       "Grpc-Timeout, Connect-Protocol-Version, Connect-Timeout-Ms, "
+                       "Connect-Content-Encoding, Connect-Accept-Encoding\r\n"
                        "Access-Control-Max-Age: 600\r\n",
                        list);
         answer(x, 204, buf_str(&extra), NULL);

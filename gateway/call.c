@@ -6,6 +6,7 @@
 #include "gateway/respond.h"
 #include "gateway/socket.h"
 #include "gateway/stream.h"
+#include "gateway/throttle.h"
 #include "gateway/upload.h"
 #include "rpc/base/log.h"
 
@@ -21,55 +22,90 @@ static uint64_t read_digits(const char **at, size_t *left, size_t max)
     return value;
 }
 
-/* "10S", "250m": gRPC's own form.  0 when it is none. */
-static uint64_t grpc_timeout_ms(struct http1_text t)
+/* "10S", "250m": gRPC's own form.  False when it is none. */
+static bool grpc_timeout_ms(struct http1_text t, uint64_t *out_ms)
 {
     static const char units[] = "HMSmun";
     static const uint64_t ns[] = { 3600000000000, 60000000000, 1000000000, 1000000, 1000, 1 };
     const char *at = t.data;
     size_t left = t.size;
     uint64_t value = read_digits(&at, &left, 8);
-    const char *unit = left == 1 && *at != '\0' ? strchr(units, *at) : NULL;
+    const char *unit = at > t.data && left == 1 && *at != '\0' ? strchr(units, *at) : NULL;
     if (unit == NULL)
-        return 0;
-    uint64_t ms = (value * ns[unit - units] + 999999) / 1000000;
-    return ms == 0 ? 1 : ms;
+        return false;
+    uint64_t factor = ns[unit - units];
+    *out_ms =
+        value > UINT64_MAX / 2 / factor ? UINT64_MAX / 2 : (value * factor + 999999) / 1000000;
+    return true;
 }
 
 /* Seconds with an optional fraction. */
-static uint64_t seconds_ms(struct http1_text t)
+static bool seconds_ms(struct http1_text t, uint64_t *out_ms)
 {
     const char *at = t.data;
     size_t left = t.size;
     uint64_t ms = read_digits(&at, &left, 6) * 1000;
+    if (at == t.data)
+        return false;
     if (left > 1 && *at == '.') {
         at++;
         left--;
         for (uint64_t unit = 100; left > 0 && *at >= '0' && *at <= '9'; at++, left--, unit /= 10)
             ms += (uint64_t) (*at - '0') * unit;
     }
-    return left == 0 ? ms : 0;
+    *out_ms = ms;
+    return left == 0 && ms > 0;
 }
 
-static uint64_t timeout_ms(const struct exchange *x)
+static bool milliseconds(struct http1_text t, uint64_t *out_ms)
 {
-    struct http1_text t = exchange_header(x, "grpc-timeout");
-    if (t.data != NULL)
-        return grpc_timeout_ms(t);
-    t = exchange_header(x, "connect-timeout-ms");
-    if (t.data != NULL) {
-        const char *at = t.data;
-        size_t left = t.size;
-        uint64_t ms = read_digits(&at, &left, 10);
-        if (left == 0 && ms > 0)
-            return ms;
+    const char *at = t.data;
+    size_t left = t.size;
+    *out_ms = read_digits(&at, &left, 10);
+    return at > t.data && left == 0;
+}
+
+/* What the client allows, within what we do; 0: no deadline.  False: its header cannot be read,
+ * which is recorded; to take that for no limit would undo the default one. */
+static bool find_timeout(struct exchange *x, uint64_t *out_ms)
+{
+    static const struct {
+        const char *name;
+        bool (*read)(struct http1_text t, uint64_t *out_ms);
+        const char *form;
+    } headers[] = {
+        { "grpc-timeout", grpc_timeout_ms, "must be up to 8 digits and one of H M S m u n: 250m" },
+        { "connect-timeout-ms", milliseconds, "must be up to 10 digits: 250" },
+        { "x-request-timeout", seconds_ms, "must be seconds over 0: 2.5" },
+        { "x-server-timeout", seconds_ms, "must be seconds over 0: 2.5" },
+    };
+    const struct gateway_settings *s = &x->gl->gateway->settings;
+    *out_ms = exchange_is_stream(x) || x->upload.active ? 0 : s->timeout_ms;
+    for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
+        struct http1_text t = exchange_header(x, headers[i].name);
+        uint64_t ms;
+        if (t.data == NULL)
+            continue;
+        if (!headers[i].read(t, &ms)) {
+            exchange_fail_field(x, headers[i].name, headers[i].form, "");
+            return false;
+        }
+        *out_ms = ms == 0 ? 1 : ms > s->timeout_max_ms ? s->timeout_max_ms : ms;
+        return true;
     }
-    t = exchange_header(x, "x-request-timeout");
-    if (t.data == NULL)
-        t = exchange_header(x, "x-server-timeout");
-    if (t.data != NULL && seconds_ms(t) > 0)
-        return seconds_ms(t);
-    return exchange_is_stream(x) || x->upload.active ? 0 : x->gl->gateway->settings.timeout_ms;
+    return true;
+}
+
+/* Who asks, for whom and how, as far as we know or a proxy that we trust says. */
+static void add_forwarded(struct exchange *x, nrpc_metadata *md)
+{
+    static const char *const keys[] = { "x-forwarded-for", "x-forwarded-host",
+                                        "x-forwarded-proto" };
+    nrpc_slice values[3];
+    throttle_forwarded(x, values);
+    for (size_t i = 0; i < 3; i++)
+        if (values[i].size > 0)
+            nrpc_metadata_add(md, keys[i], values[i]);
 }
 
 /* Headers that servers may see; all others stay here. */
@@ -91,6 +127,7 @@ static void add_metadata(struct exchange *x)
     if (md == NULL)
         return; /* the call has failed already; its end is on the way */
     nrpc_metadata_add_string(md, "x-request-id", x->request_id);
+    add_forwarded(x, md);
     for (size_t i = 0; i < sizeof passed / sizeof *passed; i++) {
         struct http1_text v = exchange_header(x, passed[i].header);
         /* A value that gRPC cannot carry is left out, as if the client had not sent it. */
@@ -178,8 +215,9 @@ static void on_writable(nrpc_call *c, void *state)
 static void on_end(nrpc_call *c, void *state, const nrpc_status *st)
 {
     struct exchange *x = state;
-    (void) c;
     x->call = NULL;
+    x->leaders = nrpc_call_headers_in(c);
+    x->trailers = nrpc_call_trailers_in(c);
     if (x->upload.active && !x->upload.whole) {
         x->upload.over = true;
         x->keep_alive = false; /* the rest of its body is not read */
@@ -203,13 +241,16 @@ static int start(struct exchange *x)
                                         .on_end = on_end };
     const nrpc_method *method = table_method(x->view->table, x->route->method);
     nrpc_channel *channel = gateway_loop_channel(x->gl);
-    nrpc_call_options o = { .timeout_ms = timeout_ms(x), .wait_for_ready = x->stream.resumed };
+    nrpc_call_options o = { .wait_for_ready = x->stream.resumed };
+    if (!find_timeout(x, &o.timeout_ms))
+        return NRPC_E_INVAL;
     int r = channel == NULL ? NRPC_E_NOMEM
                             : nrpc_channel_start(channel, method, &o, &events, x, &x->call);
     if (r < 0) {
         x->call = NULL;
         exchange_fail(x, 503, NRPC_UNAVAILABLE, r == NRPC_E_FULL ? "OVERLOADED" : "UNAVAILABLE",
-                      "the server cannot take the request now");
+                      r == NRPC_E_FULL ? "too many requests wait for the server already"
+                                       : "the server cannot take the request now");
         return r;
     }
     add_metadata(x);

@@ -20,8 +20,7 @@ struct client_ops {
     void (*ended)(struct client *c, bool keep);
     void (*hold)(struct client *c,
                  bool held); /* read no more of the body until further notice; may repeat itself */
-    /* From now on bytes go both ways as they are (exchange_on_tunnel).  NULL: this HTTP has no such
-     * thing. */
+    /* From now on bytes go both ways as they are (exchange_on_tunnel). */
     void (*tunnel)(struct client *c);
     void (*abort)(struct client *c); /* at once: what was sent must not look whole */
     const char *(*peer)(const struct client *c);
@@ -30,6 +29,7 @@ struct client {
     const struct client_ops *ops;
     bool framed;  /* bodies end by frames: no Content-Length needed, no chunks, no Connection header
                    */
+    bool socket;  /* the request is a WebSocket of HTTP/2 (RFC 8441): 200 opens it, not 101 */
     bool busy;    /* its exchange is reading; false once the exchange has ended meanwhile */
     bool closing; /* going away: no further work for it */
 };

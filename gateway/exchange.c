@@ -175,8 +175,24 @@ bool exchange_is_legacy(const struct exchange *x)
 {
     if (x->rpc == RPC_CONNECT_JSON || x->rpc == RPC_CONNECT_STREAM_JSON)
         return false; /* Connect's JSON is the standard mapping */
-    return x->route == NULL ||
-           x->route->method->route->dialect == NRPC__ROUTE_OPTIONS__DIALECT__DIALECT_LEGACY;
+    if (x->route == NULL)
+        return x->view->table->legacy;
+    return x->route->method->route->dialect == NRPC__ROUTE_OPTIONS__DIALECT__DIALECT_LEGACY;
+}
+
+static void apply_switches(const struct exchange *x, struct json_style *s)
+{
+    const struct {
+        bool *style;
+        enum answer_switch by;
+    } told[] = { { &s->defaults, SWITCH_DEFAULTS },
+                 { &s->enum_numbers, SWITCH_ENUM_NUMBERS },
+                 { &s->long_numbers, SWITCH_LONG_NUMBERS },
+                 { &s->proto_names, SWITCH_PROTO_NAMES } };
+    *s = to_json_style(exchange_is_legacy(x) ? JSON_LEGACY : JSON_STANDARD);
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++)
+        if (x->binder.switches[told[i].by] != SWITCH_UNSET)
+            *told[i].style = x->binder.switches[told[i].by] == SWITCH_ON;
 }
 
 struct to_json *exchange_json(struct exchange *x)
@@ -184,6 +200,7 @@ struct to_json *exchange_json(struct exchange *x)
     struct to_json *json = &x->gl->json[exchange_is_legacy(x) ? JSON_LEGACY : JSON_STANDARD];
     json->pool = x->view->table->pool;
     json->filter = x->filter;
+    apply_switches(x, &json->style);
     return json;
 }
 
@@ -291,7 +308,10 @@ void exchange_fail_too_large(struct exchange *x)
 {
     uint64_t max = x->gl->gateway->settings.max_body_bytes;
     exchange_fail(x, 413, NRPC_RESOURCE_EXHAUSTED, "BODY_TOO_LARGE",
-                  "the body is larger than the limit of %llu bytes", (unsigned long long) max);
+                  "the body is larger than the limit of %llu bytes%s%s%s%s",
+                  (unsigned long long) max, x->route == NULL ? "" : " for ",
+                  x->route == NULL ? "" : x->method, x->route == NULL ? "" : " ",
+                  x->route == NULL ? "" : x->route->template_text);
     x->keep_alive = false;
 }
 
@@ -361,17 +381,19 @@ void exchange_on_head(struct exchange *x)
     set_encoding(x);
     if (n < method.size || !method_known(x))
         exchange_fail(x, 501, NRPC_UNIMPLEMENTED, "METHOD_UNKNOWN", "the method is not known");
-    if (!x->failed && builtin_serve(x))
+    if (!x->failed && !x->client->socket && builtin_serve(x))
         return;
     if (!x->failed)
         throttle(x);
-    if (!x->failed && x->builtin == NULL && cached_serve(x))
+    if (!x->failed && x->builtin == NULL && !x->client->socket && cached_serve(x))
         return;
     if (!x->failed && x->body_kind != BODY_KEPT && !socket_wanted(x)) {
         find_route(x);
         bool binary = !x->failed && rpcweb_wanted(x);
         if (binary && rpcweb_is_framed(x))
             stream_start(x, STREAM_GRPC_WEB);
+        if (binary && !x->failed && x->route->method->client_streaming)
+            upload_open(x);
         if (!x->failed && !binary)
             request_open(x);
     }

@@ -60,13 +60,18 @@ struct stream {
 /* A stream of messages from the client. */
 struct upload {
     bool active;
-    bool raw;   /* HttpBody: each piece of the body, as it comes, is a message */
-    bool open;  /* a message is being read */
-    bool held;  /* the server takes no more for now */
-    bool whole; /* the client has said all */
-    bool over;  /* nothing more goes to the server */
+    bool framed; /* Connect's messages, behind their heads */
+    bool raw;    /* HttpBody: each piece of the body, as it comes, is a message */
+    bool open;   /* a message is being read */
+    bool held;   /* the server takes no more for now */
+    bool whole;  /* the client has said all */
+    bool over;   /* nothing more goes to the server */
     struct json_split split;
     struct buf rest; /* of the body, while held */
+    uint8_t head[5]; /* of a framed message, as far as it came */
+    uint8_t head_size;
+    uint32_t left; /* of the message */
+    struct buf frame;
 };
 
 /* A WebSocket: see socket.h. */
@@ -89,9 +94,10 @@ struct exchange {
     const struct route *route; /* NULL: none */
     const char *builtin;       /* the path that the gateway answers itself; NULL: none */
     enum exchange_body body_kind;
-    enum exchange_rpc rpc; /* rpcweb.h */
-    struct to_wire *body;  /* BODY_JSON */
-    struct form *form;     /* BODY_FORM */
+    enum exchange_rpc rpc;  /* rpcweb.h */
+    bool gzip_in, gzip_out; /* envelope.h */
+    struct to_wire *body;   /* BODY_JSON */
+    struct form *form;      /* BODY_FORM */
     uint64_t body_bytes;
     struct buf wire; /* the request message */
     struct buf mask; /* FieldMask's content of a PATCH */
@@ -104,6 +110,8 @@ struct exchange {
     struct problem problem;
     nrpc_call *call;
     nrpc_msg *message; /* of a unary answer */
+    /* Of the call, while it ends; else NULL. */
+    const nrpc_metadata *leaders, *trailers;
     struct stream stream;
     struct upload upload;
     struct socket socket;

@@ -10,12 +10,14 @@
 #include "gateway/encode.h"
 #include "gateway/exchange.h"
 #include "gateway/http2.h"
+#include "gateway/pass.h"
 #include "gateway/reflect.h"
 #include "gateway/rules_file.h"
 #include "novel_engine_documented.h"
 #include "rpc/base/alloc.h"
 #include "rpc/base/clock.h"
 #include "rpc/base/log.h"
+#include "rpc/grpc/compress.h"
 
 /* ---- loading --------------------------------------------------------------------------- */
 
@@ -57,6 +59,10 @@ void gateway_channel_options(const struct gateway *g, nrpc_channel_options *o)
     nrpc_channel_defaults(o);
     o->target = g->target;
     o->backoff_max_ms = BACKOFF_MAX_MS;
+    if (g->n_loops > 0) { /* a share of a loop, rounded up */
+        uint64_t share = (g->settings.max_waiting + g->n_loops - 1) / g->n_loops;
+        o->max_pending_calls = (uint32_t) share;
+    }
     o->balance = g->settings.balance != NULL && strcmp(g->settings.balance, "least-calls") == 0
                      ? NRPC_LEAST_CALLS
                  : g->settings.balance != NULL && strcmp(g->settings.balance, "first") == 0
@@ -114,6 +120,8 @@ static int read_table(const struct gateway *g, struct table **out_table, char er
 int gateway_load(struct gateway *g, char error[static 512])
 {
     g->target = join_backends(&g->settings.backend);
+    if (pass_check(&g->settings.pass_metadata, error) < 0)
+        return -1;
     if (g->settings.rate_limit > 0 && (g->limit = alloc_zero(1, sizeof *g->limit)) != NULL &&
         limit_init(g->limit, (uint32_t) g->settings.rate_limit, (uint32_t) g->settings.rate_burst) <
             0) {
@@ -311,6 +319,8 @@ void gateway_loop_done(struct gateway_loop *gl)
     buf_done(&gl->coded);
     for (size_t i = 0; i < ARRAY_SIZE(gl->encoders); i++)
         encoder_free(gl->encoders[i]);
+    compressor_free(gl->compressor);
+    gl->compressor = NULL;
     buf_done(&gl->log);
     sha256_free(gl->sha);
     gl->sha = NULL;

@@ -17,6 +17,7 @@
 #include "rpc/io/tls.h"
 #include "rpc/nrpc.h"
 
+struct compressor;
 struct encoder;
 struct exchange;
 
@@ -34,7 +35,7 @@ enum {
 };
 
 struct gateway_settings {
-    struct option_list listen, backend, cors_origin;
+    struct option_list listen, backend, cors_origin, pass_metadata;
     char *descriptors, *descriptor_set, *http_rules, *prefix, *log_level;
     char *tls_cert, *tls_key, *tls_client_ca, *tls_min_version;
     char *backend_ca, *backend_cert, *backend_key, *backend_name;
@@ -44,7 +45,8 @@ struct gateway_settings {
     char *balance, *health_check;
     bool compression;
     uint64_t cache_bytes;
-    uint64_t threads, max_body_bytes, timeout_ms, max_connections, grace_ms;
+    uint64_t threads, max_body_bytes, timeout_ms, timeout_max_ms, max_connections, grace_ms;
+    uint64_t max_waiting; /* calls, of all loops */
 };
 
 struct gateway {
@@ -62,13 +64,14 @@ struct gateway {
 struct gateway_loop {
     const struct gateway *gateway;
     nrpc_loop *loop;
-    struct table_view *view;     /* what new requests are served by */
-    nrpc_channel *channel;       /* made by the loop itself; NULL before and after */
-    struct to_json json[2];      /* by dialect; the pool is set for each use */
-    struct buf scratch;          /* for bodies that need their length first */
-    struct buf coded;            /* a body in the client's coding */
-    struct encoder *encoders[3]; /* by enum encoding; made when first wanted */
-    size_t stream_encoders;      /* in use by streams */
+    struct table_view *view;       /* what new requests are served by */
+    nrpc_channel *channel;         /* made by the loop itself; NULL before and after */
+    struct to_json json[2];        /* by dialect; the pool is set for each use */
+    struct buf scratch;            /* for bodies that need their length first */
+    struct buf coded;              /* a body in the client's coding */
+    struct encoder *encoders[3];   /* by enum encoding; made when first wanted */
+    size_t stream_encoders;        /* in use by streams */
+    struct compressor *compressor; /* of Connect's messages; made when first wanted */
     struct sha256 *sha;
     struct list connections; /* struct conn */
     struct list http2;       /* struct http2_conn */

@@ -36,6 +36,7 @@ struct http2_client {
     struct timer timer; /* of the body */
     bool headed;        /* the response's head is out */
     bool whole;         /* the request is */
+    bool tunnel;        /* a WebSocket's bytes go both ways */
     bool held;          /* the body's window is not given back */
     size_t unread;      /* bytes that came meanwhile */
 };
@@ -44,7 +45,8 @@ struct http2_client {
 
 static bool is_hop_by_hop(const char *name, size_t size)
 {
-    static const char *const names[] = { "connection", "keep-alive", "transfer-encoding" };
+    static const char *const names[] = { "connection", "keep-alive", "transfer-encoding",
+                                         "upgrade" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strlen(names[i]) == size && memcmp(names[i], name, size) == 0)
             return true;
@@ -170,6 +172,11 @@ static void client_ended(struct client *client, bool keep)
         h2_stream_reset(c->stream, H2_INTERNAL_ERROR);
 }
 
+static void client_tunnel(struct client *client)
+{
+    ((struct http2_client *) client)->tunnel = true;
+}
+
 static void client_abort(struct client *client)
 {
     struct http2_client *c = (struct http2_client *) client;
@@ -190,6 +197,7 @@ static const struct client_ops http2_client_ops = {
     .progress_ns = client_progress_ns,
     .ended = client_ended,
     .hold = client_hold,
+    .tunnel = client_tunnel,
     .abort = client_abort,
     .peer = client_peer,
 };
@@ -213,14 +221,32 @@ static void put_field(struct buf *out, const char *name, size_t name_size, const
     buf_puts(out, "\r\n");
 }
 
-/* The head as HTTP/1.1 writes it.  False when it has no method or path (CONNECT). */
+static bool field_is(const struct h2_field *f, const char *value)
+{
+    return f != NULL && strlen(value) == f->value_size &&
+           memcmp(value, f->value, f->value_size) == 0;
+}
+
+/* CONNECT with a :protocol (RFC 8441); nghttp2 has seen to it that a path is there. */
+static bool is_socket(const struct h2_field *fields, size_t n)
+{
+    return field_is(find(fields, n, ":method"), "CONNECT") &&
+           field_is(find(fields, n, ":protocol"), "websocket");
+}
+
+/* The head as HTTP/1.1 writes it, a WebSocket's as that of the GET that it would be there.  False
+ * when it has no method or path (CONNECT), or one for what we do not tunnel. */
 static bool write_head(const struct h2_field *fields, size_t n, struct buf *out)
 {
     const struct h2_field *method = find(fields, n, ":method"), *path = find(fields, n, ":path"),
                           *authority = find(fields, n, ":authority");
-    if (method == NULL || path == NULL)
+    bool socket = is_socket(fields, n);
+    if (method == NULL || path == NULL || (!socket && find(fields, n, ":protocol") != NULL))
         return false;
-    buf_put(out, method->value, method->value_size);
+    if (socket)
+        buf_puts(out, "GET");
+    else
+        buf_put(out, method->value, method->value_size);
     buf_putc(out, ' ');
     buf_put(out, path->value, path->value_size);
     buf_puts(out, " HTTP/1.1\r\n");
@@ -254,10 +280,25 @@ static void on_whole(struct http2_client *c)
         exchange_on_whole(c->exchange);
 }
 
+/* The client sends no more on its socket: so does TCP when it has gone, and nothing can be said
+ * after it but the close frame that may be on its way. */
+static void end_tunnel(struct http2_client *c)
+{
+    struct exchange *x = c->exchange;
+    if (x == NULL || x->socket.closed)
+        return;
+    c->exchange = NULL;
+    exchange_on_client_gone(x);
+    if (h2_stream_finish(c->stream, NULL, 0) < 0)
+        h2_stream_reset(c->stream, H2_INTERNAL_ERROR);
+}
+
 static void on_data(void *user, const uint8_t *data, size_t size)
 {
     struct http2_client *c = user;
-    if (c->exchange != NULL) {
+    if (c->exchange != NULL && c->tunnel) {
+        exchange_on_tunnel(c->exchange, data, size);
+    } else if (c->exchange != NULL) {
         timer_start(&c->timer, GATEWAY_BODY_IDLE_MS);
         exchange_on_body(c->exchange, (const char *) data, size);
     }
@@ -270,7 +311,9 @@ static void on_data(void *user, const uint8_t *data, size_t size)
 static void on_end(void *user)
 {
     struct http2_client *c = user;
-    if (!c->whole)
+    if (c->tunnel)
+        end_tunnel(c);
+    else if (!c->whole)
         on_whole(c);
 }
 
@@ -321,9 +364,11 @@ static bool read_head(struct http2_client *c, const struct h2_field *fields, siz
         exchange_on_bad(x, said ? x->http.status : 400,
                         said ? x->http.reason : "the request's head is malformed");
     } else {
-        if (!end && !x->http.has_length)
+        if (!end && !x->http.has_length && !c->client.socket)
             x->http.chunked = true; /* a body follows, and its frames say where it ends */
         exchange_on_head(x);
+        if (c->client.socket && c->exchange != NULL)
+            on_whole(c); /* what follows is no body */
     }
     buf_done(&head);
     return c->exchange != NULL;
@@ -338,7 +383,8 @@ static void on_request(void *owner, struct h2_stream *st, const struct h2_field 
         h2_stream_reset(st, H2_REFUSED_STREAM);
         return;
     }
-    c->client = (struct client){ .ops = &http2_client_ops, .framed = true };
+    c->client =
+        (struct client){ .ops = &http2_client_ops, .framed = true, .socket = is_socket(fields, n) };
     c->conn = conn;
     c->stream = st;
     h2_queue_init(&c->queue);
@@ -349,7 +395,7 @@ static void on_request(void *owner, struct h2_stream *st, const struct h2_field 
         h2_stream_reset(st, H2_REFUSED_STREAM);
         return;
     }
-    if (read_head(c, fields, n, end, too_big) && !end)
+    if (read_head(c, fields, n, end, too_big) && !end && !c->whole)
         timer_start(&c->timer, GATEWAY_BODY_IDLE_MS);
 }
 
@@ -382,7 +428,8 @@ int http2_open(struct gateway_loop *gl, struct sock *sock, const uint8_t *data, 
                 .stream_window = STREAM_WINDOW,
                 .connection_window = CONNECTION_WINDOW,
                 .max_field_bytes = HTTP1_HEADERS_MAX,
-                .max_fields = HTTP1_FIELDS_MAX },
+                .max_fields = HTTP1_FIELDS_MAX,
+                .connect_protocol = true },
         .handshake_ms = HANDSHAKE_MS,
         .idle_ms = GATEWAY_IDLE_MS,
         .stall_ms = GATEWAY_STALL_MS,

@@ -135,6 +135,24 @@ static const struct option table[] = {
       .value_name = "MS",
       .help = "Deadline of a unary call without a Grpc-Timeout or X-Request-Timeout header; 0 for "
               "none." },
+    { .name = "timeout-max-ms",
+      .kind = OPTION_UINT,
+      .target = &gateway.settings.timeout_max_ms,
+      .default_text = "3600000",
+      .min = 1,
+      .max = 86400000,
+      .value_name = "MS",
+      .help = "Longest deadline that such a header gets; one that asks for more gets this." },
+    { .name = "max-waiting",
+      .kind = OPTION_UINT,
+      .target = &gateway.settings.max_waiting,
+      .default_text = "10000",
+      .min = 1,
+      .max = 1000000,
+      .value_name = "N",
+      .help = "Calls in all that may wait for a free stream to the servers, which take so many at "
+              "a time; a further one is answered 503 with Retry-After at once.  Each keeps its "
+              "request in memory." },
     { .name = "grace-ms",
       .kind = OPTION_UINT,
       .target = &gateway.settings.grace_ms,
@@ -148,6 +166,13 @@ static const struct option table[] = {
       .value_name = "ORIGIN",
       .help =
           "An origin whose pages may call (https://example.org, or * for all); none by default." },
+    { .name = "pass-metadata",
+      .kind = OPTION_LIST,
+      .target = &gateway.settings.pass_metadata,
+      .value_name = "NAME",
+      .help =
+          "Metadata of the servers' answers that clients get as a header, and at the end of SSE "
+          "as a trailer; none by default." },
     { .name = "compression",
       .kind = OPTION_BOOL,
       .target = &gateway.settings.compression,

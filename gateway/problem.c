@@ -412,7 +412,18 @@ static void put_own_details(struct buf *out, const struct problem *p)
     buf_puts(out, "]}");
 }
 
-void problem_put_status(struct buf *out, const struct problem *p, struct to_json *json)
+/* Behind what the server said, if anything. */
+static void put_request_info(struct buf *out, const char *request_id)
+{
+    if (out->size > 0 && out->data[out->size - 1] != '[')
+        buf_putc(out, ',');
+    buf_puts(out, "{\"@type\":\"type.googleapis.com/google.rpc.RequestInfo\",\"requestId\":");
+    json_put_lossy(out, request_id, strlen(request_id));
+    buf_putc(out, '}');
+}
+
+void problem_put_status(struct buf *out, const struct problem *p, const char *request_id,
+                        struct to_json *json)
 {
     buf_printf(out, "{\"code\":%d", (int) p->code);
     put_member(out, "message", p->detail);
@@ -421,5 +432,7 @@ void problem_put_status(struct buf *out, const struct problem *p, struct to_json
         put_own_details(out, p);
     else
         put_details(out, p, json);
+    if (p->status == 500 && request_id != NULL)
+        put_request_info(out, request_id);
     buf_puts(out, "]}");
 }

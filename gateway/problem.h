@@ -48,7 +48,9 @@ void problem_put_path(struct buf *out, const struct desc_message *m, nrpc_slice 
 void problem_put(struct buf *out, const struct problem *p, const char *instance,
                  const char *request_id);
 /* The same as google.rpc.Status in the standard mapping.  What the gateway says itself has an
- * ErrorInfo of the domain "novel-gateway", and a BadRequest when fields are at fault. */
-void problem_put_status(struct buf *out, const struct problem *p, struct to_json *json);
+ * ErrorInfo of the domain "novel-gateway", and a BadRequest when fields are at fault.  request_id,
+ * if not NULL, is a RequestInfo where the message asks to quote it. */
+void problem_put_status(struct buf *out, const struct problem *p, const char *request_id,
+                        struct to_json *json);
 
 #endif

@@ -8,6 +8,7 @@
 #include "gateway/cached.h"
 #include "gateway/etag.h"
 #include "gateway/json_writer.h"
+#include "gateway/pass.h"
 #include "gateway/rpcweb.h"
 #include "gateway/stream.h"
 #include "gateway/throttle.h"
@@ -42,8 +43,10 @@ static void put_cors(struct exchange *x, struct buf *out)
     buf_printf(out,
                "Access-Control-Allow-Origin: %s\r\n"
                "Access-Control-Expose-Headers: ETag, Location, Retry-After, X-Request-Id, "
-               "Grpc-Status, Grpc-Message\r\n",
+               "Grpc-Status, Grpc-Message",
                origin);
+    pass_put_names(x, out);
+    buf_puts(out, "\r\n");
 }
 
 static void put_line(struct buf *out, const char *name, const char *value)
@@ -81,6 +84,7 @@ void respond_head(struct exchange *x, const struct response *r, struct buf *out)
                      : "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n");
     put_cors(x, out);
     throttle_put_headers(x, out);
+    pass_put_headers(x, out);
     if (x->route != NULL &&
         (x->route->method->server_streaming || *x->route->method->route->accept_field != '\0'))
         buf_puts(out, "Vary: Accept\r\n");
@@ -302,7 +306,7 @@ void respond_put_problem(struct exchange *x, struct buf *out)
     /* The legacy dialect has one spelling of names. */
     x->problem.input = x->route == NULL || exchange_is_legacy(x) ? NULL : x->route->method->input;
     if (wants_status(x)) {
-        problem_put_status(out, &x->problem, exchange_json(x));
+        problem_put_status(out, &x->problem, x->request_id, exchange_json(x));
         return;
     }
     snprintf(target, sizeof target, "%.*s", (int) (t.size > 511 ? 511 : t.size),
@@ -335,6 +339,15 @@ static bool put_unavailable(struct exchange *x, struct buf *out)
     return true;
 }
 
+/* What is wrong may have kept the query from being read. */
+static bool wants_pretty(const struct exchange *x)
+{
+    struct http1_text query = http1_query(&x->http);
+    const struct desc_message *input = x->route == NULL ? NULL : x->route->method->input;
+    return x->binder.switches[SWITCH_PRETTY] == SWITCH_ON ||
+           switches_ask_pretty(query.data, query.size, input);
+}
+
 void respond_problem(struct exchange *x)
 {
     char extra[600];
@@ -362,6 +375,8 @@ void respond_problem(struct exchange *x)
     bool plain = put_unavailable(x, body);
     if (!plain)
         respond_put_problem(x, body);
+    if (wants_pretty(x))
+        json_indent(body, 0);
     struct response r = {
         .status = x->problem.status,
         .extra = extra,
@@ -502,7 +517,7 @@ static int put_message(struct exchange *x, nrpc_slice message, struct buf *out)
     int r = x->route->response_body != NULL
                 ? to_json_field(json, x->route->response_body, message.data, message.size, out)
                 : to_json_message(json, x->route->method->output, message.data, message.size, out);
-    if (r == 0 && x->binder.pretty)
+    if (r == 0 && x->binder.switches[SWITCH_PRETTY] == SWITCH_ON)
         json_indent(out, start);
     return r == 0 && out->failed ? NRPC_E_NOMEM : r;
 }

@@ -3,15 +3,15 @@
 #include <string.h>
 #include <strings.h>
 
+#include "gateway/envelope.h"
 #include "gateway/json_writer.h"
+#include "gateway/pass.h"
 #include "gateway/request.h"
 #include "gateway/scalar.h"
 #include "gateway/template.h"
 #include "gateway/wire.h"
 
 enum {
-    FRAME_HEAD = 5,
-    FRAME_COMPRESSED = 1,
     FRAME_END = 2, /* of Connect */
     FRAME_TRAILERS = 0x80,
     DETAILS_MAX = 16
@@ -140,9 +140,9 @@ static void begin_get(struct exchange *x)
     if (x->rpc != RPC_CONNECT_JSON && !parameter_is(x, "encoding", "proto"))
         exchange_fail(x, 415, NRPC_INVALID_ARGUMENT, "UNSUPPORTED_MEDIA_TYPE",
                       "encoding must be json or proto");
-    else if (coded)
+    else if (coded && !(x->gzip_in = parameter_is(x, "compression", "gzip")))
         exchange_fail(x, 501, NRPC_UNIMPLEMENTED, "UNSUPPORTED_CONTENT_CODING",
-                      "messages are taken without compression");
+                      "messages are taken as they are or in gzip");
     else if (exchange_has_body(x))
         exchange_fail(x, 400, NRPC_INVALID_ARGUMENT, "BODY_NOT_ALLOWED",
                       "the message stands in the query, and no body follows");
@@ -166,7 +166,7 @@ static void read_get(struct exchange *x)
 }
 
 /* The message in x->wire is JSON: in its place the same in protobuf. */
-static void transcode(struct exchange *x)
+void rpcweb_transcode(struct exchange *x)
 {
     struct buf json = x->wire;
     x->wire = (struct buf){ 0 };
@@ -208,12 +208,15 @@ bool rpcweb_wanted(struct exchange *x)
                       "Connect-Protocol-Version must be 1");
         return false;
     }
-    if (m->client_streaming || (m->server_streaming && !rpcweb_is_framed(x)))
+    if (m->client_streaming ? !is_connect_stream(x) : m->server_streaming && !rpcweb_is_framed(x))
         exchange_fail(
             x, 501, NRPC_UNIMPLEMENTED, "UNIMPLEMENTED",
-            "this protocol has no stream of this kind over HTTP; use a WebSocket or gRPC");
-    if (x->rpc == RPC_CONNECT_JSON)
-        return false;
+            "this protocol has no stream of this kind over HTTP; use a stream of Connect, "
+            "a WebSocket or gRPC");
+    else if (is_connect(x))
+        envelope_choose(x, is_connect_stream(x));
+    if (x->rpc == RPC_CONNECT_JSON && !x->gzip_in)
+        return false; /* read as any JSON */
     x->body_kind = BODY_KEPT;
     return true;
 }
@@ -241,32 +244,42 @@ static bool decode_text(struct buf *b)
     return good && !out.failed;
 }
 
+static void finish_plain(struct exchange *x)
+{
+    if (x->rpc == RPC_CONNECT_JSON || x->rpc == RPC_CONNECT_STREAM_JSON)
+        rpcweb_transcode(x);
+}
+
 void rpcweb_finish(struct exchange *x)
 {
     struct buf *b = &x->wire;
     if (is_read(x))
         read_get(x);
-    if (!x->failed && is_read(x) && x->rpc == RPC_CONNECT_JSON)
-        transcode(x);
-    if (!rpcweb_is_framed(x))
-        return; /* Connect: the body is the message */
+    if (x->failed)
+        return;
+    if (!rpcweb_is_framed(x)) { /* Connect: the body is the message */
+        if (!x->gzip_in || envelope_inflate(x, b))
+            finish_plain(x);
+        return;
+    }
     if (x->rpc == RPC_GRPC_WEB_TEXT && !decode_text(b)) {
         exchange_fail(x, 400, NRPC_INVALID_ARGUMENT, "MALFORMED_REQUEST", "the body is not base64");
         return;
     }
     uint32_t size = 0;
-    for (size_t i = 1; i < FRAME_HEAD && b->size >= FRAME_HEAD; i++)
+    for (size_t i = 1; i < ENVELOPE_HEAD && b->size >= ENVELOPE_HEAD; i++)
         size = size << 8 | b->data[i];
-    if (b->size < FRAME_HEAD || b->size - FRAME_HEAD != size) {
+    if (b->size < ENVELOPE_HEAD || b->size - ENVELOPE_HEAD != size) {
         exchange_fail(x, 400, NRPC_INVALID_ARGUMENT, "MALFORMED_REQUEST",
                       "the body must be one message behind its five bytes of flag and length");
-    } else if (b->data[0] != 0) {
+    } else if (b->data[0] != 0 && !(x->gzip_in && b->data[0] == ENVELOPE_COMPRESSED)) {
         exchange_fail(x, 501, NRPC_UNIMPLEMENTED, "UNSUPPORTED_CONTENT_CODING",
-                      "messages are taken without compression");
+                      "messages are taken without compression, but of Connect in gzip");
     } else {
-        buf_drop(b, FRAME_HEAD);
-        if (x->rpc == RPC_CONNECT_STREAM_JSON)
-            transcode(x);
+        bool coded = b->data[0] != 0;
+        buf_drop(b, ENVELOPE_HEAD);
+        if (!coded || envelope_inflate(x, b))
+            finish_plain(x);
     }
 }
 
@@ -294,8 +307,8 @@ static void put_base64(struct buf *out, const uint8_t *data, size_t size)
 static void put_frame(struct exchange *x, uint8_t flag, const uint8_t *data, size_t size,
                       struct buf *out)
 {
-    const uint8_t head[FRAME_HEAD] = { flag, (uint8_t) (size >> 24), (uint8_t) (size >> 16),
-                                       (uint8_t) (size >> 8), (uint8_t) size };
+    const uint8_t head[ENVELOPE_HEAD] = { flag, (uint8_t) (size >> 24), (uint8_t) (size >> 16),
+                                          (uint8_t) (size >> 8), (uint8_t) size };
     if (x->rpc != RPC_GRPC_WEB_TEXT) {
         buf_put(out, head, sizeof head);
         buf_put(out, data, size);
@@ -311,10 +324,20 @@ static void put_frame(struct exchange *x, uint8_t flag, const uint8_t *data, siz
     buf_done(&frame);
 }
 
+/* One message, compressed when that pays and the client takes it. */
+static void put_data(struct exchange *x, nrpc_slice message, struct buf *out)
+{
+    nrpc_slice small = x->gzip_out ? envelope_deflate(x, message) : (nrpc_slice){ 0 };
+    if (small.size > 0)
+        put_frame(x, ENVELOPE_COMPRESSED, small.data, small.size, out);
+    else
+        put_frame(x, 0, message.data, message.size, out);
+}
+
 int rpcweb_put_message(struct exchange *x, nrpc_slice message, struct buf *out)
 {
     if (x->rpc != RPC_CONNECT_STREAM_JSON) {
-        put_frame(x, 0, message.data, message.size, out);
+        put_data(x, message, out);
         return 0;
     }
     struct buf *json = &x->gl->scratch;
@@ -322,7 +345,7 @@ int rpcweb_put_message(struct exchange *x, nrpc_slice message, struct buf *out)
     int r = to_json_message(exchange_json(x), x->route->method->output, message.data, message.size,
                             json);
     if (r == 0)
-        put_frame(x, 0, json->data, json->size, out);
+        put_data(x, (nrpc_slice){ json->data, json->size }, out);
     return r;
 }
 
@@ -345,6 +368,7 @@ static void put_end(struct exchange *x, bool failed, struct buf *out)
         buf_puts(&text, "\"error\":");
         rpcweb_put_error(&text, &x->problem);
     }
+    pass_put_metadata(x, !failed, &text);
     buf_putc(&text, '}');
     if (text.failed)
         out->failed = true;
@@ -372,6 +396,7 @@ void rpcweb_put_trailers(struct exchange *x, bool failed, struct buf *out)
         put_base64(&text, p->details.data, p->details.size);
         buf_puts(&text, "\r\n");
     }
+    pass_put_lines(x, &text);
     put_frame(x, FRAME_TRAILERS, text.data, text.failed ? 0 : text.size, out);
     buf_done(&text);
 }

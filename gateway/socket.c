@@ -79,7 +79,8 @@ static void check(struct exchange *x)
         exchange_fail(x, 426, NRPC_INVALID_ARGUMENT, "UPGRADE_REQUIRED",
                       "WebSocket version 13 is spoken here");
         x->problem.headers = "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n";
-    } else if (key.data == NULL || !websocket_accept(key.data, key.size, x->socket.accept)) {
+    } else if (!x->client->socket &&
+               (key.data == NULL || !websocket_accept(key.data, key.size, x->socket.accept))) {
         exchange_fail(x, 400, NRPC_INVALID_ARGUMENT, "MALFORMED_REQUEST",
                       "Sec-WebSocket-Key is missing or not 16 bytes in base64");
     } else if (is_foreign_origin(x)) {
@@ -88,10 +89,18 @@ static void check(struct exchange *x)
     }
 }
 
+/* HTTP/2 has no Upgrade: its client says so before the head is read. */
+static bool is_asked(const struct exchange *x)
+{
+    if (x->client->framed)
+        return x->client->socket;
+    return strcmp(x->method, "GET") == 0 && x->http.minor > 0 &&
+           header_has(x, "upgrade", "websocket") && header_has(x, "connection", "upgrade");
+}
+
 bool socket_wanted(struct exchange *x)
 {
-    if (strcmp(x->method, "GET") != 0 || x->client->ops->tunnel == NULL || x->http.minor == 0 ||
-        !header_has(x, "upgrade", "websocket") || !header_has(x, "connection", "upgrade"))
+    if (!is_asked(x))
         return false;
     check(x);
     if (!x->failed)
@@ -109,8 +118,16 @@ bool socket_wanted(struct exchange *x)
 
 static void put_switch(struct exchange *x)
 {
+    struct buf *out = client_tail(x->client);
+    if (x->client->socket) {
+        x->status = 200;
+        buf_printf(out, "HTTP/1.1 200 OK\r\nDate: %s\r\nX-Request-Id: %s\r\n\r\n",
+                   gateway_loop_date(x->gl), x->request_id);
+        client_flush(x->client);
+        return;
+    }
     x->status = 101;
-    buf_printf(client_tail(x->client),
+    buf_printf(out,
                "HTTP/1.1 101 Switching Protocols\r\nDate: %s\r\nUpgrade: websocket\r\nConnection: "
                "Upgrade\r\n"
                "Sec-WebSocket-Accept: %s\r\nX-Request-Id: %s\r\n\r\n",

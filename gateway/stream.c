@@ -5,6 +5,8 @@
 #include <strings.h>
 
 #include "gateway/accept.h"
+#include "gateway/json_writer.h"
+#include "gateway/pass.h"
 #include "gateway/respond.h"
 #include "gateway/rpcweb.h"
 #include "gateway/scalar.h"
@@ -184,7 +186,8 @@ static void open_stream(struct exchange *x, const char *content_type)
         .status = 200,
         .content_type = content_type,
         .cache_control = s->form == STREAM_SSE ? "no-cache" : NULL,
-        .extra = "X-Accel-Buffering: no\r\n",
+        .extra = x->gzip_out ? "X-Accel-Buffering: no\r\nConnect-Content-Encoding: gzip\r\n"
+                             : "X-Accel-Buffering: no\r\n",
         .varies = true,
     };
     open_encoder(x, content_type);
@@ -290,6 +293,16 @@ static int put_json(struct exchange *x, nrpc_slice message, struct buf *out)
                                           message.size, out);
 }
 
+/* An element of an array, where the client wants to read it; other forms are a line each. */
+static void lay_out(const struct exchange *x, struct buf *out, size_t start)
+{
+    if (x->binder.switches[SWITCH_PRETTY] != SWITCH_ON)
+        return;
+    json_indent(out, start);
+    if (out->size > start && out->data[out->size - 1] == '\n')
+        out->size--;
+}
+
 /* The message in its form, without chunk framing.  0 or negative with out as it was. */
 static int put_message(struct exchange *x, nrpc_slice message, struct buf *out)
 {
@@ -308,11 +321,14 @@ static int put_message(struct exchange *x, nrpc_slice message, struct buf *out)
     } else if (s->form == STREAM_ARRAY) {
         buf_puts(out, s->any ? ",\n" : "[");
     }
+    size_t start = out->size;
     int r = put_json(x, message, out);
     if (r < 0) {
         out->size = before;
         return r;
     }
+    if (s->form == STREAM_ARRAY)
+        lay_out(x, out, start);
     if (s->form != STREAM_ARRAY)
         buf_puts(out, s->form == STREAM_SSE ? "\n\n" : "\n");
     s->any = true;
@@ -479,7 +495,9 @@ static void end_well(struct exchange *x)
             buf_put_u64(out, x->stream.end_id);
             buf_putc(out, '\n');
         }
-        buf_puts(out, "event: end\ndata: {\"code\":\"OK\"}\n\n");
+        buf_puts(out, "event: end\ndata: {\"code\":\"OK\"");
+        pass_put_trailers(x, out);
+        buf_puts(out, "}\n\n");
         put_chunk(x, out->data, out->size);
     }
     if (x->stream.form == STREAM_ARRAY)
@@ -504,7 +522,10 @@ static void end_badly(struct exchange *x)
     else
         buf_puts(out, s->form == STREAM_ARRAY ? s->any ? ",\n{\"error\":" : "[{\"error\":"
                                               : "{\"error\":");
+    size_t start = out->size;
     respond_put_problem(x, out);
+    if (s->form == STREAM_ARRAY)
+        lay_out(x, out, start);
     buf_puts(out, s->form == STREAM_SSE ? "\n\n" : s->form == STREAM_ARRAY ? "}]\n" : "}\n");
     if (s->form != STREAM_RAW)
         put_chunk(x, out->data, out->size);

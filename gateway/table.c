@@ -52,6 +52,7 @@ static int make_methods(struct table *t)
         return NRPC_E_NOMEM;
     for (size_t i = 0; i < t->pool->n_methods; i++) {
         const struct desc_method *m = &t->pool->methods[i];
+        t->legacy |= m->route->dialect == NRPC__ROUTE_OPTIONS__DIALECT__DIALECT_LEGACY;
         t->methods[i] = (nrpc_method){
             .name = m->name, .path = m->path, .kind = kind_of(m), .idempotent = m->route->idempotent
         };

@@ -11,6 +11,7 @@ struct table {
     atomic_uint references;
     struct desc_pool *pool;
     struct router *router;
+    bool legacy;           /* some method speaks the legacy dialect: so does what is no method's */
     nrpc_method *methods;  /* of the pool's methods, both sides raw bytes */
     struct buf openapi;    /* the document of all routes */
     struct buf collection; /* the same for Postman */

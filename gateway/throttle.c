@@ -78,3 +78,41 @@ void throttle_put_headers(const struct exchange *x, struct buf *out)
                "%u\r\nRateLimit-Policy: %u;w=1\r\n",
                l->burst, x->share.remaining, x->share.reset_s, l->per_second);
 }
+
+static nrpc_slice slice_of(struct http1_text t)
+{
+    return (nrpc_slice){ (const uint8_t *) t.data, t.size };
+}
+
+/* What a proxy that we trust says goes before what we see. */
+static void take_forwarded(struct exchange *x, nrpc_slice out[static 3])
+{
+    struct http1_text host = exchange_header(x, "x-forwarded-host"),
+                      proto = exchange_header(x, "x-forwarded-proto");
+    struct buf chain = { 0 };
+    if (http1_join(&x->http, "x-forwarded-for", &chain) && chain.size > 0) {
+        buf_puts(&chain, ", ");
+        buf_put(&chain, out[0].data, out[0].size);
+        const uint8_t *kept = chain.failed ? NULL : arena_copy(&x->arena, chain.data, chain.size);
+        if (kept != NULL)
+            out[0] = (nrpc_slice){ kept, chain.size };
+    }
+    buf_done(&chain);
+    if (host.size > 0)
+        out[1] = slice_of(host);
+    if (proto.size > 0)
+        out[2] = slice_of(proto);
+}
+
+void throttle_forwarded(struct exchange *x, nrpc_slice out[static 3])
+{
+    const char *peer = x->client->ops->peer(x->client);
+    struct http1_text host = host_of(peer);
+    bool secure = x->gl->gateway->front.context != NULL && strncmp(peer, "unix:", 5) != 0;
+    const char *proto = secure ? "https" : "http";
+    out[0] = slice_of(host);
+    out[1] = slice_of(exchange_header(x, "host"));
+    out[2] = (nrpc_slice){ (const uint8_t *) proto, strlen(proto) };
+    if (is_trusted(x, host))
+        take_forwarded(x, out);
+}

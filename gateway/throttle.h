@@ -9,4 +9,9 @@ void throttle(struct exchange *x);
 /* RateLimit-* (draft-ietf-httpapi-ratelimit-headers), when there is a limit. */
 void throttle_put_headers(const struct exchange *x, struct buf *out);
 
+/* For x-forwarded-for, -host and -proto: the client's address (behind those that trusted proxies
+ * named before it), the host that it asked for, and "http" or "https"; empty: unknown.  Lent by x.
+ */
+void throttle_forwarded(struct exchange *x, nrpc_slice out[static 3]);
+
 #endif

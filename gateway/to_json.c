@@ -39,7 +39,7 @@ static bool fits_or_packed(const struct desc_field *f, const struct wire_field *
 
 static void put_quoted(struct writer *w, bool negative, uint64_t magnitude)
 {
-    bool quotes = w->t->dialect == JSON_STANDARD;
+    bool quotes = !w->t->style.long_numbers;
     if (quotes)
         buf_putc(w->out, '"');
     if (negative)
@@ -59,7 +59,7 @@ static void put_enum(struct writer *w, const struct desc_enum *e, int32_t number
     const struct desc_enum_value *v = desc_enum_by_number(e, number);
     if (e->is_null_value) {
         buf_puts(w->out, "null");
-    } else if (v == NULL) {
+    } else if (v == NULL || w->t->style.enum_numbers) {
         json_put_int(w->out, number);
     } else {
         buf_putc(w->out, '"');
@@ -70,7 +70,7 @@ static void put_enum(struct writer *w, const struct desc_enum *e, int32_t number
 
 void to_json_number(struct writer *w, const struct desc_field *f, uint64_t v)
 {
-    bool point = w->t->dialect == JSON_LEGACY;
+    bool point = w->t->style.points;
     double wide;
     float narrow;
     uint32_t bits = (uint32_t) v;
@@ -212,13 +212,13 @@ static void put_name(struct writer *w, const struct desc_field *f, bool *first)
         buf_putc(w->out, ',');
     *first = false;
     buf_putc(w->out, '"');
-    buf_puts(w->out, w->t->dialect == JSON_LEGACY ? f->name : f->json_name);
+    buf_puts(w->out, w->t->style.proto_names ? f->name : f->json_name);
     buf_puts(w->out, "\":");
 }
 
 static int put_absent(struct writer *w, const struct desc_field *f, bool *first)
 {
-    if (w->t->dialect == JSON_STANDARD)
+    if (!w->t->style.defaults)
         return 0;
     bool is_struct = f->message != NULL && f->message->wkt == DESC_STRUCT;
     if (f->presence && !is_struct)
@@ -256,7 +256,7 @@ static int put_several(struct writer *w, const struct desc_field *f, const uint8
     put_name(w, f, first);
     size_t start = w->out->size;
     int r = f->map ? to_json_map(w, f, data, p) : put_list(w, f, data, p);
-    if (r >= 0 && w->t->dialect == JSON_STANDARD && w->out->size == start + 2) {
+    if (r >= 0 && !w->t->style.defaults && w->out->size == start + 2) {
         w->out->size = before;
         *first = was_first;
     }
@@ -272,7 +272,7 @@ static int put_present(struct writer *w, const struct desc_field *f, const uint8
     struct wire_field v;
     if (wire_next(&r, &v) <= 0)
         return to_json_fail(w, "a message is malformed");
-    if (w->t->dialect == JSON_STANDARD && !f->presence && is_default(f, &v))
+    if (!w->t->style.defaults && !f->presence && is_default(f, &v))
         return 0;
     put_name(w, f, first);
     return f->type == DESC_MESSAGE && p->count > 1 ? to_json_merged(w, f, data, p)
@@ -350,9 +350,17 @@ int to_json_content(struct writer *w, const struct desc_message *m, const uint8_
     return r;
 }
 
+struct json_style to_json_style(enum json_dialect dialect)
+{
+    bool legacy = dialect == JSON_LEGACY;
+    return (struct json_style){
+        .proto_names = legacy, .long_numbers = legacy, .defaults = legacy, .points = legacy
+    };
+}
+
 void to_json_init(struct to_json *t, const struct desc_pool *pool, enum json_dialect dialect)
 {
-    *t = (struct to_json){ .pool = pool, .dialect = dialect };
+    *t = (struct to_json){ .pool = pool, .style = to_json_style(dialect) };
 }
 
 void to_json_done(struct to_json *t)

@@ -11,10 +11,18 @@
 #include "rpc/base/buf.h"
 
 enum json_dialect { JSON_STANDARD, JSON_LEGACY };
+/* What a dialect comes to; a request may ask for more or less of it. */
+struct json_style {
+    bool proto_names;  /* "f_int32", not "fInt32" */
+    bool long_numbers; /* of 64 bits as numbers, not strings */
+    bool defaults;     /* what is not set is written with its default */
+    bool enum_numbers; /* not their names */
+    bool points;       /* 1.0, not 1 */
+};
 
 struct to_json {
     const struct desc_pool *pool; /* for Any */
-    enum json_dialect dialect;
+    struct json_style style;
     const struct filter *filter; /* the fields that are wanted; NULL: all */
     struct buf scratch;          /* reused between messages */
     const char *error;           /* after a failure: what was wrong */
@@ -22,6 +30,7 @@ struct to_json {
 };
 void to_json_init(struct to_json *t, const struct desc_pool *pool, enum json_dialect dialect);
 void to_json_done(struct to_json *t);
+struct json_style to_json_style(enum json_dialect dialect);
 /* Appends the message's JSON to out.  0, or NRPC_E_PROTO (t->error) or NRPC_E_NOMEM with out as it
  * was. */
 int to_json_message(struct to_json *t, const struct desc_message *m, const void *data, size_t size,

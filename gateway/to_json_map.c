@@ -128,12 +128,12 @@ static int put_entry(struct writer *w, const struct desc_field *f, const struct 
         if (!json_put_string(w->out, (const char *) e->key.data, e->key.size))
             return to_json_fail(w, "a string is not valid UTF-8");
     } else {
-        /* Numbers as keys are strings in both dialects, so never quoted twice. */
-        enum json_dialect dialect = w->t->dialect;
+        /* Numbers as keys are strings in every style, so never quoted twice. */
+        bool numbers = w->t->style.long_numbers;
         buf_putc(w->out, '"');
-        w->t->dialect = JSON_LEGACY;
+        w->t->style.long_numbers = true;
         to_json_number(w, k, e->key.value);
-        w->t->dialect = dialect;
+        w->t->style.long_numbers = numbers;
         buf_putc(w->out, '"');
     }
     buf_putc(w->out, ':');

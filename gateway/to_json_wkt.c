@@ -39,7 +39,7 @@ static int put_field_mask(struct writer *w, const uint8_t *data, size_t size)
         for (size_t i = 0; i < f.size; i++)
             if (f.data[i] < 0x20 || f.data[i] > 0x7e || f.data[i] == '"' || f.data[i] == '\\')
                 return to_json_fail_form(w, "a field mask holds an unusable path");
-        if (w->t->dialect == JSON_LEGACY)
+        if (w->t->style.proto_names)
             buf_put(w->out, f.data, f.size);
         else if (!scalar_put_camel_path(w->out, (const char *) f.data, f.size))
             return to_json_fail_form(w, "a field mask holds a path without a JSON form");

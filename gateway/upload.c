@@ -2,7 +2,9 @@
 
 #include <string.h>
 
+#include "gateway/envelope.h"
 #include "gateway/request.h"
+#include "gateway/rpcweb.h"
 
 /* The server hears no more of it, and the client hears why when the call has ended. */
 static void give_up(struct exchange *x)
@@ -41,13 +43,9 @@ static bool put_message(struct exchange *x, const char *data, size_t size)
     return !x->failed;
 }
 
-/* The value is whole: it goes to the server.  False when the call takes nothing more now. */
-static bool send_message(struct exchange *x)
+/* The message in x->wire goes to the server.  False when the call takes nothing more now. */
+static bool send_wire(struct exchange *x)
 {
-    x->upload.open = false;
-    request_finish(x);
-    if (x->failed)
-        return false;
     int r = x->call == NULL
                 ? NRPC_E_CLOSED
                 : nrpc_call_send_bytes(x->call, (nrpc_slice){ x->wire.data, x->wire.size });
@@ -60,6 +58,13 @@ static bool send_message(struct exchange *x)
     else if (r < 0)
         x->upload.over = true; /* the call has ended: on_end tells */
     return r == 0;
+}
+
+static bool send_message(struct exchange *x)
+{
+    x->upload.open = false;
+    request_finish(x);
+    return !x->failed && send_wire(x);
 }
 
 /* The same with raw bytes: pieces as they come, none larger than PIECE_MAX. */
@@ -82,12 +87,84 @@ static void feed_raw(struct exchange *x, const char *data, size_t size)
         give_up(x);
 }
 
+/* Connect's head of a message: flags and the length of what follows. */
+static void read_head(struct exchange *x)
+{
+    struct upload *u = &x->upload;
+    u->left = (uint32_t) u->head[1] << 24 | (uint32_t) u->head[2] << 16 |
+              (uint32_t) u->head[3] << 8 | u->head[4];
+    bool coded = u->head[0] == ENVELOPE_COMPRESSED;
+    buf_reset(&u->frame);
+    if (u->head[0] != 0 && !coded)
+        exchange_fail(x, 400, NRPC_INVALID_ARGUMENT, "MALFORMED_REQUEST",
+                      "a message has flags that are none of a client's");
+    else if (coded && !x->gzip_in)
+        exchange_fail(x, 400, NRPC_INVALID_ARGUMENT, "MALFORMED_REQUEST",
+                      "a message is compressed, and Connect-Content-Encoding does not say how");
+    else if (u->left > x->gl->gateway->settings.max_body_bytes)
+        exchange_fail_too_large(x);
+}
+
+/* The message in u->frame is whole. */
+static void send_frame(struct exchange *x)
+{
+    struct upload *u = &x->upload;
+    bool coded = u->head[0] == ENVELOPE_COMPRESSED;
+    u->head_size = 0;
+    if (u->frame.failed)
+        exchange_fail(x, 503, NRPC_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY",
+                      "the gateway is out of memory");
+    if (x->failed || (coded && !envelope_inflate(x, &u->frame)))
+        return;
+    struct buf old = x->wire;
+    x->wire = u->frame;
+    u->frame = old;
+    if (x->rpc == RPC_CONNECT_STREAM_JSON)
+        rpcweb_transcode(x);
+    if (!x->failed)
+        send_wire(x);
+}
+
+/* One head or piece of a message. */
+static void take_frame(struct exchange *x, const char **data, size_t *size)
+{
+    struct upload *u = &x->upload;
+    if (u->head_size < ENVELOPE_HEAD) {
+        u->head[u->head_size++] = (uint8_t) * *data;
+        ++*data;
+        --*size;
+        if (u->head_size == ENVELOPE_HEAD)
+            read_head(x);
+    } else {
+        size_t n = *size < u->left ? *size : u->left;
+        buf_put(&u->frame, *data, n);
+        u->left -= (uint32_t) n;
+        *data += n;
+        *size -= n;
+    }
+    if (!x->failed && u->head_size == ENVELOPE_HEAD && u->left == 0)
+        send_frame(x);
+}
+
+static void feed_framed(struct exchange *x, const char *data, size_t size)
+{
+    struct upload *u = &x->upload;
+    while (size > 0 && !x->failed && !u->held && !u->over)
+        take_frame(x, &data, &size);
+    if (x->failed)
+        give_up(x);
+    else if (u->held && size > 0)
+        buf_put(&u->rest, data, size);
+    if (u->rest.failed)
+        give_up(x);
+}
+
 /* Reads until the server wants no more; what is left is kept. */
 static void feed(struct exchange *x, const char *data, size_t size)
 {
     struct upload *u = &x->upload;
-    if (u->raw) {
-        feed_raw(x, data, size);
+    if (u->framed || u->raw) {
+        u->framed ? feed_framed(x, data, size) : feed_raw(x, data, size);
         return;
     }
     while (!x->failed && !u->held && !u->over) {
@@ -118,7 +195,10 @@ static void finish(struct exchange *x)
     struct upload *u = &x->upload;
     if (u->over || u->held || x->failed)
         return;
-    enum json_split_result r = u->raw ? JSON_SPLIT_MORE : json_split_finish(&u->split);
+    enum json_split_result r = u->raw || u->framed ? JSON_SPLIT_MORE : json_split_finish(&u->split);
+    if (u->head_size > 0)
+        exchange_fail(x, 400, NRPC_INVALID_ARGUMENT, "MALFORMED_REQUEST",
+                      "the body ends within a message");
     if (r == JSON_SPLIT_END)
         send_message(x);
     else if (r == JSON_SPLIT_BAD)
@@ -135,7 +215,8 @@ void upload_open(struct exchange *x)
 {
     json_split_init(&x->upload.split);
     x->upload.active = true;
-    x->upload.raw = request_is_raw(x) && !x->socket.active;
+    x->upload.framed = rpcweb_is_framed(x);
+    x->upload.raw = !x->upload.framed && request_is_raw(x) && !x->socket.active;
     exchange_start_call(x);
 }
 
@@ -185,4 +266,5 @@ bool upload_message(struct exchange *x, const char *json, size_t size)
 void upload_done(struct exchange *x)
 {
     buf_done(&x->upload.rest);
+    buf_done(&x->upload.frame);
 }

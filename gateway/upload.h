@@ -1,6 +1,6 @@
-/* upload.h — a stream of messages from the client: the body is NDJSON or a JSON array, and each
- * value goes to the server when it is whole, while the rest is still on its way.  What the server
- * does not take yet is not read either. All [loop]. */
+/* upload.h — a stream of messages from the client: the body is NDJSON, a JSON array or Connect's
+ * envelopes, and each value goes to the server when it is whole, while the rest is still on its
+ * way.  What the server does not take yet is not read either. All [loop]. */
 #ifndef NOVEL_GATEWAY_UPLOAD_H
 #define NOVEL_GATEWAY_UPLOAD_H
 #include "gateway/exchange.h"

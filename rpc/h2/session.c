@@ -148,6 +148,9 @@ static int announce(struct h2_session *s)
         { NGHTTP2_SETTINGS_ENABLE_PUSH, 0 },
     };
     size_t n = ARRAY_SIZE(entries) - (o->role == H2_SERVER ? 1 : 0);
+    if (o->role == H2_SERVER && o->connect_protocol) /* in the place of ENABLE_PUSH */
+        entries[n++] =
+            (nghttp2_settings_entry){ NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1 };
     if (nghttp2_submit_settings(s->ng, NGHTTP2_FLAG_NONE, entries, n) != 0)
         return NRPC_E_NOMEM;
     int32_t window = (int32_t) o->connection_window;

@@ -89,6 +89,7 @@ struct h2_options {
     uint32_t max_fields;
     uint32_t ping_min_ms;  /* server: the least time between two PINGs of the peer; 0: any */
     bool ping_permit_idle; /* also without streams; else two hours then */
+    bool connect_protocol; /* server: takes CONNECT with a :protocol (RFC 8441) */
 };
 
 /* ev and owner must outlive the session.  The preface and SETTINGS are queued at once. */

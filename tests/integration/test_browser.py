@@ -32,6 +32,8 @@ const bySource = id => new Promise((done, bad) => {
     source.addEventListener(type, e => seen.push([type, e.lastEventId]));
   source.addEventListener("end", () => { source.close(); done(seen); });
 });
+// A connection with credentials, as a WebSocket's is: its answer is not for this page.
+const warm = () => fetch(api + "/livez", { credentials: "include" }).catch(() => 0);
 const bySocket = id => new Promise((done, bad) => {
   const socket = new WebSocket(api.replace("http", "ws") + "/simulations/" + id + "/events");
   const seen = [];
@@ -43,6 +45,7 @@ const forbidden = () => fetch("%(closed)s/health").then(() => "allowed", () => "
   const made = await submit();
   out.id = made.simulation_id;
   out.events = await bySource(made.simulation_id);
+  await warm();
   out.socket = await bySocket(made.simulation_id);
   out.forbidden = await forbidden();
   const answer = await fetch(api + "/characters/pilot");
@@ -73,30 +76,53 @@ class Pages(http.server.BaseHTTPRequestHandler):
         pass
 
 
+def visit(gateway_args=(), browser_args=(), scheme="http"):
+    """What the page saw; a gateway's log lines."""
+    pages = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages)
+    origin = f"http://127.0.0.1:{pages.server_port}"
+    threading.Thread(target=pages.serve_forever, daemon=True).start()
+    with tempfile.TemporaryDirectory(prefix="novel-test-") as folder:
+        server = harness.start_server(pathlib.Path(folder) / "data")
+        gateway = harness.start_gateway(server.address, "--cors-origin", origin, *gateway_args)
+        closed = harness.start_gateway(server.address)
+        Pages.page = PAGE % {"api": f"{scheme}://127.0.0.1:{gateway.port}", "closed": f"http://127.0.0.1:{closed.port}"}
+        browser = subprocess.Popen(
+            [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0", *browser_args,
+             f"--user-data-dir={folder}/profile", origin + "/"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        try:
+            seen = json.loads(Pages.results.get(timeout=120))
+        finally:
+            os.killpg(browser.pid, signal.SIGKILL)
+            browser.wait(30)
+            for program in (closed, gateway, server):
+                program.stop()
+            pages.shutdown()
+            pages.server_close()
+    requests = [json.loads(line) for line in gateway.lines if '"event":"request"' in line]
+    return seen, requests
+
+
 @unittest.skipIf(CHROMIUM is None, "no chromium: the browser's EventSource and WebSocket are not tried")
 class Browser(unittest.TestCase):
     def test_a_page_of_another_origin(self):
-        pages = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages)
-        origin = f"http://127.0.0.1:{pages.server_port}"
-        threading.Thread(target=pages.serve_forever, daemon=True).start()
+        seen, requests = visit()
+        self.check(seen)
+        self.assertEqual([r["status"] for r in requests if r["status"] == 101], [101])
+
+    def test_over_http2(self):
+        """Where the browser has HTTP/2 it opens the WebSocket on that connection (RFC 8441): 200, and no Upgrade."""
         with tempfile.TemporaryDirectory(prefix="novel-test-") as folder:
-            server = harness.start_server(pathlib.Path(folder) / "data")
-            gateway = harness.start_gateway(server.address, "--cors-origin", origin)
-            closed = harness.start_gateway(server.address)
-            Pages.page = PAGE % {"api": f"http://127.0.0.1:{gateway.port}", "closed": f"http://127.0.0.1:{closed.port}"}
-            browser = subprocess.Popen(
-                [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0",
-                 f"--user-data-dir={folder}/profile", origin + "/"],
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-            try:
-                seen = json.loads(Pages.results.get(timeout=120))
-            finally:
-                os.killpg(browser.pid, signal.SIGKILL)
-                browser.wait(30)
-                for program in (closed, gateway, server):
-                    program.stop()
-                pages.shutdown()
-                pages.server_close()
+            key, certificate = f"{folder}/key.pem", f"{folder}/cert.pem"
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                            "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2",
+                            "-keyout", key, "-out", certificate], check=True, stderr=subprocess.DEVNULL)
+            seen, requests = visit(("--tls-cert", certificate, "--tls-key", key), ("--ignore-certificate-errors",), "https")
+        self.check(seen)
+        watches = [r["status"] for r in requests if r["route"] == "/simulations/{simulation_id}/events"]
+        self.assertEqual(watches, [200, 200], requests)
+
+    def check(self, seen):
         self.assertNotIn("error", seen)
         types = [kind for kind, _ in seen["events"]]
         self.assertIn("event", types)

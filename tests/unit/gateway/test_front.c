@@ -63,6 +63,8 @@ static int set_up(void **state)
         .prefix = (char *) "/api",
         .max_body_bytes = 100000,
         .timeout_ms = 20000,
+        .timeout_max_ms = 3600000,
+        .max_waiting = 1000,
         .grace_ms = 2000,
     };
     if (gateway_load(&gateway, error) < 0)
@@ -209,6 +211,12 @@ static const struct row error_rows[] = {
     { "GET",
       "/nope",
       "",
+      NULL,
+      404,
+      { "application/json", "\"reason\":\"NOT_FOUND\"", "/nope not found" } },
+    { "GET",
+      "/nope",
+      "Accept: application/problem+json\r\n",
       NULL,
       404,
       { "application/problem+json", "\"code\":\"NOT_FOUND\"", "/nope not found" } },

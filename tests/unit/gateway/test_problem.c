@@ -172,7 +172,7 @@ static void standard_shape(void **state)
                        .details = details.data,
                        .details_size = details.size };
     problem_from_status(&p, &st, &(struct problem_context){ 0 }, &a);
-    problem_put_status(&out, &p, &json);
+    problem_put_status(&out, &p, NULL, &json);
     assert_string_equal(buf_str(&out),
                         "{\"code\":5,\"message\":\"no\",\"details\":[{\"@type\":\"type.googleapis."
                         "com/google.rpc.ErrorInfo\",\"reason\":\"GONE\"}]}");
@@ -243,7 +243,7 @@ static void own_errors_have_details(void **state)
                          .input = desc_find_message(pool, "foreign.v1.Everything", 21) };
     arena_init(&a, 256);
     to_json_init(&json, pool, JSON_STANDARD);
-    problem_put_status(&out, &p, &json);
+    problem_put_status(&out, &p, NULL, &json);
     assert_string_equal(buf_str(&out),
                         "{\"code\":3,\"message\":\"bad\",\"details\":[{\"@type\":\"type."
                         "googleapis.com/google.rpc.ErrorInfo\",\"reason\":\"INVALID_ARGUMENT\","
@@ -259,7 +259,7 @@ static void own_errors_have_details(void **state)
     assert_null(reason_find("CHARACTER_NOT_FOUND"));
     problem_add_field(&p, &a, "r_message[0].text", "is bad");
     buf_reset(&out);
-    problem_put_status(&out, &p, &json);
+    problem_put_status(&out, &p, NULL, &json);
     assert_non_null(strstr(buf_str(&out),
                            "{\"@type\":\"type.googleapis.com/google.rpc.BadRequest\","
                            "\"fieldViolations\":[{\"field\":\"rMessage[0].text\",\"description\":"

@@ -621,7 +621,7 @@ static void assemble(const struct router *router, const struct desc_pool *pool, 
         assert_int_equal(to_json_message(&j, m.route->method->input, wire.data, wire.size, out), 0);
         static const char name[] = "google.protobuf.FieldMask";
         buf_putc(out, ' ');
-        j.dialect = JSON_LEGACY;
+        j.style = to_json_style(JSON_LEGACY);
         assert_int_equal(to_json_message(&j, desc_find_message(pool, name, sizeof name - 1),
                                          mask.data, mask.size, out),
                          0);
