@@ -30,7 +30,7 @@ size_t nvl_pack_op_count(const struct nvl_pack *p)
 int nvl_pack_op_find(const struct nvl_pack *p, const char *name)
 {
     for (uint32_t i = 0; i < p->counts[SEC_OPER]; i++)
-        if (strcmp(p->ops[i].name, name) == 0)
+        if (p->ops[i].name[0] == name[0] && strcmp(p->ops[i].name, name) == 0)
             return (int) i;
     return -1;
 }
@@ -86,7 +86,7 @@ void nvl_pack_op(const struct nvl_pack *p, size_t i, struct nvl_op_info *out)
 int nvl_pack_fluent_find(const struct nvl_pack *p, const char *name)
 {
     for (uint32_t i = 0; i < p->counts[SEC_FLUE]; i++)
-        if (strcmp(p->fluents[i].name, name) == 0)
+        if (p->fluents[i].name[0] == name[0] && strcmp(p->fluents[i].name, name) == 0)
             return (int) i;
     return -1;
 }

@@ -159,6 +159,25 @@ static int32_t ending_score(const struct nvl_sim *s, unsigned ending)
     v += e->tone * lean[s->w->request->mood];
     return e->when != 0 ? v + ENDING_OPEN : v;
 }
+/* What a closing act's conditions read: cells in a row, or of such rows the actor's. */
+struct cell_range {
+    uint16_t first, count;
+    bool own;
+};
+/* The bindings of one act by one actor.  They stay the same while what they rest on does, and most
+ * states of a search differ in a few cells only. */
+struct kept {
+    int16_t *cells;                /* NULL: none yet */
+    uint8_t (*args)[NVL_ARGS_MAX]; /* SIM_BINDINGS */
+    unsigned count;
+};
+enum { RANGES_MAX = 24 };
+struct closing { /* an operator that may end the story */
+    uint16_t op;
+    unsigned ranges_count, cells; /* ranges_count 0: its bindings are not kept */
+    struct cell_range ranges[RANGES_MAX];
+    struct kept kept[SIM_CHARS];
+};
 struct node {
     int16_t *state;
     int32_t score;
@@ -166,6 +185,9 @@ struct node {
 };
 struct looking {
     struct nvl_sim *s;
+    struct arena *arena; /* of the search */
+    struct closing *closing;
+    unsigned closing_count;
     const struct node *from;
     struct node *beam;
     unsigned *count;
@@ -206,25 +228,131 @@ static void look_ahead(void *ctx, const uint8_t args[NVL_ARGS_MAX])
         l->beam[at].first[l->actor] = l->op;
     memcpy(keep, s->scratch, s->w->cells * sizeof(*keep));
 }
-static void expand(struct nvl_sim *s, const struct node *from, struct node *beam, unsigned *count,
-                   unsigned depth)
+static void keep_binding(void *ctx, const uint8_t args[NVL_ARGS_MAX])
 {
-    struct looking l = { .s = s, .from = from, .beam = beam, .count = count, .depth = depth };
+    struct kept *k = ctx;
+    memcpy(k->args[k->count++], args, NVL_ARGS_MAX);
+}
+/* False: it reads too much. */
+static bool add_range(const struct nvl_world *w, struct closing *c, unsigned fluent, bool own)
+{
+    const uint8_t *sorts = w->pack->fluents[fluent].sorts;
+    unsigned rows = sorts[0] != 0 ? w->counts[sorts[0]] : 1,
+             columns = sorts[1] != 0 ? w->counts[sorts[1]] : 1;
+    struct cell_range range = { w->base[fluent], (uint16_t) (own ? columns : rows * columns), own };
+    for (unsigned i = 0; i < c->ranges_count; i++)
+        if (c->ranges[i].first == range.first && c->ranges[i].own == own)
+            return true;
+    if (c->ranges_count == RANGES_MAX)
+        return false;
+    c->ranges[c->ranges_count++] = range;
+    c->cells += range.count;
+    return true;
+}
+/* Length of the step of code at `at`. */
+static unsigned step_size(uint8_t op)
+{
+    return op == CODE_PUSH || op == CODE_CELL ? 3 : op == CODE_ARG ? 2 : 1;
+}
+static bool find_reads(const struct nvl_world *w, struct closing *c, uint32_t at)
+{
+    const uint8_t *code = w->pack->code;
+    uint8_t args[2] = { NVL_NONE, NVL_NONE }; /* of the two steps before, where they are such */
+    for (; code[at] != CODE_END; at += step_size(code[at])) {
+        unsigned fluent = code[at] == CODE_CELL ? le16(code + at + 1) : 0;
+        const uint8_t *sorts = w->pack->fluents[fluent].sorts;
+        uint8_t row = sorts[1] == 0 ? args[1] : args[1] == NVL_NONE ? NVL_NONE : args[0];
+        if (code[at] == CODE_CELL && !add_range(w, c, fluent, sorts[0] == NVL_SORT_CHAR && row == 0))
+            return false;
+        args[0] = args[1], args[1] = code[at] == CODE_ARG ? code[at + 1] : NVL_NONE;
+    }
+    return true;
+}
+static void find_ranges(const struct nvl_world *w, struct closing *c)
+{
+    const struct pack_op *op = &w->pack->ops[c->op];
+    bool few = (op->flags & OP_ACTORLESS) == 0; /* parameter 0 is the actor */
+    for (unsigned i = 0; i < op->conds_count && few; i++)
+        few = find_reads(w, c, op->conds[i].code);
+    c->ranges_count = few ? c->ranges_count : 0;
+}
+static const int16_t *range_on(const struct cell_range *r, const int16_t *state, unsigned actor)
+{
+    return state + r->first + (r->own ? actor * r->count : 0);
+}
+static bool still_so(const struct closing *c, const struct kept *k, const int16_t *state,
+                     unsigned actor)
+{
+    const int16_t *then = k->cells;
+    for (unsigned i = 0; i < c->ranges_count; i++) {
+        size_t n = c->ranges[i].count;
+        if (memcmp(then, range_on(&c->ranges[i], state, actor), n * sizeof(*then)) != 0)
+            return false;
+        then += n;
+    }
+    return true;
+}
+/* The bindings of a closing act on a state; NULL: they are not kept. */
+static const struct kept *bindings_on(struct looking *l, struct closing *c, const int16_t *state)
+{
+    struct kept *k = &c->kept[l->actor];
+    if (c->ranges_count == 0)
+        return NULL;
+    if (k->cells != NULL && still_so(c, k, state, l->actor))
+        return k;
+    if (k->args == NULL)
+        k->args = arena_get(l->arena, SIM_BINDINGS * sizeof(*k->args));
+    int16_t *cells = k->cells != NULL ? k->cells : arena_get(l->arena, c->cells * sizeof(*cells));
+    if (k->args == NULL || cells == NULL)
+        return NULL;
+    k->cells = cells, k->count = 0;
+    for (unsigned i = 0; i < c->ranges_count; i++) {
+        memcpy(cells, range_on(&c->ranges[i], state, l->actor), c->ranges[i].count * sizeof(*cells));
+        cells += c->ranges[i].count;
+    }
+    choice_bind(l->s, c->op, l->actor, state, true, keep_binding, k);
+    return k;
+}
+static void expand(struct looking *l, const struct node *from)
+{
+    struct nvl_sim *s = l->s;
     bool open[SIM_OPS];
-    for (unsigned op = 0; op < s->w->pack->counts[SEC_OPER]; op++)
-        open[op] = s->op_alive[op] && (s->w->pack->ops[op].engine_flags & OP_CLOSING) &&
-                   gate_holds(s, op, from->state);
-    for (l.actor = 0; l.actor < s->w->request->cast_count; l.actor++) {
-        if (!sim_awake(s, from->state, l.actor))
+    l->from = from;
+    for (unsigned i = 0; i < l->closing_count; i++)
+        open[i] = gate_holds(s, l->closing[i].op, from->state);
+    for (l->actor = 0; l->actor < s->w->request->cast_count; l->actor++) {
+        if (!sim_awake(s, from->state, l->actor))
             continue;
         gate_forget(s);
-        for (unsigned op = 0; op < s->w->pack->counts[SEC_OPER]; op++) {
-            if (!open[op] || (s->edits.barred[op] >> l.actor & 1))
+        for (unsigned i = 0; i < l->closing_count; i++) {
+            struct closing *c = &l->closing[i];
+            if (!open[i] || (s->edits.barred[c->op] >> l->actor & 1))
                 continue;
-            l.op = (uint16_t) op;
-            choice_bind(s, op, l.actor, from->state, true, look_ahead, &l);
+            l->op = c->op;
+            const struct kept *k = bindings_on(l, c, from->state);
+            for (unsigned n = 0; k != NULL && n < k->count; n++)
+                look_ahead(l, k->args[n]);
+            if (k == NULL)
+                choice_bind(s, c->op, l->actor, from->state, true, look_ahead, l);
         }
     }
+}
+static bool find_closing(struct looking *l)
+{
+    const struct nvl_sim *s = l->s;
+    const struct nvl_pack *p = s->w->pack;
+    unsigned n = 0;
+    for (unsigned op = 0; op < p->counts[SEC_OPER]; op++)
+        n += s->op_alive[op] && (p->ops[op].engine_flags & OP_CLOSING) != 0;
+    l->closing = arena_zero(l->arena, n + 1, sizeof(*l->closing));
+    for (unsigned op = 0; op < p->counts[SEC_OPER] && l->closing != NULL; op++) {
+        if (!s->op_alive[op] || !(p->ops[op].engine_flags & OP_CLOSING))
+            continue;
+        struct closing *c = &l->closing[l->closing_count++];
+        c->op = (uint16_t) op;
+        find_ranges(s->w, c);
+    }
+    return l->closing != NULL;
 }
 void direct_search(struct nvl_sim *s)
 {
@@ -238,16 +366,20 @@ void direct_search(struct nvl_sim *s)
         for (unsigned i = 0; i < SIM_SEARCH_BEAM; i++)
             if ((sets[k][i].state = arena_get(&arena, s->w->cells * sizeof(int16_t))) == NULL)
                 goto done; /* without memory nobody is biased; the caller notices s->broken */
+    struct looking l = { .s = s, .arena = &arena };
+    if (!find_closing(&l))
+        goto done;
     struct node best = root;
     best.score = ending_score(s, direct_ending(s, s->state)) * 8;
     for (unsigned depth = 1; depth <= SIM_SEARCH_DEPTH; depth++) {
         unsigned to = depth & 1, from = !to;
         counts[to] = 0;
+        l.beam = sets[to], l.count = &counts[to], l.depth = depth;
         if (depth == 1)
-            expand(s, &root, sets[to], &counts[to], depth);
+            expand(&l, &root);
         else
             for (unsigned i = 0; i < counts[from]; i++)
-                expand(s, &sets[from][i], sets[to], &counts[to], depth);
+                expand(&l, &sets[from][i]);
         if (counts[to] > 0 && sets[to][0].score > best.score)
             best = sets[to][0];
     }

@@ -47,7 +47,8 @@ void vary_read(struct teller *t)
 }
 static bool same_text(const struct vary *v, const char *text, size_t size)
 {
-    if (v->size > size || (v->size < size && letter(text[v->size])) ||
+    if (v->size > size || (v->size > 1 && text[1] != v->text[1]) ||
+        (v->size < size && letter(text[v->size])) ||
         memcmp(v->text + 1, text + 1, v->size - 1) != 0)
         return false;
     return v->text[0] == text[0] || v->text[0] - 'a' + 'A' == text[0];
