@@ -324,9 +324,23 @@ class Tampered(unittest.TestCase):
                     call(request)
                 self.assertEqual(caught.exception.code(), grpc.StatusCode.FAILED_PRECONDITION, caught.exception.details())
                 self.assertIn("verify the simulation", caught.exception.details())
+            with self.assertRaises(grpc.RpcError) as caught:
+                engine.TellStory(pb.TellStoryRequest(simulation_id=simulation))
+            self.assertEqual(caught.exception.code(), grpc.StatusCode.INTERNAL, caught.exception.details())
             v = engine.VerifySimulation(pb.VerifySimulationRequest(simulation_id=simulation))
             self.assertFalse(v.chain_intact)
             self.assertTrue(any("event 9" in line for line in v.violations), v.violations)
+        self.with_changed_row(change, look)
+
+    def test_no_story_is_told_of_changed_bytes(self):
+        def change(canonical):
+            canonical[8] ^= 1  # the minute: it decodes, and every index is sound
+
+        def look(engine, simulation):
+            with self.assertRaises(grpc.RpcError) as caught:
+                engine.TellStory(pb.TellStoryRequest(simulation_id=simulation))
+            self.assertEqual(caught.exception.code(), grpc.StatusCode.INTERNAL, caught.exception.details())
+            self.assertIn("verify it", caught.exception.details())
         self.with_changed_row(change, look)
 
 
