@@ -1,5 +1,6 @@
 #include "server/jobs/fork.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "rpc/base/alloc.h"
@@ -51,6 +52,12 @@ static bool engine_failed(struct fork *f, int rc, enum fork_result invalid)
                                                       : FORK_E_DAMAGED);
 }
 
+static bool damaged(struct fork *f, int rc, const char *what)
+{
+    snprintf(f->out->error.message, sizeof f->out->error.message, "%s", what);
+    return engine_failed(f, rc, FORK_E_DAMAGED);
+}
+
 static bool read_past(struct fork *f)
 {
     const struct fork_in *in = f->in;
@@ -64,9 +71,12 @@ static bool read_past(struct fork *f)
         return fail(f, FORK_E_NOMEM);
     int rc = nvl_header_decode(in->header.data, in->header.size, &f->header);
     if (rc != NVL_OK)
-        return engine_failed(f, rc, FORK_E_DAMAGED);
-    f->out->store = carry_fetch(in->store, f->header); /* a chapter's past is the fork's too */
-    return f->out->store == STORE_OK || fail(f, f->out->store == STORE_E_NOMEM ? FORK_E_NOMEM : FORK_E_STORE);
+        return damaged(f, rc, "its header cannot be read");
+    enum store_result r = carry_fetch(in->store, f->header); /* a chapter's past is the fork's too */
+    if (r == STORE_E_NOT_FOUND || r == STORE_E_IO)
+        return damaged(f, NVL_E_CORRUPT, "what the chapter before handed on cannot be read");
+    f->out->store = r;
+    return r == STORE_OK || fail(f, r == STORE_E_NOMEM ? FORK_E_NOMEM : FORK_E_STORE);
 }
 
 static bool play_past(struct fork *f)

@@ -574,9 +574,13 @@ static void reply_manuscript(struct campaign_read *r, nrpc_call *c, const NE(Cam
 {
     struct buf out = { 0 };
     char *identifier = arena_printf(&r->q.read.arena, "urn:novel-engine:%s", r->id);
+    if (identifier == NULL) {
+        reply_unreadable(c);
+        return;
+    }
     struct document d = { .title = campaign->name,
                           .subtitle = campaign->description,
-                          .identifier = identifier != NULL ? identifier : "",
+                          .identifier = identifier,
                           .modified = campaign->updated_at,
                           .chapters = chapters,
                           .chapters_count = count };

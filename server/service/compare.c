@@ -200,9 +200,11 @@ static size_t count_shared(const struct past *a, const struct past *b)
 
 /* ---- the answer ---- */
 
-static bool put_because(struct comparing *x, const struct side *s, uint32_t sequence, NE(Comparison__Difference) * d)
+static bool put_because(struct comparing *x, const struct side *s, uint32_t sequence, NE(Comparison__Difference) * d,
+                        size_t *bytes)
 {
     size_t n = s->far[sequence - 1];
+    *bytes += 2 * n; /* a path may be as long as the log */
     d->because = arena_zero(&x->arena, n + 1, sizeof *d->because);
     if (d->because == NULL)
         return false;
@@ -233,8 +235,8 @@ static bool add_difference(struct comparing *x, const struct compare_item *a, co
     /* The edit is in the other as a rule: the fork is compared with what it came from. */
     d->because_in_other = b != NULL && (other->far[b->sequence - 1] > 0 || a == NULL);
     if (d->because_in_other)
-        return put_because(x, other, b->sequence, d);
-    return a == NULL || put_because(x, one, a->sequence, d);
+        return put_because(x, other, b->sequence, d, bytes);
+    return a == NULL || put_because(x, one, a->sequence, d, bytes);
 }
 
 static bool lay_side_by_side(struct comparing *x)

@@ -6,7 +6,8 @@
 #include "server/narrator/untold.h"
 #include "server/service/work.h"
 
-enum { DEPTH_DEFAULT = 8, NODES_MAX = 4096, TEXT_DEPTH = 2, TEXT_TERMS = 3 };
+/* The answer stays below the 4 MiB that clients take unless they are told otherwise. */
+enum { DEPTH_DEFAULT = 8, NODES_MAX = 4096, BYTES_MAX = 2 << 20, TEXT_DEPTH = 2, TEXT_TERMS = 3 };
 
 struct tree {
     struct work *w;
@@ -17,12 +18,15 @@ struct tree {
     uint32_t *queue;   /* events whose causes are still to be listed */
     uint8_t *depths;
     size_t queued;
+    size_t bytes; /* of the events that are given whole */
 };
 
 static NE(SimulationEvent) * node_event(struct tree *t, uint32_t sequence)
 {
-    if (!t->shown[sequence - 1]) {
+    size_t size = t->w->log.wire[sequence - 1].size;
+    if (!t->shown[sequence - 1] && t->bytes + size <= BYTES_MAX) {
         t->shown[sequence - 1] = 1;
+        t->bytes += size;
         return work_event(t->w, sequence - 1);
     }
     NE(SimulationEvent) *e = work_get(t->w, 1, sizeof *e);
@@ -295,10 +299,13 @@ static void put_telling(struct tree *t, const struct nvl_event *e)
     const struct stored_log *log = &t->w->log;
     struct buf why = { 0 };
     ProtobufCAllocator allocator = contract_allocator(&t->w->arena);
-    NE(StoryDocument) *doc = NULL;
-    if (log->row.passages.size > 0)
-        doc = novelengine__v1__story_document__unpack(&allocator, log->row.passages.size, log->row.passages.data);
-    if (doc != NULL) {
+    if (log->row.passages.size > 0) {
+        NE(StoryDocument) *doc =
+            novelengine__v1__story_document__unpack(&allocator, log->row.passages.size, log->row.passages.data);
+        if (doc == NULL) {
+            error_set(&t->w->st, ERROR_OUT_OF_MEMORY, "the story could not be read");
+            return;
+        }
         add_told(t, doc, e->sequence);
         if (t->x->n_told > 0 || t->w->st.code != NRPC_OK)
             return;

@@ -4,6 +4,7 @@
 #include "rpc/base/alloc.h"
 #include "rpc/base/buf.h"
 #include "rpc/base/check.h"
+#include "rpc/base/sha256.h"
 #include "server/jobs/carry.h"
 #include "server/jobs/tell.h"
 #include "server/service/inner.h"
@@ -19,6 +20,8 @@ struct again {
     NE(Telling) *telling;   /* NULL: all defaults */
     struct buf log;         /* as tell_again reads it */
     uint64_t last_sequence; /* of the row; what is appended later is not told */
+    uint8_t head[STORE_DIGEST_SIZE];  /* of the row */
+    uint8_t chain[STORE_DIGEST_SIZE]; /* where what was read leads to */
     int state;
     enum store_result stored;
     int rc;
@@ -55,6 +58,8 @@ static enum store_result read_row(struct again *g, struct store_bytes *header, u
     if (r == STORE_OK) {
         g->state = q.row.state;
         g->last_sequence = q.row.last_sequence;
+        memcpy(g->head, q.row.head, sizeof g->head);
+        sha256_of(header->data, header->size, g->chain);
         memcpy(pack_digest, q.row.pack_digest, STORE_DIGEST_SIZE);
     }
     arena_done(&q.read.arena);
@@ -98,6 +103,9 @@ static enum store_result read_page(struct again *g, uint64_t *cursor)
         uint32_t size = (uint32_t) q.events[i].canonical.size;
         buf_put(&g->log, &size, sizeof size);
         buf_put(&g->log, q.events[i].canonical.data, size);
+        uint8_t next[STORE_DIGEST_SIZE];
+        nvl_event_hash(g->chain, q.events[i].canonical.data, size, next);
+        memcpy(g->chain, next, sizeof g->chain);
         *cursor = q.events[i].sequence;
     }
     if (r == STORE_OK && q.n_events == 0)
@@ -121,7 +129,10 @@ static void again_work(nrpc_job *job)
         g->stored = read_carry(g, in.header, &in.carry);
     for (uint64_t cursor = 0; g->stored == STORE_OK && cursor < g->last_sequence;)
         g->stored = read_page(g, &cursor);
-    if (g->stored == STORE_OK)
+    /* The narrator takes indices for what the engine wrote: only bytes that still are that are told. */
+    if (g->stored == STORE_OK && memcmp(g->chain, g->head, sizeof g->chain) != 0)
+        g->rc = NVL_E_CORRUPT;
+    else if (g->stored == STORE_OK)
         g->rc = tell_again(&in, g->telling, &g->arena, &g->err, &g->answer);
 }
 
@@ -152,7 +163,7 @@ static void reply(struct again *g, nrpc_call *c)
     else if (g->rc == NVL_E_NOMEM)
         error_reply(c, ERROR_OUT_OF_MEMORY, "the server is out of memory");
     else if (g->rc != NVL_OK)
-        error_reply(c, ERROR_STORE_FAILED, "the stored log of '%s' cannot be read by this engine", g->id);
+        error_reply(c, ERROR_STORE_FAILED, "the stored log of '%s' cannot be read by this engine; verify it", g->id);
     else
         nrpc_call_reply_bytes(c, (nrpc_slice) { g->answer.data, g->answer.size });
 }

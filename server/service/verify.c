@@ -28,13 +28,9 @@ static void say(struct proof *p, uint64_t sequence, struct buf *text)
 static void check_chain(struct proof *p)
 {
     const struct stored_log *log = &p->w->log;
-    uint8_t hash[SHA256_SIZE], next[SHA256_SIZE];
+    uint8_t hash[STORE_DIGEST_SIZE];
     char *hex = work_get(p->w, 1, 65);
-    sha256_of(log->row.header.data, log->row.header.size, hash);
-    for (size_t i = 0; i < log->count; i++) {
-        nvl_event_hash(hash, log->canonical[i].data, log->canonical[i].size, next);
-        memcpy(hash, next, sizeof hash);
-    }
+    stored_log_head(log, hash);
     p->v->events_checked = log->count;
     p->v->chain_intact = log->count == log->row.last_sequence &&
                          (log->count == 0 || memcmp(hash, log->row.head, sizeof hash) == 0);

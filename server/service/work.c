@@ -5,6 +5,7 @@
 
 #include "rpc/base/alloc.h"
 #include "rpc/base/check.h"
+#include "rpc/base/sha256.h"
 #include "server/jobs/carry.h"
 #include "server/jobs/wire.h"
 
@@ -24,37 +25,16 @@ static enum store_result nvl_result(int rc, char *why, size_t why_size, const ch
     return rc == NVL_OK ? STORE_OK : rc == NVL_E_NOMEM ? STORE_E_NOMEM : unreadable(why, why_size, what);
 }
 
-static bool keep(struct arena *a, struct store_bytes *bytes)
-{
-    if (bytes->size == 0)
-        return true;
-    bytes->data = arena_copy(a, bytes->data, bytes->size);
-    return bytes->data != NULL;
-}
-
-static bool keep_row(struct stored_log *log, struct arena *a, const struct store_row *row)
-{
-    log->row = *row;
-    struct store_bytes *all[] = { &log->row.request, &log->row.header, &log->row.result, &log->row.error,
-                                  &log->row.story, &log->row.passages };
-    for (size_t i = 0; i < ARRAY_SIZE(all); i++)
-        if (!keep(a, all[i]))
-            return false;
-    return true;
-}
-
-static bool keep_events(struct stored_log *log, struct arena *a, const struct store_event *events, size_t count)
+/* What was read stays where it was read into: it may be large. */
+static bool take_events(struct stored_log *log, struct arena *a, const struct store_event *events, size_t count)
 {
     log->canonical = arena_zero(a, count + 1, sizeof *log->canonical);
     log->wire = arena_zero(a, count + 1, sizeof *log->wire);
     if (log->canonical == NULL || log->wire == NULL)
         return false;
     for (size_t i = 0; i < count; i++) {
-        struct store_bytes canonical = events[i].canonical;
         log->wire[i] = events[i].wire;
-        if (!keep(a, &canonical) || !keep(a, &log->wire[i]))
-            return false;
-        log->canonical[i] = (struct nvl_span) { canonical.data, canonical.size };
+        log->canonical[i] = (struct nvl_span) { events[i].canonical.data, events[i].canonical.size };
     }
     log->count = count;
     return true;
@@ -72,9 +52,10 @@ static enum store_result read_stored(struct service *s, const char *id, int with
     arena_init(&q.read.arena, 65536);
     store_read_wait(s->o.store, &q.read);
     enum store_result r = q.read.result;
-    if (r == STORE_OK && (!keep_row(log, a, &q.row) || !keep_events(log, a, q.events, q.n_events)))
+    log->read = q.read.arena; /* by value: what is in it does not move */
+    log->row = q.row;
+    if (r == STORE_OK && !take_events(log, a, q.events, q.n_events))
         r = STORE_E_NOMEM;
-    arena_done(&q.read.arena);
     return r;
 }
 
@@ -136,6 +117,26 @@ enum store_result stored_log_open(struct service *s, struct stored_log *log, str
     return r == STORE_OK ? open_world(s, log, a, why, why_size) : r;
 }
 
+void stored_log_head(const struct stored_log *log, uint8_t out[STORE_DIGEST_SIZE])
+{
+    uint8_t next[SHA256_SIZE];
+    sha256_of(log->row.header.data, log->row.header.size, out);
+    for (size_t i = 0; i < log->count; i++) {
+        nvl_event_hash(out, log->canonical[i].data, log->canonical[i].size, next);
+        memcpy(out, next, SHA256_SIZE);
+    }
+}
+
+/* What reads a log takes its indices for what the engine wrote: only bytes that still are that get so far. */
+static enum store_result check_head(const struct stored_log *log, char *why, size_t why_size)
+{
+    uint8_t head[STORE_DIGEST_SIZE];
+    stored_log_head(log, head);
+    if (log->count == log->row.last_sequence && (log->count == 0 || memcmp(head, log->row.head, sizeof head) == 0))
+        return STORE_OK;
+    return unreadable(why, why_size, "its events are not those that were written; verify the simulation");
+}
+
 enum store_result stored_log_read(struct service *s, const char *id, int with, struct arena *a,
                                   struct stored_log *out, char *why, size_t why_size)
 {
@@ -143,6 +144,8 @@ enum store_result stored_log_read(struct service *s, const char *id, int with, s
     enum store_result r = read_stored(s, id, with & ~STORED_RAW, a, &log);
     if (r == STORE_OK && (with & STORED_RAW) == 0)
         r = stored_log_open(s, &log, a, why, why_size);
+    if (r == STORE_OK && (with & STORED_RAW) == 0)
+        r = check_head(&log, why, why_size);
     if (r != STORE_OK) {
         stored_log_done(&log);
         return r;
@@ -156,6 +159,7 @@ void stored_log_done(struct stored_log *log)
     nvl_world_free(log->world);
     nvl_header_free(log->header);
     nvl_pack_free(log->own_pack);
+    arena_done(&log->read);
     *log = (struct stored_log) { .own_pack = NULL };
 }
 

@@ -8,9 +8,10 @@
 #define SERVER_SERVICE_WORK_H
 #include "server/service/inner.h"
 
-/* A stored log as the engine reads it.  Everything lives in the arena it was read into, or is freed
- * by stored_log_done. */
+/* A stored log as the engine reads it.  What is made of it lives in the caller's arena; all else,
+ * what was read too, is freed by stored_log_done. */
 struct stored_log {
+    struct arena read;            /* holds the bytes of row, canonical and wire */
     struct store_row row;         /* its bytes (request, header, passages …) too */
     struct nvl_header *header;
     const struct nvl_pack *pack;
@@ -24,13 +25,15 @@ struct stored_log {
 enum { STORED_RAW = 0x100 }; /* with: rows and bytes only, no pack, no world, no events decoded */
 /* [worker] Reads simulation `id` whole.  with: STORE_WITH_… beside the header, or STORED_RAW.
  * STORE_OK; what the store says; STORE_E_STALE when this engine can't read what is stored (another
- * ABI, damage), with a sentence in why.  *out is whole or empty. */
+ * ABI, damage: unless raw, the events lead to the head that was written), with a sentence in why.  *out is whole or empty. */
 enum store_result stored_log_read(struct service *s, const char *id, int with, struct arena *a,
                                   struct stored_log *out, char *why, size_t why_size);
 /* [worker] The second half of it, for a log that was read raw; STORE_OK or as above. */
 enum store_result stored_log_open(struct service *s, struct stored_log *log, struct arena *a,
                                   char *why, size_t why_size);
 void stored_log_done(struct stored_log *log); /* of an empty one too */
+/* [worker] Where the stored header and events lead to. */
+void stored_log_head(const struct stored_log *log, uint8_t out[STORE_DIGEST_SIZE]);
 
 struct work {
     nrpc_job job;

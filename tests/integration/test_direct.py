@@ -1,6 +1,7 @@
 """Directing a simulation live: orders and their answers over gRPC and WebSocket, lost directors, crashes, hundreds of
 random orders; every log that comes of it verifies."""
 import json
+import os
 import pathlib
 import queue
 import random
@@ -528,7 +529,8 @@ class Lost(Base):
         for _ in range(20000):
             director.post(edit=pb.Edit(whisper=pb.Edit.Whisper(character="pilot", fact=fact, belief=2)))
         time.sleep(2)
-        self.assertLess(memory() - before, 32 << 20)  # of 60 MB
+        if not os.environ.get("NOVEL_SANITIZE"):  # its quarantine keeps what was freed
+            self.assertLess(memory() - before, 32 << 20)  # of 60 MB
         start = time.monotonic()
         self.engine.GetHealth(pb.GetHealthRequest(), timeout=10)  # others are served
         self.assertLess(time.monotonic() - start, 2)

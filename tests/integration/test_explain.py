@@ -278,7 +278,8 @@ class Explain(Stack):
 
 
 class Tampered(unittest.TestCase):
-    def test_a_changed_row_is_named(self):
+    def with_changed_row(self, change, look):
+        """One simulation whose ninth event is changed on the disk."""
         import pathlib
         import tempfile
         with tempfile.TemporaryDirectory(prefix="novel-test-") as folder:
@@ -294,18 +295,65 @@ class Tampered(unittest.TestCase):
                 number, = db.execute("SELECT number FROM simulations WHERE id = ?", (simulation,)).fetchone()
                 canonical, = db.execute("SELECT canonical FROM events WHERE simulation = ? AND sequence = 9", (number,)).fetchone()
                 changed = bytearray(canonical)
-                changed[8] ^= 1  # the minute
+                change(changed)
                 db.execute("UPDATE events SET canonical = ? WHERE simulation = ? AND sequence = 9", (bytes(changed), number))
             server = start_server(data)
             try:
                 with grpc.insecure_channel(server.address) as channel:
-                    v = stubs.NovelEngineStub(channel).VerifySimulation(pb.VerifySimulationRequest(simulation_id=simulation))
-                self.assertFalse(v.chain_intact)
-                self.assertEqual(v.first_bad_event, 9)
-                self.assertTrue(any("event 9" in line for line in v.violations), v.violations)
-                self.assertEqual(v.replay, pb.Verification.REPLAY_MISMATCH)
+                    look(stubs.NovelEngineStub(channel), simulation)
             finally:
                 server.stop()
+
+    def test_a_changed_row_is_named(self):
+        def change(canonical):
+            canonical[8] ^= 1  # the minute
+
+        def look(engine, simulation):
+            v = engine.VerifySimulation(pb.VerifySimulationRequest(simulation_id=simulation))
+            self.assertFalse(v.chain_intact)
+            self.assertEqual(v.first_bad_event, 9)
+            self.assertTrue(any("event 9" in line for line in v.violations), v.violations)
+            self.assertEqual(v.replay, pb.Verification.REPLAY_MISMATCH)
+        self.with_changed_row(change, look)
+
+    def test_a_damaged_row_is_no_ground_for_an_answer(self):
+        """The bytes decode, but what they point at is not there."""
+        def change(canonical):
+            arguments = canonical[18]
+            alternative = 18 + 1 + arguments + 1 + 8 + 6 + 3 + 2  # place, sets, roll, tension, verdict and repair …
+            codes = canonical[alternative]
+            alternative += 1 + codes + 4 + 4 + 2 * 10  # … codes, reason to plan, utility, terms
+            canonical[16:18] = b"\xf0\x7f"  # the operator
+            canonical[alternative:alternative + 2] = b"\xf0\x7f"
+
+        def look(engine, simulation):
+            for call, request in (
+                    (engine.ExplainEvent, pb.ExplainEventRequest(simulation_id=simulation, sequence=9)),
+                    (engine.ExplainAbsence, pb.ExplainAbsenceRequest(
+                        simulation_id=simulation, turn=1, actor="pilot", operator="console")),
+                    (engine.GetBeliefs, pb.GetBeliefsRequest(simulation_id=simulation, character_id="pilot"))):
+                with self.assertRaises(grpc.RpcError) as caught:
+                    call(request)
+                self.assertEqual(caught.exception.code(), grpc.StatusCode.FAILED_PRECONDITION, caught.exception.details())
+                self.assertIn("verify the simulation", caught.exception.details())
+            with self.assertRaises(grpc.RpcError) as caught:
+                engine.TellStory(pb.TellStoryRequest(simulation_id=simulation))
+            self.assertEqual(caught.exception.code(), grpc.StatusCode.INTERNAL, caught.exception.details())
+            v = engine.VerifySimulation(pb.VerifySimulationRequest(simulation_id=simulation))
+            self.assertFalse(v.chain_intact)
+            self.assertTrue(any("event 9" in line for line in v.violations), v.violations)
+        self.with_changed_row(change, look)
+
+    def test_no_story_is_told_of_changed_bytes(self):
+        def change(canonical):
+            canonical[8] ^= 1  # the minute: it decodes, and every index is sound
+
+        def look(engine, simulation):
+            with self.assertRaises(grpc.RpcError) as caught:
+                engine.TellStory(pb.TellStoryRequest(simulation_id=simulation))
+            self.assertEqual(caught.exception.code(), grpc.StatusCode.INTERNAL, caught.exception.details())
+            self.assertIn("verify it", caught.exception.details())
+        self.with_changed_row(change, look)
 
 
 if __name__ == "__main__":

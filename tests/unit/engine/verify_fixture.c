@@ -518,7 +518,7 @@ void fixture_done(struct fixture *f)
     struct buf *all[] = { &f->strs, &f->flue, &f->oper, &f->parm,
                           &f->cond, &f->efct, &f->tens, &f->code,
                           &f->goal, &f->towa };
-    for (unsigned i = 0; i < 8; i++)
+    for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++)
         buf_done(all[i]);
 }
 

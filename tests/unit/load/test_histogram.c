@@ -143,7 +143,7 @@ static void test_tally(void **state)
 {
     (void) state;
     static struct tally a, b;
-    char name[8];
+    char name[16];
     tally_init(&a);
     tally_init(&b);
     tally_add(&a, OUTCOME_OK, 1000, 0, NULL, NULL);

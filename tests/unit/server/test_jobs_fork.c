@@ -113,6 +113,18 @@ static void test_refusals(void **state)
     in.header = other.header;
     fork_make(&in, &a, &out);
     assert_int_equal(out.result, FORK_E_DAMAGED);
+    /* The simulation is there, but not what the chapter before it handed on. */
+    uint8_t digest[SHA256_SIZE] = { 7 };
+    in = fork_of(f, &parent, 3);
+    in.header.data = arena_copy(&a, parent.header.data, parent.header.size);
+    assert_int_equal(nvl_header_put_carry((void *) in.header.data, in.header.size, digest), NVL_OK);
+    fork_make(&in, &a, &out);
+    assert_int_equal(out.result, FORK_E_DAMAGED);
+    assert_non_null(strstr(out.error.message, "the chapter before"));
+    in.header.size -= 5;
+    fork_make(&in, &a, &out);
+    assert_int_equal(out.result, FORK_E_DAMAGED);
+    assert_non_null(strstr(out.error.message, "header"));
     arena_done(&a);
 }
 
