@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,13 +26,12 @@ static bool read_number(const char *text, const char *what, uint64_t least, uint
     return false;
 }
 
-/* Prose: wrapped on a terminal, a paragraph a line elsewhere. */
-static void put_prose(const struct ctl *c, struct buf *out, const char *text, unsigned indent)
+/* Prose behind a head of its own: wrapped on a terminal, a paragraph a line elsewhere. */
+static void put_prose(const struct ctl *c, struct buf *out, const char *head, const char *text)
 {
     unsigned width = isatty(STDOUT_FILENO) ? (c->width_out > PROSE_MAX ? PROSE_MAX : c->width_out - 1) : 0;
-    for (unsigned i = 0; i < indent; i++)
-        buf_putc(out, ' ');
-    term_put_wrapped(out, text, width, indent);
+    buf_puts(out, head);
+    term_put_wrapped(out, text, width, (unsigned) strlen(head));
     buf_putc(out, '\n');
 }
 
@@ -50,14 +50,14 @@ int cmd_why(struct ctl *c)
         code = ctl_print_json(&x->base);
     } else {
         struct buf b = { 0 };
-        put_prose(c, &b, x->text, 0);
+        put_prose(c, &b, "", x->text);
         for (size_t i = 0; i < x->n_told; i++) {
             buf_puts(&b, i == 0 ? "\nThe story says:\n" : "");
-            put_prose(c, &b, x->told[i]->text, 2);
+            put_prose(c, &b, "  ", x->told[i]->text);
         }
         if (x->untold[0] != '\0') {
             buf_putc(&b, '\n');
-            put_prose(c, &b, x->untold, 0);
+            put_prose(c, &b, "", x->untold);
         }
         code = ctl_print(&b);
         if (x->n_nodes > 0)
@@ -89,7 +89,7 @@ int cmd_why_not(struct ctl *c)
         code = ctl_print_json(&x->base);
     } else {
         struct buf b = { 0 };
-        put_prose(c, &b, x->text, 0);
+        put_prose(c, &b, "", x->text);
         code = ctl_print(&b);
     }
     nrpc_msg_free(m);
@@ -116,15 +116,16 @@ int cmd_beliefs(struct ctl *c)
         struct buf b = { 0 };
         for (size_t i = 0; i < x->n_beliefs; i++) {
             struct buf line = { 0 };
-            buf_printf(&line, "turn %-2d  event %-4" PRIu64 "  %s%s", x->beliefs[i]->turn, x->beliefs[i]->sequence,
-                       x->beliefs[i]->text, x->beliefs[i]->is_true ? "" : "  (not so)");
-            put_prose(c, &b, buf_str(&line), 0);
+            char head[64];
+            snprintf(head, sizeof head, "turn %-2d  event %-4" PRIu64 "  ", x->beliefs[i]->turn, x->beliefs[i]->sequence);
+            buf_printf(&line, "%s%s", x->beliefs[i]->text, x->beliefs[i]->is_true ? "" : " (not so)");
+            put_prose(c, &b, head, buf_str(&line));
             b.failed |= line.failed;
             buf_done(&line);
         }
         for (size_t i = 0; i < x->n_mistakes; i++) {
             buf_puts(&b, i == 0 ? "\nNot known, or held wrongly:\n" : "");
-            put_prose(c, &b, x->mistakes[i]->text, 2);
+            put_prose(c, &b, "  ", x->mistakes[i]->text);
         }
         if (x->n_beliefs + x->n_mistakes == 0)
             buf_puts(&b, "Nothing has been learned by this turn, and nothing is mistaken.\n");
