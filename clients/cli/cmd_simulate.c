@@ -43,6 +43,7 @@ void request_init(struct request *r, struct ctl *c)
     r->proto.setting = ctl_text(c, FLAG_SETTING);
     r->proto.scenario = ctl_text(c, FLAG_SCENARIO);
     r->proto.mood = ctl_text(c, FLAG_MOOD);
+    r->proto.campaign_id = ctl_text(c, FLAG_CAMPAIGN);
     r->telling.narrative_style = ctl_text(c, FLAG_STYLE);
     r->telling.perspective = ctl_text(c, FLAG_PERSPECTIVE);
     r->telling.focaliser = ctl_text(c, FLAG_FOCALISER);

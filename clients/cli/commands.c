@@ -4,7 +4,7 @@
 #define F(id) FLAG_BIT(FLAG_##id)
 #define TELLING_FLAGS (F(STYLE) | F(PERSPECTIVE) | F(FOCALISER) | F(WORDS))
 #define REQUEST_FLAGS                                                                              \
-    (F(TURNS) | F(SETTING) | F(SCENARIO) | F(SEED) | F(MOOD) | TELLING_FLAGS | F(KEY))
+    (F(TURNS) | F(SETTING) | F(SCENARIO) | F(SEED) | F(MOOD) | TELLING_FLAGS | F(KEY) | F(CAMPAIGN))
 
 const struct command args_commands[] = {
     { "health", NULL, "", "Is the server there and well?",
@@ -32,6 +32,24 @@ const struct command args_commands[] = {
       cmd_characters_delete },
     { "characters", "reset", "ID", "Bring a shipped character back as it was", NULL, 0, 1, 1,
       cmd_characters_reset },
+    { "campaigns", "", "", "Novels in chapters", "Same as 'campaigns list'.", 0, 0, 0,
+      cmd_campaigns_list },
+    { "campaigns", "list", "", "Novels in chapters", NULL, 0, 0, 0, cmd_campaigns_list },
+    { "campaigns", "create", "NAME ID [ID...]", "Begin a novel and print its id",
+      "Its chapters are simulations that share memory: what happened between the characters, who\n"
+      "knows which secret, what they carry and what was left open goes on into the next one.\n"
+      "  novelctl campaigns create 'Three Winters' pilot scientist engineer\n"
+      "  novelctl simulate pilot scientist engineer --campaign campaign_...",
+      F(DESCRIPTION), 2, ARGS_POSITIONAL_MAX, cmd_campaigns_create },
+    { "campaigns", "show", "ID", "A novel and its chapters", NULL, 0, 1, 1, cmd_campaigns_show },
+    { "campaigns", "update", "ID", "Change a novel's name or description", NULL,
+      F(NAME) | F(DESCRIPTION), 1, 1, cmd_campaigns_update },
+    { "campaigns", "delete", "ID", "Remove a novel",
+      "One that has chapters goes with --force only, and then they go with it.", F(FORCE), 1, 1,
+      cmd_campaigns_delete },
+    { "campaigns", "manuscript", "ID", "Print all finished chapters as one book",
+      "  novelctl campaigns manuscript ID --format epub -o novel.epub", F(FORMAT) | F(OUTPUT), 1, 1,
+      cmd_campaigns_manuscript },
     { "simulate", NULL, "ID ID [ID...]", "Run a simulation, live, and print its story",
       "Two to six characters. The story goes to standard output, the progress to standard error:\n"
       "  novelctl simulate engineer pilot scientist --turns 6 --scenario 'a distress signal' > "

@@ -16,7 +16,7 @@
 
 /* libcurl has a read buffer for each request that is out: small ones stay in the processor's cache.
  */
-enum { BODY_BYTES_MAX = 32 << 20, LANE_USERS = 10, READ_BYTES = 4096 };
+enum { BODY_BYTES_MAX = 32 << 20, LANE_USERS = 10, READ_BYTES = 1024 };
 
 struct http_lane {
     struct http_place *place;

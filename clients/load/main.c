@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "clients/load/compare.h"
-#include "clients/load/memory.h"
 #include "clients/load/probe.h"
 #include "clients/load/report.h"
 #include "clients/load/rules.h"
@@ -318,8 +317,7 @@ static int run_command(int argc, char **argv)
         return compare();
     if (settings.command == COMMAND_REPORT)
         return report_again();
-    if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, memory_get, memory_free, memory_resize,
-                             memory_strdup, memory_zero) != CURLE_OK)
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return problem(EXIT_FAILED, "libcurl cannot start");
     struct sigaction a = { .sa_handler = on_signal };
     sigaction(SIGINT, &a, NULL);
@@ -327,7 +325,6 @@ static int run_command(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     int code = measure(argc, argv);
     curl_global_cleanup();
-    memory_drain();
     return code;
 }
 

@@ -7,7 +7,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "clients/load/memory.h"
 #include "clients/load/open_loop.h"
 #include "rpc/base/alloc.h"
 #include "rpc/base/check.h"
@@ -301,7 +300,6 @@ static void *run_thread(void *arg)
 {
     struct worker *w = arg;
     nrpc_loop_run(w->loop);
-    memory_drain();
     return NULL;
 }
 

@@ -591,6 +591,13 @@ int nvl_pack_open(const void *image, size_t size, struct nvl_error *err, struct 
     rc = NVL_E_PACK;
     if (o.bad || !open_known(&o, err))
         goto fail;
+    bool fits;
+    if (!code_make(p, &fits)) {
+        rc = NVL_E_NOMEM;
+        goto fail;
+    }
+    if (!fits)
+        goto fail;
     sha256_of(p->image, size, p->digest);
     *out = p;
     return NVL_OK;

@@ -207,6 +207,8 @@ struct nvl_pack {
     const char *strs;
     const uint8_t *code;
     uint32_t code_size, strs_size;
+    const struct code_step *steps; /* the code as it is run; see code.c */
+    uint32_t *step_of;       /* per byte of code: the first step of what begins there, or 0 */
     uint32_t counts[SECTIONS];
     struct pack_fluent *fluents;
     struct pack_op *ops;
@@ -255,6 +257,9 @@ enum known_fluent {
     KNOWN_SECRET_OF,
     KNOWN_COUNT,
 };
+/* Makes the checked code of an open pack ready to run.  False: no memory; *out_fits is false when
+ * expressions overlap, as none do that were compiled. */
+bool code_make(struct nvl_pack *pack, bool *out_fits);
 /* Finds a word in a sorted table; NULL when absent.  Words are lower case. */
 const struct pack_word *pack_word_find(const struct pack_word *table, size_t count,
                                        const char *word);

@@ -1,6 +1,7 @@
 /* sim.h — a running simulation's inside.  Internal to the engine. */
 #ifndef NVL_SIM_H
 #define NVL_SIM_H
+#include <string.h>
 #include "server/engine/edit.h"
 #include "server/engine/world.h"
 
@@ -132,6 +133,9 @@ bool gate_build(struct nvl_sim *s); /* false: no memory */
 bool gate_holds(const struct nvl_sim *s, unsigned op, const int16_t *state);
 void gate_alive(struct nvl_sim *s);        /* fills op_alive; again when the plan has changed */
 void gate_forget(const struct nvl_sim *s); /* before another character, or another view, chooses */
+/* A condition on the actor alone, the same for every operator that asks it: tested once until it is
+ * forgotten.  env has the actor in its arguments and nothing else, and notes no reads. */
+bool gate_actor_holds(const struct nvl_sim *s, struct code_env *env, const struct pack_cond *c);
 void gate_pass(struct nvl_sim *s);         /* after the state has changed: fills op_open */
 /* sim_plan.c */
 bool plan_build(struct nvl_sim *s); /* false: no memory */
@@ -139,7 +143,6 @@ void plan_make(struct nvl_sim *s, unsigned actor, const int16_t *view,
                const struct goal_view *goals, unsigned count); /* fills wants */
 int plan_worth(const struct nvl_sim *s, unsigned op, unsigned *out_goal, unsigned *out_step);
 /* sim_judge.c */
-struct code_env judge_env(const struct nvl_sim *s, const int16_t *state, const uint8_t *args);
 /* The law's word on a candidate: 0, or a code with the cell that told. */
 unsigned judge_law(const struct nvl_sim *s, unsigned actor, const struct candidate *c,
                    uint16_t *out_cell);
@@ -193,6 +196,18 @@ int sim_complete(struct nvl_sim *s);
 static inline unsigned sim_phase(const struct nvl_sim *s)
 {
     return s->pass < s->plan.count ? s->plan.phase[s->pass] : (unsigned) NVL_RESOLUTION;
+}
+static inline struct code_env judge_env(const struct nvl_sim *s, const int16_t *state,
+                                        const uint8_t *args)
+{
+    struct code_env env = { .world = s->w,
+                            .state = state,
+                            .each = NVL_NONE,
+                            .pass = s->pass,
+                            .passes = s->plan.count,
+                            .phase = sim_phase(s) };
+    memcpy(env.args, args, sizeof(env.args));
+    return env;
 }
 static inline bool sim_awake(const struct nvl_sim *s, const int16_t *state, unsigned c)
 {

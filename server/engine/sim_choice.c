@@ -18,21 +18,13 @@ struct binder {
     bool gated;
     uint8_t bound; /* bit per parameter that is not to be chosen */
 };
-/* What speaks of the actor alone is the same for every operator that asks it. */
-static bool actor_holds(struct binder *b, const struct pack_cond *c)
-{
-    uint8_t *known = &b->s->memo[c->same];
-    if (*known == 0)
-        *known = code_run(&b->env, c->code) != 0 ? 2 : 1;
-    return *known == 2;
-}
 static bool level_holds(struct binder *b, unsigned level)
 {
     bool memo = b->gated && level == 0 && !(b->op->flags & OP_ACTORLESS);
     for (unsigned i = 0; i < b->op->conds_count; i++) {
         const struct pack_cond *c = &b->op->conds[i];
         if (memo && c->kind == 0 && c->level == 0) {
-            if (!b->s->cond_plain[c - b->s->w->pack->conds] && !actor_holds(b, c))
+            if (!b->s->cond_plain[c - b->s->w->pack->conds] && !gate_actor_holds(b->s, &b->env, c))
                 return false;
             continue;
         }

@@ -55,6 +55,13 @@ void gate_forget(const struct nvl_sim *s)
 {
     memset(s->memo, 0, s->w->pack->counts[SEC_COND]);
 }
+bool gate_actor_holds(const struct nvl_sim *s, struct code_env *env, const struct pack_cond *c)
+{
+    uint8_t *known = &s->memo[c->same];
+    if (*known == 0)
+        *known = code_run(env, c->code) != 0 ? 2 : 1;
+    return *known == 2;
+}
 void gate_alive(struct nvl_sim *s)
 {
     const struct nvl_pack *p = s->w->pack;

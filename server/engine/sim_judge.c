@@ -12,17 +12,6 @@ enum {
     JUDGE_OVERDRAWN = 1,
 };
 
-struct code_env judge_env(const struct nvl_sim *s, const int16_t *state, const uint8_t *args)
-{
-    struct code_env env = { .world = s->w,
-                            .state = state,
-                            .each = NVL_NONE,
-                            .pass = s->pass,
-                            .passes = s->plan.count,
-                            .phase = sim_phase(s) };
-    memcpy(env.args, args, sizeof(env.args));
-    return env;
-}
 static bool cond_holds(const struct nvl_sim *s, const struct pack_cond *c, const uint8_t *args,
                        const int16_t *state, uint16_t *out_cell)
 {

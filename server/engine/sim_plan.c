@@ -41,14 +41,16 @@ static int obstacle(struct nvl_sim *s, unsigned op, unsigned actor, const int16_
     uint16_t reads[CODE_READS_MAX];
     memset(args, NVL_NONE, sizeof(args));
     args[0] = (uint8_t) actor;
+    struct code_env env = judge_env(s, view, args);
     for (unsigned i = 0; i < o->conds_count; i++) {
         const struct pack_cond *c = &o->conds[i];
         if (c->kind != 0 || c->level != 0)
             continue;
-        struct code_env env = judge_env(s, view, args);
-        env.reads = reads;
-        if (code_run(&env, c->code) != 0)
+        env.reads = NULL, env.reads_count = 0;
+        if (gate_actor_holds(s, &env, c))
             continue;
+        env.reads = reads;
+        code_run(&env, c->code); /* once more, for what it reads */
         for (unsigned k = 0; k < env.reads_count; k++) {
             unsigned f = s->w->refs[reads[k]].fluent;
             if (movable(&s->w->pack->fluents[f]) && f != (unsigned) s->w->pack->known[KNOWN_AT])

@@ -20,7 +20,7 @@ enum store_result carry_fetch(struct store *store, struct nvl_header *header)
     enum store_result r = fetch(store, digest, &q);
     if (r == STORE_OK) {
         int rc = nvl_header_set_carry(header, q.data.data, q.data.size);
-        r = rc == NVL_OK ? STORE_OK : rc == NVL_E_NOMEM ? STORE_E_NOMEM : STORE_E_IO;
+        r = rc == NVL_OK ? STORE_OK : rc == NVL_E_NOMEM ? STORE_E_NOMEM : STORE_E_NOT_FOUND;
     }
     arena_done(&q.read.arena);
     return r;

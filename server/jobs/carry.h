@@ -5,8 +5,8 @@
 #include "server/engine/nvl.h"
 #include "server/store/store.h"
 
-/* Reads what header names, when it names one, and gives it to it.  STORE_OK; what the store says
- * (STORE_E_NOT_FOUND too); STORE_E_IO when what is stored is another one. */
+/* Reads what header names, when it names one, and gives it to it.  STORE_OK; what the store says;
+ * STORE_E_NOT_FOUND also when what is stored is another one. */
 enum store_result carry_fetch(struct store *store, struct nvl_header *header);
 /* The same into an arena, for a header that is not decoded yet; data NULL: it names none. */
 enum store_result carry_read(struct store *store, struct store_bytes header, struct arena *a,

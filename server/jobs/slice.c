@@ -171,12 +171,11 @@ static bool slice_carry(struct slice *s)
 {
     struct sim *sim = s->sim;
     enum store_result r = carry_fetch(sim->jobs->o.store, sim->decoded);
-    if (r == STORE_E_NOMEM || r == STORE_E_BUSY)
-        s->no_memory = true;
-    else if (r != STORE_OK)
+    if (r == STORE_E_NOT_FOUND)
         slice_fail(s, "CARRY_UNREADABLE",
-                   "what the chapter before handed on cannot be read (%s); its log is kept",
-                   store_result_name(r));
+                   "what the chapter before handed on is gone or damaged; its log is kept");
+    else if (r != STORE_OK)
+        s->no_memory = true; /* later, when the store can be read */
     return r == STORE_OK;
 }
 

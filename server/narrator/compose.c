@@ -245,7 +245,7 @@ static bool journal_event(struct composing *c, const struct env *env,
     struct draft reported;
     if ((!told || (quotes && (often || journal_quotes_too_much(d)))) &&
         report(t, env, info, outcome, &reported)) {
-        *d = reported;
+        draft_copy(d, &reported);
         told = true, quotes = false;
     }
     t->chunks_told += told;

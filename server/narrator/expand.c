@@ -1,15 +1,9 @@
 /* expand.c — a template becomes words.  Text is written left to right; every mention is realised
  * with what the reader has read up to there. */
 #include "server/narrator/teller.h"
+#include <stddef.h>
 #include <string.h>
 
-enum { ALTERNATIVES_MAX = 320, RIGID_WORDS = 14, SIGNATURE_WORDS = 3 };
-struct alternative {
-    const char *text;
-    size_t size;
-    uint64_t id;
-    int32_t cost;
-};
 struct cursor {
     struct teller *t;
     const struct env *env;
@@ -24,11 +18,21 @@ static bool expand(struct cursor *c, const char *p, const char *end);
 
 void draft_begin(const struct teller *t, struct draft *d)
 {
-    memset(d, 0, sizeof(*d));
+    memset(d, 0, offsetof(struct draft, quotes));
+    d->text[0] = 0;
     d->discourse = t->discourse;
     d->at_start = true;
     d->speaker = d->listener = -1;
     d->address = "name";
+}
+void draft_copy(struct draft *to, const struct draft *from)
+{
+    memcpy(to, from, offsetof(struct draft, quotes));
+    memcpy(to->quotes, from->quotes, from->quotes_count * sizeof(from->quotes[0]));
+    memcpy(to->named, from->named, from->named_count * sizeof(from->named[0]));
+    memcpy(to->uses, from->uses, from->uses_count * sizeof(from->uses[0]));
+    memcpy(to->text, from->text, from->size);
+    to->text[to->size] = 0;
 }
 static bool is_lower(char c)
 {
@@ -40,7 +44,7 @@ static bool ends_sentence(const struct draft *d)
     size_t n = d->size;
     if (n > 0 && d->text[n - 1] == '"')
         n--;
-    if (n == 0 || strchr(".!?", d->text[n - 1]) == NULL)
+    if (n == 0 || !morph_stops(d->text[n - 1]))
         return false;
     static const char *const titles[] = { "Dr", "Mr", "Mrs", "Ms", "St", "Capt", "Lt", "Prof" };
     for (size_t i = 0; i < sizeof(titles) / sizeof(titles[0]); i++) {
@@ -51,6 +55,10 @@ static bool ends_sentence(const struct draft *d)
     }
     return true;
 }
+static bool closes_up(char c)
+{
+    return morph_stops(c) || c == ',' || c == ';' || c == ':';
+}
 static void put_char(struct draft *d, char c)
 {
     if (d->size + 2 >= DRAFT_BYTES) {
@@ -60,7 +68,7 @@ static void put_char(struct draft *d, char c)
     if (c == ' ' && (d->size == 0 || d->text[d->size - 1] == ' ' || d->text[d->size - 1] == '\n' ||
                      (d->in_quote && d->at_start && d->text[d->size - 1] == '"')))
         return;
-    if (d->size > 1 && d->text[d->size - 1] == ' ' && strchr(".,;:!?", c) != NULL)
+    if (d->size > 1 && d->text[d->size - 1] == ' ' && closes_up(c))
         d->size--; /* what stood before it was left out */
     if (d->comma_due) {
         d->comma_due = false;
@@ -116,9 +124,11 @@ void env_text(struct env *env, const char *name, const char *text)
 }
 static const struct bind *env_find(const struct env *env, const char *name, size_t size)
 {
-    for (size_t i = env->count; i-- > 0;)
-        if (strlen(env->binds[i].name) == size && memcmp(env->binds[i].name, name, size) == 0)
+    for (size_t i = env->count; i-- > 0;) {
+        const char *known = env->binds[i].name;
+        if (strncmp(known, name, size) == 0 && known[size] == 0)
             return &env->binds[i];
+    }
     return NULL;
 }
 void env_story(const struct teller *t, struct env *env)
@@ -177,67 +187,13 @@ static void use(struct draft *d, uint64_t id)
 }
 static unsigned used(const struct cursor *c, uint64_t id)
 {
-    unsigned n = usage_count(c->t, id);
-    for (size_t i = 0; i < c->d->uses_count; i++)
-        n += c->d->uses[i] == id;
-    return n;
-}
-static int32_t luck(const struct teller *t, uint64_t id, unsigned nonce, uint32_t range)
-{
-    return (int32_t) (((mix64(t->seed ^ mix64(id + nonce)) >> 32) * range) >> 32);
-}
-/* Fixed words in a row make two stories alike: what has few branches for its length comes up less
- * often. */
-static int32_t rigid_cost(const struct teller *t, uint64_t id, const char *text, size_t size)
-{
-    int32_t run = 0, over = 0, depth = 0;
-    for (size_t i = 0; i <= size; i++) {
-        char at = i < size ? text[i] : '|';
-        run += at == ' ';
-        if (strchr("()<>{}[]|@", at) == NULL)
-            continue;
-        over += run <= 4 ? 0 : depth > 0 ? (run - 3) / 2 : run - 4; /* one of several: half */
-        depth += at == '(' || at == '[';
-        depth -= at == ')' || at == ']';
-        run = 0;
-    }
-    if (over <= 0)
-        return 0;
-    /* A line that is remembered belongs to one of eight groups, of which a story opens two. */
-    bool shut = over > SIGNATURE_WORDS && (mix64(t->seed ^ (id | 1)) >> 13 & 7) >= 4;
-    return (over > RIGID_WORDS ? RIGID_WORDS : over) * 8 + (shut ? 400 : 0);
+    return choice_used(c->t, c->d, id);
 }
 static size_t collect(const struct cursor *c, enum prose_kind kind, const char *key,
-                      size_t key_size, const struct prose_facts *facts, struct alternative *out)
+                      size_t key_size, const struct prose_facts *facts, struct alternative *out,
+                      size_t room)
 {
-    size_t first, count = 0;
-    size_t end = prose_index_find(&c->t->index, kind, key, key_size, &first);
-    for (size_t i = first; i < end; i++) {
-        const struct prose_rule *r = &c->t->index.rules[i];
-        int match = prose_rule_match(r, facts);
-        bool to_self = kind == PROSE_SAY && facts->values[TAG_VOICE] != NULL;
-        if (match < 0 || (to_self && !prose_rule_tagged(r, TAG_VOICE)))
-            continue;
-        size_t line = 0, offset = 0, size;
-        const char *text;
-        while (count < ALTERNATIVES_MAX && prose_alternative(r, &line, &offset, &text, &size)) {
-            uint64_t id = morph_hash(text, size) ^ kind;
-            unsigned n = used(c, id);
-            if (r->once && n > 0)
-                continue;
-            int32_t cost =
-                (int32_t) n * 340 - match * 340 -
-                (kind == PROSE_SAY && prose_rule_tagged(r, TAG_PLACE) ? 200 : 0) +
-                (kind == PROSE_OPEN || kind == PROSE_CLASS ? 0 : rigid_cost(c->t, id, text, size)) +
-                (kind == PROSE_LINE && prose_rule_tagged(r, TAG_VOICE) ? 370 : 0) -
-                ((kind == PROSE_LINE || kind == PROSE_GROUND) && prose_rule_tagged(r, TAG_FRAME)
-                     ? 480
-                     : 0) +
-                luck(c->t, id, c->nonce * 977, 340);
-            out[count++] = (struct alternative){ text, size, id, cost };
-        }
-    }
-    return count;
+    return choice_collect(c->t, c->d, c->nonce, kind, key, key_size, facts, out, room);
 }
 static int best_of(struct alternative *a, size_t count)
 {
@@ -275,7 +231,7 @@ static bool expand_slot(struct cursor *c, const char *p, const char *end)
 static bool expand_class(struct cursor *c, const char *p, const char *end)
 {
     struct alternative a[ALTERNATIVES_MAX];
-    size_t count = collect(c, PROSE_CLASS, p, (size_t) (end - p), &c->env->facts, a);
+    size_t count = collect(c, PROSE_CLASS, p, (size_t) (end - p), &c->env->facts, a, ALTERNATIVES_MAX);
     int i = best_of(a, count);
     if (i < 0)
         return false;
@@ -297,7 +253,7 @@ static bool expand_choice(struct cursor *c, const char *p, const char *end)
         uint64_t id = morph_hash(p, (size_t) (q - p)) * 3;
         a[count++] = (struct alternative){ p, (size_t) (q - p), id,
                                            (int32_t) used(c, id) * 80 +
-                                               luck(c->t, id ^ c->d->size, c->nonce * 31, 60) };
+                                               choice_luck(c->t, id ^ c->d->size, c->nonce * 31, 60) };
         p = q + 1;
     }
     int i = best_of(a, count);
@@ -307,14 +263,13 @@ static bool expand_choice(struct cursor *c, const char *p, const char *end)
 static bool expand_optional(struct cursor *c, const char *p, const char *end)
 {
     uint64_t id = morph_hash(p, (size_t) (end - p)) * 5;
-    if (used(c, id) > 0 || luck(c->t, id ^ c->t->discourse.sentence, c->nonce, 100) < 50)
+    if (used(c, id) > 0 || choice_luck(c->t, id ^ c->t->discourse.sentence, c->nonce, 100) < 50)
         return true;
     use(c->d, id);
-    struct draft *d = c->d;
-    struct draft before = *d; /* an optional that cannot be said is left out */
-    if (expand(c, p, end))
-        return true;
-    *d = before;
+    struct draft before; /* an optional that cannot be said is left out */
+    draft_copy(&before, c->d);
+    if (!expand(c, p, end))
+        draft_copy(c->d, &before);
     return true;
 }
 
@@ -340,20 +295,21 @@ static bool say_line(struct cursor *c, const char *act, size_t act_size, struct 
     struct alternative a[ALTERNATIVES_MAX];
     struct prose_facts facts = c->env->facts;
     facts.values[TAG_VOICE] = voice_name;
-    size_t count = collect(c, PROSE_LINE, act, act_size, &facts, a);
+    size_t count = collect(c, PROSE_LINE, act, act_size, &facts, a, ALTERNATIVES_MAX);
     if (voice->like[0] != 0 && count < ALTERNATIVES_MAX / 2) {
         facts.values[TAG_VOICE] = voice->like;
-        count += collect(c, PROSE_LINE, act, act_size, &facts, a + count);
+        count += collect(c, PROSE_LINE, act, act_size, &facts, a + count, ALTERNATIVES_MAX - count);
     }
     for (unsigned tries = 0; tries < 8; tries++) {
         int i = best_of(a, count);
         if (i < 0)
             return false;
-        struct draft before = *c->d;
+        struct draft before;
+        draft_copy(&before, c->d);
         use(c->d, a[i].id);
         if (expand(c, a[i].text, a[i].text + a[i].size) && !c->d->failed)
             return true;
-        *c->d = before;
+        draft_copy(c->d, &before);
         a[i].cost = INT32_MAX;
     }
     return false;
@@ -433,6 +389,21 @@ static bool expand_bracket(struct cursor *c, const char **p, const char *end)
     c->depth--;
     return ok;
 }
+static bool before_word(char c)
+{
+    return c == ' ' || c == '\n' || c == '"' || c == '(';
+}
+/* The small letters that a word goes on with: none of them changes anything but the text. */
+static size_t put_letters(struct draft *d, const char *p, const char *end)
+{
+    size_t n = 0, room = DRAFT_BYTES - 2 - d->size;
+    while (p + n < end && n < room && is_lower(p[n]))
+        n++;
+    memcpy(d->text + d->size, p, n);
+    d->size += n;
+    d->text[d->size] = 0;
+    return n;
+}
 /* Writes what stands at p as it is, or what may stand for it; returns how much was read. */
 static size_t put_plain(struct cursor *c, const char *p, const char *end)
 {
@@ -444,7 +415,7 @@ static size_t put_plain(struct cursor *c, const char *p, const char *end)
         return 2;
     }
     d->drop_s = false;
-    bool at_word = d->size == 0 || strchr(" \n\"(", d->text[d->size - 1]) != NULL;
+    bool at_word = d->size == 0 || before_word(d->text[d->size - 1]);
     if (at_word && (n = person_word(c->t, d, p, end, &said)) > 0) {
         draft_puts(d, said, strlen(said), true);
         return n;
@@ -454,7 +425,8 @@ static size_t put_plain(struct cursor *c, const char *p, const char *end)
                       &said_size);
     if (n == 0) {
         draft_puts(d, p, 1, c->depth > 0);
-        return 1;
+        bool letter = d->size > 0 && is_lower(*p) && !d->failed;
+        return letter ? 1 + put_letters(d, p + 1, end) : 1;
     }
     bool large = *p >= 'A' && *p <= 'Z';
     char first = large ? (char) (said[0] - 'a' + 'A') : said[0];
@@ -509,9 +481,10 @@ bool expand_chunk(struct teller *t, const struct env *env, enum prose_kind kind,
 {
     struct alternative a[ALTERNATIVES_MAX];
     struct draft d;
+    struct words words;
     draft_begin(t, &d);
     struct cursor c = { t, env, &d, 0, 0 };
-    size_t count = collect(&c, kind, key, strlen(key), &env->facts, a);
+    size_t count = collect(&c, kind, key, strlen(key), &env->facts, a, ALTERNATIVES_MAX);
     int32_t best = INT32_MAX;
     unsigned made = 0, chosen = 0;
     bool offends = false; /* what was said first */
@@ -533,12 +506,14 @@ bool expand_chunk(struct teller *t, const struct env *env, enum prose_kind kind,
         join_short(t, &d);
         cost += d.crew > 0 && know_alone(t) ? 600 : 0;
         cost += journal_cost(t, &d);
-        int32_t faults = quote_cost(t, &d) + (int32_t) usage_repeats(t, &d) * 2000;
-        offends |= made == 1 && (faults > 0 || usage_echoes(t, &d));
-        cost += usage_cost(t, &d) + faults;
+        usage_read(&d, &words);
+        int32_t faults = quote_cost(t, &d) + (int32_t) usage_known(t, &words) * 2000;
+        offends |= made == 1 && (faults > 0 || usage_echoes(t, &words));
+        cost += faults;
+        cost += usage_cost(t, &words, best == INT32_MAX ? best : best - cost);
         if (cost < best) {
             best = cost;
-            *out = d;
+            draft_copy(out, &d);
             chosen = made;
         }
     }

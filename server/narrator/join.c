@@ -20,12 +20,16 @@ static bool may_follow(const char *text)
             return true;
     return false;
 }
+static bool has_mark(char c)
+{
+    return c == '"' || c == '*' || c == ':' || c == ';' || c == '!' || c == '?' || c == '\n';
+}
 /* End of the plain sentence that begins at from (its full stop), or 0: it has a quotation in it,
  * marks of its own, or ends otherwise. */
 static size_t plain_end(const struct draft *d, size_t from)
 {
     for (size_t i = from; i < d->size; i++) {
-        if (strchr("\"*:;!?\n", d->text[i]) != NULL)
+        if (has_mark(d->text[i]))
             return 0;
         if (d->text[i] == '.')
             return i + 1 == d->size || (d->text[i + 1] == ' ' && d->text[i - 1] != 'r') ? i : 0;
@@ -65,9 +69,10 @@ void join_short(const struct teller *t, struct draft *d)
             join_at(d, stop);
             from = end + JOINED;
         } else {
-            while (from < d->size && strchr(".!?\n", d->text[from]) == NULL)
+            while (from < d->size && !morph_breaks(d->text[from]))
                 from++;
-            while (from < d->size && strchr(".!?\n\" ", d->text[from]) != NULL)
+            while (from < d->size && (morph_breaks(d->text[from]) || d->text[from] == '"' ||
+                                      d->text[from] == ' '))
                 from++;
         }
     }

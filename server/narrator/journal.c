@@ -45,9 +45,9 @@ static size_t quoted_words(const struct draft *d, size_t *out_quotes)
 }
 int32_t journal_cost(const struct teller *t, const struct draft *d)
 {
-    size_t quotes, words = quoted_words(d, &quotes);
     if (t->perspective != NVL_JOURNAL)
         return 0;
+    size_t quotes, words = quoted_words(d, &quotes);
     return (int32_t) (quotes > 1 ? quotes - 1 : 0) * 250 +
            (int32_t) (words > QUOTE_WORDS ? words - QUOTE_WORDS : 0) * 30;
 }

@@ -52,7 +52,7 @@ static bool opens_mind(const char *text, size_t from, size_t to)
         while (i + n < to && is_letter(text[i + n]))
             n++;
         if (n == 0) {
-            if (strchr(".!?\"\n:;", text[i]) != NULL)
+            if (morph_breaks(text[i]) || text[i] == '"' || text[i] == ':' || text[i] == ';')
                 return false;
             i++;
             continue;

@@ -26,7 +26,7 @@ const char *morph_was(enum morph_gender gender, bool plural, bool by_pronoun)
 
 static char lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char) (c - 'A' + 'a') : c;
+    return morph_lower(c);
 }
 static bool is_letter(char c)
 {
@@ -34,7 +34,7 @@ static bool is_letter(char c)
 }
 static bool is_word(char c)
 {
-    return is_letter(c) || (c >= '0' && c <= '9');
+    return morph_in_word(c);
 }
 static bool begins(const char *s, const char *prefix)
 {
@@ -175,12 +175,9 @@ bool morph_next_word(const char *text, size_t size, size_t *at, char out[static 
         i++;
     if (i >= size)
         return false;
-    while (i < size && (is_word(text[i]) || ((text[i] == '\'' || text[i] == '-') && i + 1 < size &&
-                                             is_word(text[i + 1])))) {
+    for (; morph_goes_on(text, size, i); i++)
         if (n < 31)
             out[n++] = lower(text[i]);
-        i++;
-    }
     out[n] = 0;
     *at = i;
     return true;
@@ -188,19 +185,23 @@ bool morph_next_word(const char *text, size_t size, size_t *at, char out[static 
 
 size_t morph_words(const char *text, size_t size)
 {
-    char word[32];
-    size_t at = 0, n = 0;
-    while (morph_next_word(text, size, &at, word))
+    size_t n = 0;
+    for (size_t i = 0; i < size; i++) {
+        if (!is_word(text[i]))
+            continue;
         n++;
+        while (morph_goes_on(text, size, i))
+            i++;
+    }
     return n;
 }
 
 uint64_t morph_hash(const void *data, size_t size)
 {
     const unsigned char *p = data;
-    uint64_t h = UINT64_C(0xcbf29ce484222325);
+    uint64_t h = MORPH_HASH_START;
     for (size_t i = 0; i < size; i++)
-        h = (h ^ p[i]) * UINT64_C(0x100000001b3);
+        h = morph_hash_byte(h, p[i]);
     return h;
 }
 

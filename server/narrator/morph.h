@@ -27,6 +27,35 @@ void morph_first_person(struct buf *out, const char *text, enum morph_gender gen
 bool morph_is_plural(const char *noun);             /* by its last word's ending */
 size_t morph_words(const char *text, size_t size);  /* runs of letters, digits, inner ' and - */
 uint64_t morph_hash(const void *data, size_t size); /* FNV-1a, the same everywhere */
+#define MORPH_HASH_START UINT64_C(0xcbf29ce484222325)
+static inline uint64_t morph_hash_byte(uint64_t hash, unsigned char byte) /* one step of it */
+{
+    return (hash ^ byte) * UINT64_C(0x100000001b3);
+}
+static inline bool morph_stops(char c) /* what ends a sentence */
+{
+    return c == '.' || c == '!' || c == '?';
+}
+static inline bool morph_breaks(char c) /* the same, or a line */
+{
+    return morph_stops(c) || c == '\n';
+}
+static inline char morph_lower(char c)
+{
+    return (unsigned char) (c - 'A') < 26 ? (char) (c + 32) : c;
+}
+/* What words are made of: letters, digits, and the bytes of other alphabets. */
+static inline bool morph_in_word(char c)
+{
+    return (unsigned char) ((c | 32) - 'a') < 26 || (unsigned char) (c - '0') < 10 ||
+           (unsigned char) c >= 0x80;
+}
+/* The word that begins at i goes on there: ' and - only before more of it. */
+static inline bool morph_goes_on(const char *text, size_t size, size_t i)
+{
+    return i < size && (morph_in_word(text[i]) || ((text[i] == '\'' || text[i] == '-') &&
+                                                   i + 1 < size && morph_in_word(text[i + 1])));
+}
 /* Next word at *at in lower case (cut at 31 bytes); false at the end. */
 bool morph_next_word(const char *text, size_t size, size_t *at, char out[static 32]);
 

@@ -270,7 +270,7 @@ static enum meant offered(const struct draft *d, size_t from, size_t to, size_t 
 }
 static size_t sentence_start(const char *text, size_t at)
 {
-    while (at > 0 && strchr(".!?\n", text[at - 1]) == NULL)
+    while (at > 0 && !morph_breaks(text[at - 1]))
         at--;
     return at;
 }

@@ -19,7 +19,7 @@ const char *prose_kind_name(enum prose_kind kind)
 int prose_kind_of(const char *keyword)
 {
     for (int i = 0; i < PROSE_KINDS; i++)
-        if (strcmp(kind_names[i], keyword) == 0)
+        if (kind_names[i][0] == keyword[0] && strcmp(kind_names[i], keyword) == 0)
             return i;
     return -1;
 }
@@ -51,7 +51,7 @@ static size_t head_word(const char **p, const char **out)
 static int tag_of(const char *w, size_t n)
 {
     for (int i = 0; i < TAGS; i++)
-        if (strlen(tag_names[i]) == n && memcmp(tag_names[i], w, n) == 0)
+        if (tag_names[i][0] == w[0] && strncmp(tag_names[i], w, n) == 0 && tag_names[i][n] == 0)
             return i;
     return -1;
 }
@@ -98,25 +98,46 @@ static int key_compare(const struct prose_rule *r, int kind, const char *key, si
     int c = memcmp(r->key, key, n);
     return c != 0 ? c : (r->key_size > size) - (r->key_size < size);
 }
-static int rule_compare(const void *a, const void *b)
+/* A rule's place: its kind and the first bytes of its key tell most of them apart. */
+struct place {
+    uint64_t front;
+    const struct prose_rule *rule;
+};
+static uint64_t front_of(const struct prose_rule *r)
 {
-    const struct prose_rule *x = a, *y = b;
+    uint64_t front = r->kind;
+    for (size_t i = 0; i < 7; i++)
+        front = front << 8 | (i < r->key_size ? (unsigned char) r->key[i] : 0);
+    return front;
+}
+static int place_compare(const void *a, const void *b)
+{
+    const struct place *p = a, *q = b;
+    if (p->front != q->front)
+        return p->front < q->front ? -1 : 1;
+    const struct prose_rule *x = p->rule, *y = q->rule;
     int c = key_compare(x, y->kind, y->key, y->key_size);
-    /* Statements lie in one array in source order. */
-    return c != 0 ? c : (x->statement > y->statement) - (x->statement < y->statement);
+    /* Rules were read in source order. */
+    return c != 0 ? c : (x > y) - (x < y);
 }
 
 bool prose_index_build(const struct nvl_pack *pack, struct arena *arena, struct prose_index *out)
 {
     size_t n = nvl_pack_prose_count(pack);
-    struct prose_rule *rules = arena_zero(arena, n + 1, sizeof(*rules));
-    if (rules == NULL)
+    struct prose_rule *read = arena_zero(arena, n + 1, sizeof(*read)),
+                      *rules = arena_zero(arena, n + 1, sizeof(*rules));
+    struct place *places = arena_zero(arena, n + 1, sizeof(*places));
+    if (read == NULL || rules == NULL || places == NULL)
         return false;
     size_t count = 0;
     for (size_t i = 0; i < n; i++)
-        if (prose_head(nvl_pack_prose(pack, i), &rules[count], NULL))
+        if (prose_head(nvl_pack_prose(pack, i), &read[count], NULL)) {
+            places[count] = (struct place){ front_of(&read[count]), &read[count] };
             count++;
-    qsort(rules, count, sizeof(*rules), rule_compare);
+        }
+    qsort(places, count, sizeof(*places), place_compare);
+    for (size_t i = 0; i < count; i++)
+        rules[i] = *places[i].rule;
     *out = (struct prose_index){ rules, count };
     return true;
 }
@@ -145,7 +166,8 @@ int prose_rule_match(const struct prose_rule *rule, const struct prose_facts *fa
         const struct prose_tag_value *t = &rule->tags[i];
         const char *v = facts->values[t->tag];
         asked |= 1u << t->tag;
-        if (v != NULL && strlen(v) == t->size && memcmp(v, t->value, t->size) == 0)
+        if (v != NULL && v[0] == t->value[0] && strncmp(v, t->value, t->size) == 0 &&
+            v[t->size] == 0)
             met |= 1u << t->tag;
     }
     return asked == met ? __builtin_popcount(met & ~(1u << TAG_FRAME)) : -1;

@@ -4,7 +4,7 @@
 #include <string.h>
 #include "rpc/base/alloc.h"
 
-enum { LENGTH_TRIES = 6, CHARS_MAX = 5900, CHARS_TURNS = 10, SENTENCE_ENTITIES = 16, TERSE_WORDS = 360 };
+enum { SENTENCE_ENTITIES = 16, TERSE_WORDS = 360 };
 
 static const char *const style_names[NVL_STYLES] = {
     "sci_fi_dramatic", "tactical", "philosophical", "literary", "noir", "fable",
@@ -167,63 +167,6 @@ static int set_telling(struct teller *t, const struct nvl_telling *telling, stru
     return NVL_OK;
 }
 
-/* --- length
- * ---------------------------------------------------------------------------------------------------
- */
-
-static void begin_again(struct teller *t)
-{
-    memset(t->uses, 0, USES_MAX * sizeof(*t->uses));
-    memset(t->use_counts, 0, USES_MAX);
-    memset(t->grams, 0, GRAMS_MAX * sizeof(*t->grams));
-    memset(t->last_openers, 0, sizeof(t->last_openers));
-    memset(t->profile_used, 0, sizeof(t->profile_used));
-    t->chunks_count = t->scenes_count = 0;
-    t->words_told = t->rewritten = 0;
-    t->place = t->focaliser = -1;
-    t->applied = 0;
-    t->log_minute = UINT32_MAX;
-    t->quote_last = false;
-    t->quote_speaker = t->quote_listener = -1;
-    for (size_t i = 0; i < PEOPLE_MAX; i++)
-        t->at[i] = -1;
-    t->day = NULL;
-    t->quotes_told = t->chunks_told = 0;
-    t->facts_told = 0;
-    t->now = NULL;
-    refer_reset(t);
-}
-static size_t chars_told(const struct teller *t)
-{
-    size_t n = 40;
-    for (size_t i = 0; i < t->chunks_count; i++)
-        n += t->chunks[i].size + 2;
-    return n;
-}
-/* Chooses units, composes, and corrects the budget by what came out, until the length fits. */
-static bool compose_to_length(struct teller *t)
-{
-    uint32_t budget = t->words * 7 / 10, low = t->words * 90 / 100, high = t->words * 110 / 100;
-    bool capped = t->capped && t->turns <= CHARS_TURNS;
-    for (int i = 0; i < LENGTH_TRIES; i++) {
-        begin_again(t);
-        plan_choose(t, budget);
-        if (!compose(t))
-            return false;
-        bool over = t->words_told > high || (capped && chars_told(t) > CHARS_MAX);
-        if (!over && t->words_told >= low)
-            break;
-        int32_t gap = (int32_t) t->words - (int32_t) t->words_told;
-        if (capped && chars_told(t) > CHARS_MAX && gap > -40)
-            gap = -40;
-        if (!over && i + 2 >= LENGTH_TRIES)
-            break;
-        int32_t next = (int32_t) budget + gap * 3 / 4;
-        budget = next < 40 ? 40 : (uint32_t) next;
-    }
-    return true;
-}
-
 /* --- sentences
  * ------------------------------------------------------------------------------------------------
  */
@@ -251,7 +194,7 @@ static size_t sentence_end(const char *text, size_t size, size_t from)
     for (size_t i = from; i < size; i++) {
         if (text[i] == '\n')
             return i;
-        if (strchr(".!?", text[i]) == NULL || (text[i] == '.' && is_title(text, i)))
+        if (!morph_stops(text[i]) || (text[i] == '.' && is_title(text, i)))
             continue;
         size_t k = i + 1;
         if (k < size && text[k] == '"')
@@ -326,7 +269,7 @@ static size_t stops_in(const struct teller *t)
     for (size_t i = 0; i < t->chunks_count; i++) {
         n += 2;
         for (size_t k = 0; k < t->chunks[i].size; k++)
-            n += strchr(".!?\n", t->chunks[i].text[k]) != NULL;
+            n += morph_breaks(t->chunks[i].text[k]);
     }
     return n;
 }
@@ -400,7 +343,7 @@ static void choose_narrator(struct teller *t)
 }
 static int tell(struct teller *t, struct nvl_usage *usage, struct nvl_story *story)
 {
-    if (!prose_index_build(t->pack, &t->scratch, &t->index) || !plan_units(t))
+    if (!prose_index_build(t->pack, &t->scratch, &t->index) || !choice_begin(t) || !plan_units(t))
         return NVL_E_NOMEM;
     choose_narrator(t);
     t->uses = arena_zero(&t->scratch, USES_MAX, sizeof(*t->uses));
@@ -408,7 +351,7 @@ static int tell(struct teller *t, struct nvl_usage *usage, struct nvl_story *sto
     t->grams = arena_zero(&t->scratch, GRAMS_MAX, sizeof(*t->grams));
     vary_read(t);
     voice_choose(t);
-    if (t->uses == NULL || t->use_counts == NULL || t->grams == NULL || !compose_to_length(t))
+    if (t->uses == NULL || t->use_counts == NULL || t->grams == NULL || !fit_compose(t))
         return NVL_E_NOMEM;
     if (!cut_story(t, story))
         return NVL_E_NOMEM;

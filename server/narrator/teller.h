@@ -17,6 +17,8 @@ enum {
     USES_MAX = 16384,  /* power of two */
     GRAMS_MAX = 32768, /* power of two */
     BINDS_MAX = 24,
+    ALTERNATIVES_MAX = 320,
+    WORD_BYTES = 31, /* of a word that count */
 };
 
 /* Who has been spoken of, and when, in sentences of the whole story. */
@@ -59,14 +61,10 @@ struct env {
     size_t count;
     struct prose_facts facts;
 };
-struct draft {
-    char text[DRAFT_BYTES];
+struct draft { /* what draft_begin clears, and draft_copy copies as far as it is used */
     size_t size;
     bool failed; /* too long, or a slot could not be filled */
-    uint64_t uses[DRAFT_USES];
-    size_t uses_count;
-    struct named named[DRAFT_NAMED];
-    size_t named_count;
+    size_t uses_count, named_count, quotes_count;
     struct discourse discourse;
     /* while it is written */
     bool at_start, after_quote, in_quote;
@@ -79,11 +77,29 @@ struct draft {
     uint8_t me_owed; /* "Jordan" stands, "and I" (1) or "and me" (2) has to follow */
     uint8_t crew;    /* how often "they" became "we" */
     const char *ahead; /* what the template goes on with, up to its NUL; NULL: not known */
-    struct quote quotes[QUOTES_MAX];
-    size_t quotes_count;
     bool tagged; /* a comma followed the quote: the sentence goes on whatever its mark */
     int16_t speaker, listener;
     const char *address;
+    /* filled from the front; last, since only what is used counts */
+    struct quote quotes[QUOTES_MAX];
+    struct named named[DRAFT_NAMED];
+    uint64_t uses[DRAFT_USES];
+    char text[DRAFT_BYTES];
+};
+struct alternative { /* one of several ways to say it */
+    const char *text;
+    size_t size;
+    uint64_t id;
+    int32_t cost;
+};
+struct word {
+    uint64_t hash;
+    uint8_t size; /* at most WORD_BYTES */
+    bool first;   /* of a sentence */
+};
+struct words {
+    struct word items[DRAFT_BYTES / 2 + 1];
+    size_t count;
 };
 struct chunk { /* what one unit of the plan became */
     const char *text;
@@ -117,6 +133,7 @@ struct teller {
     struct arena *arena;  /* the story's */
     struct arena scratch; /* freed when told */
     struct prose_index index;
+    struct pieces *pieces; /* per rule of the index */
     enum nvl_style style;
     enum nvl_perspective perspective;
     bool omniscient;
@@ -174,6 +191,7 @@ void refer_reset(struct teller *t);
 void refer_sentence(struct draft *d); /* a sentence ended */
 /* expand.c */
 void draft_begin(const struct teller *t, struct draft *d);
+void draft_copy(struct draft *to, const struct draft *from);
 void draft_puts(struct draft *d, const char *s, size_t size, bool capital);
 bool expand_text(struct teller *t, const struct env *env, struct draft *d, const char *text,
                  size_t size, unsigned nonce);
@@ -185,6 +203,17 @@ void env_add(struct env *env, const char *name, unsigned sort, unsigned index);
 void env_text(struct env *env, const char *name, const char *text);
 void env_story(const struct teller *t, struct env *env);
 void env_event(const struct teller *t, const struct nvl_event *e, struct env *env);
+/* collect.c — what may be said */
+bool choice_begin(struct teller *t); /* once the index is built; false: no memory */
+/* How often id has been used, by the story and by the draft. */
+unsigned choice_used(const struct teller *t, const struct draft *d, uint64_t id);
+/* Chance below range: the same for the same seed, id and nonce. */
+int32_t choice_luck(const struct teller *t, uint64_t id, unsigned nonce, uint32_t range);
+/* The alternatives of kind and key that the facts allow, with their costs; at most
+ * room. */
+size_t choice_collect(struct teller *t, const struct draft *d, unsigned nonce,
+                      enum prose_kind kind, const char *key, size_t key_size,
+                      const struct prose_facts *facts, struct alternative *out, size_t room);
 /* style.c — what a style changes beside its own lines */
 bool style_is_log(const struct teller *t);
 const char *style_clock(struct teller *t, const struct nvl_event *e); /* "04:10" */
@@ -240,9 +269,13 @@ size_t vary_find(const struct teller *t, const char *text, size_t size, uint64_t
 /* usage.c — what has been said already */
 unsigned usage_count(const struct teller *t, uint64_t hash);
 void usage_commit(struct teller *t, const struct draft *d);
-unsigned usage_repeats(struct teller *t, const struct draft *d); /* sentences told before */
-int32_t usage_cost(const struct teller *t, const struct draft *d);
-bool usage_echoes(const struct teller *t, const struct draft *d); /* four words told before */
+/* The words of a draft, cut and hashed once. */
+void usage_read(const struct draft *d, struct words *out);
+unsigned usage_known(const struct teller *t, const struct words *w); /* sentences told before */
+unsigned usage_repeats(const struct teller *t, const struct draft *d); /* the same of a draft */
+/* What is wrong with them after what has been told; at least room where it is that much or more. */
+int32_t usage_cost(const struct teller *t, const struct words *w, int32_t room);
+bool usage_echoes(const struct teller *t, const struct words *w); /* four words told before */
 void usage_gather(const struct teller *t, struct nvl_usage *usage);
 /* plan.c */
 bool plan_units(struct teller *t);
@@ -253,6 +286,8 @@ bool plan_awake_last(const struct teller *t, unsigned who); /* as the log ends *
 bool plan_sees(const struct teller *t, const struct nvl_event *e, int16_t who);
 /* profile.c — {VOW}, {FEAR} and {GOAL} of a member of the cast, where the card has such words */
 void env_profile(struct teller *t, int16_t who, struct env *env);
+/* fit.c — composes until the length fits; false: no memory */
+bool fit_compose(struct teller *t);
 /* compose.c */
 bool compose(struct teller *t);
 const char *compose_title(struct teller *t);

@@ -37,50 +37,63 @@ static void gram_add(struct teller *t, uint64_t hash)
         t->grams[i] = hash;
 }
 
-struct gram_walk {
-    uint64_t last[4];
-    size_t words;
-};
-static uint64_t gram_push(struct gram_walk *w, const char *word, uint64_t *out_three)
+/* One reading of a draft serves all that is asked of it. */
+void usage_read(const struct draft *d, struct words *out)
 {
-    w->last[0] = w->last[1], w->last[1] = w->last[2], w->last[2] = w->last[3];
-    w->last[3] = morph_hash(word, strlen(word));
-    w->words++;
-    *out_three = w->words < 3 ? 0 : (w->last[1] * 31 + w->last[2]) * 31 + w->last[3] + 7;
-    return w->words < 4 ? 0
-                        : ((w->last[0] * 31 + w->last[1]) * 31 + w->last[2]) * 31 + w->last[3] + 11;
+    size_t n = 0, i = 0;
+    bool first = true;
+    for (; i < d->size; i++) {
+        if (!morph_in_word(d->text[i])) {
+            first |= morph_breaks(d->text[i]);
+            continue;
+        }
+        uint64_t hash = MORPH_HASH_START; /* as morph_hash of the word that morph_next_word cuts */
+        size_t size = 0;
+        for (; morph_goes_on(d->text, d->size, i); i++)
+            if (size < WORD_BYTES) {
+                hash = morph_hash_byte(hash, (unsigned char) morph_lower(d->text[i]));
+                size++;
+            }
+        i--;
+        out->items[n++] = (struct word){ hash, (uint8_t) size, first };
+        first = false;
+    }
+    out->count = n;
+}
+static uint64_t three_mark(const struct word *w) /* w ends it */
+{
+    return (w[-2].hash * 31 + w[-1].hash) * 31 + w[0].hash + 7;
+}
+static uint64_t four_mark(const struct word *w)
+{
+    return ((w[-3].hash * 31 + w[-2].hash) * 31 + w[-1].hash) * 31 + w[0].hash + 11;
 }
 /* A long word heard a few sentences ago sounds like an echo. */
-static uint64_t word_mark(const char *word)
+static uint64_t word_mark(const struct word *w)
 {
-    return strlen(word) < 6 ? 0 : morph_hash(word, strlen(word)) * 13 + 5;
+    return w->size < 6 ? 0 : w->hash * 13 + 5;
 }
-
-static bool sentence_breaks(const char *text, size_t i)
+/* The sentence that begins at word i ends before the word returned. */
+static size_t sentence_words(const struct words *w, size_t i)
 {
-    return strchr(".!?\n", text[i]) != NULL;
+    for (i++; i < w->count && !w->items[i].first; i++)
+        ;
+    return i;
 }
 struct opener {
     int32_t one, two;
     size_t words;
 };
 /* Openers and lengths of the sentences of a text. */
-static size_t openers_of(const char *text, size_t size, struct opener *out, size_t max)
+static size_t openers_of(const struct words *w, struct opener *out, size_t max)
 {
-    size_t count = 0, from = 0;
-    for (size_t i = 0; i < size && count < max; i++) {
-        if (!sentence_breaks(text, i) && i + 1 < size)
-            continue;
-        char word[32];
-        size_t at = from, end = i + 1;
-        struct opener o = { 0, 0, morph_words(text + from, end - from) };
-        if (morph_next_word(text, end, &at, word)) {
-            o.one = (int32_t) (morph_hash(word, strlen(word)) >> 33);
-            if (morph_next_word(text, end, &at, word))
-                o.two = (int32_t) ((morph_hash(word, strlen(word)) ^ (uint64_t) o.one) >> 33);
-            out[count++] = o;
-        }
-        from = end;
+    size_t count = 0;
+    for (size_t i = 0, end; i < w->count && count < max; i = end) {
+        end = sentence_words(w, i);
+        struct opener o = { (int32_t) (w->items[i].hash >> 33), 0, end - i };
+        if (end - i > 1)
+            o.two = (int32_t) ((w->items[i + 1].hash ^ (uint64_t) o.one) >> 33);
+        out[count++] = o;
     }
     return count;
 }
@@ -95,10 +108,10 @@ static int32_t length_cost(const struct teller *t, size_t words)
         return words < 6 ? 55 : words > 19 ? -70 : words > 12 ? -30 : 0;
     return mean > MEAN_WORDS + 15 && words > 24 ? 25 : 0;
 }
-static int32_t opener_cost(const struct teller *t, const struct draft *d)
+static int32_t opener_cost(const struct teller *t, const struct words *w)
 {
     struct opener now[24];
-    size_t n = openers_of(d->text, d->size, now, 24);
+    size_t n = openers_of(w, now, 24);
     int32_t cost = 0, seen[30][2];
     for (int i = 0; i < 6; i++)
         seen[i][0] = t->last_openers[i][0], seen[i][1] = t->last_openers[i][1];
@@ -118,83 +131,79 @@ static int32_t opener_cost(const struct teller *t, const struct draft *d)
     return cost;
 }
 
-/* Hash of the sentence text[from..to), or 0 when it is too short to be remembered. */
-static uint64_t sentence_mark(const char *text, size_t from, size_t to)
+/* Hash of the sentence of words i to end, or 0 when it is too short to be remembered. */
+static uint64_t sentence_mark(const struct words *w, size_t i, size_t end)
 {
-    char word[32];
     uint64_t hash = 77;
-    size_t words = 0;
-    while (morph_next_word(text, to, &from, word))
-        hash = hash * 31 + morph_hash(word, strlen(word)), words++;
-    return words < SENTENCE_WORDS ? 0 : hash | 1;
+    if (end - i < SENTENCE_WORDS)
+        return 0;
+    for (; i < end; i++)
+        hash = hash * 31 + w->items[i].hash;
+    return hash | 1;
 }
-static unsigned sentences_known(struct teller *t, const struct draft *d, bool commit)
+unsigned usage_known(const struct teller *t, const struct words *w)
 {
     unsigned known = 0;
-    for (size_t i = 0, from = 0; i < d->size; i++) {
-        if (!sentence_breaks(d->text, i) && i + 1 < d->size)
-            continue;
-        uint64_t mark = sentence_mark(d->text, from, i + 1);
+    for (size_t i = 0, end; i < w->count; i = end) {
+        end = sentence_words(w, i);
+        uint64_t mark = sentence_mark(w, i, end);
         known += mark != 0 && usage_count(t, mark) > 0;
-        if (mark != 0 && commit)
-            usage_add(t, mark);
-        from = i + 1;
     }
     return known;
 }
-unsigned usage_repeats(struct teller *t, const struct draft *d)
+unsigned usage_repeats(const struct teller *t, const struct draft *d)
 {
-    return sentences_known(t, d, false);
+    struct words w;
+    usage_read(d, &w);
+    return usage_known(t, &w);
 }
-int32_t usage_cost(const struct teller *t, const struct draft *d)
+int32_t usage_cost(const struct teller *t, const struct words *w, int32_t room)
 {
-    struct gram_walk w = { 0 };
-    char word[32];
-    size_t at = 0;
-    int32_t cost = opener_cost(t, d);
-    while (morph_next_word(d->text, d->size, &at, word)) {
-        uint64_t three, four = gram_push(&w, word, &three), mark = word_mark(word);
-        cost += four != 0 && gram_known(t, four) ? 45 : 0;
-        cost += three != 0 && gram_known(t, three) ? 12 : 0;
+    int32_t cost = opener_cost(t, w);
+    for (size_t i = 0; i < w->count && cost < room; i++) { /* from here on it only rises */
+        const struct word *at = &w->items[i];
+        uint64_t mark = word_mark(at);
+        cost += i >= 3 && gram_known(t, four_mark(at)) ? 45 : 0;
+        cost += i >= 2 && gram_known(t, three_mark(at)) ? 12 : 0;
         unsigned heard = mark != 0 ? usage_count(t, mark) : 0;
         cost += (int32_t) (heard > 4 ? 4 : heard) * 4;
     }
     return cost;
 }
 
-bool usage_echoes(const struct teller *t, const struct draft *d)
+bool usage_echoes(const struct teller *t, const struct words *w)
 {
-    struct gram_walk w = { 0 };
-    char word[32];
-    size_t at = 0;
-    while (morph_next_word(d->text, d->size, &at, word)) {
-        uint64_t three, four = gram_push(&w, word, &three);
-        if (four != 0 && gram_known(t, four))
+    for (size_t i = 3; i < w->count; i++)
+        if (gram_known(t, four_mark(&w->items[i])))
             return true;
-    }
     return false;
 }
 
 void usage_commit(struct teller *t, const struct draft *d)
 {
-    struct gram_walk w = { 0 };
     struct opener now[24];
-    char word[32];
-    size_t at = 0;
+    struct words w;
+    usage_read(d, &w);
     for (size_t i = 0; i < d->uses_count; i++)
         usage_add(t, d->uses[i]);
-    sentences_known(t, d, true);
-    while (morph_next_word(d->text, d->size, &at, word)) {
-        uint64_t three, four = gram_push(&w, word, &three), mark = word_mark(word);
-        if (four != 0)
-            gram_add(t, four);
-        if (three != 0)
-            gram_add(t, three);
+    for (size_t i = 0, end; i < w.count; i = end) {
+        end = sentence_words(&w, i);
+        uint64_t mark = sentence_mark(&w, i, end);
+        if (mark != 0)
+            usage_add(t, mark);
+    }
+    for (size_t i = 0; i < w.count; i++) {
+        const struct word *at = &w.items[i];
+        uint64_t mark = word_mark(at);
+        if (i >= 3)
+            gram_add(t, four_mark(at));
+        if (i >= 2)
+            gram_add(t, three_mark(at));
         if (mark != 0)
             usage_add(t, mark);
         t->words_told++;
     }
-    size_t n = openers_of(d->text, d->size, now, 24);
+    size_t n = openers_of(&w, now, 24);
     for (size_t i = 0; i < n; i++) {
         memmove(t->last_openers[0], t->last_openers[1], sizeof(t->last_openers[0]) * 5);
         t->last_openers[5][0] = now[i].one, t->last_openers[5][1] = now[i].two;

@@ -55,10 +55,14 @@ static NE(Campaign__Chapter) * chapter_of(const struct store_row *row, const uin
 
 static const char *status_of(const struct store_campaign_row *row)
 {
-    for (size_t i = 0; i < row->n_chapters; i++)
+    const char *status = "created";
+    for (size_t i = 0; i < row->n_chapters; i++) {
         if (!store_state_final(row->chapters[i].state))
             return "running";
-    return row->n_chapters > 0 ? "completed" : "created";
+        if (row->chapters[i].state == STORE_COMPLETED)
+            status = "completed";
+    }
+    return status;
 }
 
 /* In a's memory; NULL without it, or when the stored bytes can't be read. */
@@ -488,7 +492,8 @@ static void got_for_change(struct campaign_read *r, nrpc_call *c)
         merge(r, now);
         if (nrpc_validate(&novelengine_v1_novel_engine_rules, &now->base, NOVEL_DOMAIN, &st) != 0)
             nrpc_call_finish(c, &st);
-        else if (check_participants(c, r->service, now))
+        /* Who has been deleted since may stay in the novel. */
+        else if (!masked(r, "participants", r->change->n_participants > 0) || check_participants(c, r->service, now))
             w = write_new(r->service, c, STORE_WRITE_CAMPAIGN);
     }
     if (w != NULL) {

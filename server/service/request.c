@@ -258,7 +258,7 @@ static void submitted_on_loop(nrpc_task *t, nrpc_loop *loop)
     if (chapter && r->store == STORE_E_NOT_FOUND)
         error_reply(c, ERROR_CAMPAIGN_NOT_FOUND, "campaign '%.64s' not found", s->campaign);
     else if (chapter && r->store == STORE_E_STALE)
-        error_reply(c, ERROR_CHAPTER_OPEN, "a chapter of '%s' is still being written", s->campaign);
+        error_reply(c, ERROR_CHAPTER_OPEN, "another chapter of '%s' is being written, or came first", s->campaign);
     else if (exists)
         error_reply(c, ERROR_IDEMPOTENCY_KEY_REUSED, "the idempotency key was used with another request (simulation %s)",
                     s->submit.submit.existing_id);

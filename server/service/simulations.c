@@ -242,6 +242,8 @@ void handle_list_simulations(nrpc_call *c, void *ctx, nrpc_msg *m)
     }
     if ((int) ask->state < 0 || (int) ask->state > STORE_CANCELLED)
         error_set_field(&st, "state", "is no state of a simulation");
+    else if (strlen(ask->campaign_id) >= STORE_CAMPAIGN_SIZE)
+        error_set(&st, ERROR_CAMPAIGN_NOT_FOUND, "campaign '%.64s' not found", ask->campaign_id);
     else if (!read_token(ask, &before))
         error_set_field(&st, "page_token", "is not a token of this list");
     struct service_read *r = NULL;
@@ -252,8 +254,7 @@ void handle_list_simulations(nrpc_call *c, void *ctx, nrpc_msg *m)
     if (r != NULL) {
         r->q.list.before = before;
         r->q.list.state = (int) ask->state;
-        if (ask->campaign_id[0] != '\0')
-            r->q.list.campaign = arena_strndup(&r->q.read.arena, ask->campaign_id, strlen(ask->campaign_id));
+        snprintf(r->q.list.campaign, sizeof r->q.list.campaign, "%s", ask->campaign_id);
         r->q.list.limit = ask->page_size <= 0 ? PAGE_DEFAULT : ask->page_size > PAGE_MAX ? PAGE_MAX : (uint32_t) ask->page_size;
         service_read_post(r);
     }

@@ -76,6 +76,12 @@ static enum store_result read_pack(struct again *g, const uint8_t digest[STORE_D
     return r;
 }
 
+static enum store_result read_carry(struct again *g, struct store_bytes header, struct store_bytes *out)
+{
+    enum store_result r = carry_read(g->service->o.store, header, &g->arena, out);
+    return r == STORE_E_NOT_FOUND ? STORE_E_IO : r; /* it is not the simulation that is missing */
+}
+
 /* Appends a page of events to the log; *cursor goes on to the last of them. */
 static enum store_result read_page(struct again *g, uint64_t *cursor)
 {
@@ -112,7 +118,7 @@ static void again_work(nrpc_job *job)
         return;
     g->stored = read_pack(g, digest, &in.image);
     if (g->stored == STORE_OK)
-        g->stored = carry_read(g->service->o.store, in.header, &g->arena, &in.carry);
+        g->stored = read_carry(g, in.header, &in.carry);
     for (uint64_t cursor = 0; g->stored == STORE_OK && cursor < g->last_sequence;)
         g->stored = read_page(g, &cursor);
     if (g->stored == STORE_OK)

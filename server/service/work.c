@@ -104,8 +104,8 @@ static enum store_result open_world(struct service *s, struct stored_log *log, s
     int rc = nvl_header_decode(log->row.header.data, log->row.header.size, &log->header);
     enum store_result r = rc == NVL_OK ? carry_fetch(s->o.store, log->header) : STORE_OK;
     if (r != STORE_OK)
-        return r == STORE_E_NOT_FOUND || r == STORE_E_IO
-                   ? unreadable(why, why_size, "what the chapter before handed on is gone")
+        return r == STORE_E_NOT_FOUND
+                   ? unreadable(why, why_size, "what the chapter before handed on is gone or damaged")
                    : r;
     if (rc == NVL_OK)
         rc = nvl_world_open(log->pack, nvl_header_request(log->header), NULL, &log->world);

@@ -135,7 +135,7 @@ static enum store_result read_row(struct db *db, struct arena *a, const char *id
 static enum store_result read_list(struct db *db, struct store_read_list *q)
 {
     sqlite3_stmt *st = db_statement(db, q->unfinished         ? SQL_LIST_UNFINISHED
-                                        : q->campaign != NULL ? SQL_LIST_CAMPAIGN
+                                        : q->campaign[0] != '\0' ? SQL_LIST_CAMPAIGN
                                         : q->state != 0       ? SQL_LIST_STATE
                                                               : SQL_LIST_NEWEST);
     if (st == NULL)
@@ -144,9 +144,9 @@ static enum store_result read_list(struct db *db, struct store_read_list *q)
     (void) sqlite3_bind_int64(st, 1, from);
     (void) sqlite3_bind_int64(
         st, 2, (sqlite3_int64) q->limit + 1); /* one more tells whether there is more */
-    if (!q->unfinished && (q->state != 0 || q->campaign != NULL))
+    if (!q->unfinished && (q->state != 0 || q->campaign[0] != '\0'))
         (void) sqlite3_bind_int(st, 3, q->state);
-    if (!q->unfinished && q->campaign != NULL)
+    if (!q->unfinished && q->campaign[0] != '\0')
         (void) sqlite3_bind_text(st, 4, q->campaign, -1, SQLITE_STATIC);
     struct store_row *rows = arena_zero(&q->read.arena, q->limit > 0 ? q->limit : 1, sizeof *rows);
     size_t n = 0;

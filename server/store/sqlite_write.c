@@ -422,8 +422,11 @@ static int apply_campaign_delete(struct db *db, struct store_campaign_delete *w)
     if (st == NULL)
         return db_error(db);
     bind_text(st, 1, w->id);
-    bool chapters = sqlite3_step(st) == SQLITE_ROW;
-    (void) sqlite3_reset(st);
+    rc = sqlite3_step(st);
+    bool chapters = rc == SQLITE_ROW;
+    int end = sqlite3_reset(st);
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        return end;
     w->write.result = !there                    ? STORE_E_NOT_FOUND
                       : open > 0                ? STORE_E_STALE
                       : chapters && !w->cascade ? STORE_E_EXISTS

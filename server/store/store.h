@@ -279,7 +279,7 @@ struct store_read_list {
     struct store_read read;
     int64_t before;
     int state;
-    const char *campaign; /* NULL: any; else its chapters only */
+    char campaign[STORE_CAMPAIGN_SIZE]; /* "": any; else its chapters only */
     bool unfinished;
     uint32_t limit;
     int with;

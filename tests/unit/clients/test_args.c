@@ -25,6 +25,12 @@ COMMAND(cmd_characters_create)
 COMMAND(cmd_characters_update)
 COMMAND(cmd_characters_delete)
 COMMAND(cmd_characters_reset)
+COMMAND(cmd_campaigns_list)
+COMMAND(cmd_campaigns_create)
+COMMAND(cmd_campaigns_show)
+COMMAND(cmd_campaigns_update)
+COMMAND(cmd_campaigns_delete)
+COMMAND(cmd_campaigns_manuscript)
 COMMAND(cmd_simulate)
 COMMAND(cmd_submit)
 COMMAND(cmd_direct)
@@ -98,6 +104,18 @@ static void test_good_lines(void **state)
         { "why-not|id|2|pilot|console|engineer", cmd_why_not, 0, 5, "id" },
         { "beliefs|id|pilot", cmd_beliefs, 0, 2, "id" },
         { "verify|id", cmd_verify, 0, 1, "id" },
+        { "campaigns", cmd_campaigns_list, 0, 0, NULL },
+        { "--json|campaigns|list", cmd_campaigns_list, B(JSON), 0, NULL },
+        { "campaigns|create|A Novel|a|b|--description|d", cmd_campaigns_create, B(DESCRIPTION), 3,
+          "A Novel" },
+        { "campaigns|show|id", cmd_campaigns_show, 0, 1, "id" },
+        { "campaigns|update|id|--name|n|--description=", cmd_campaigns_update,
+          B(NAME) | B(DESCRIPTION), 1, "id" },
+        { "campaigns|delete|id|--force", cmd_campaigns_delete, B(FORCE), 1, "id" },
+        { "campaigns|manuscript|id|-f|epub|-o|x", cmd_campaigns_manuscript, B(FORMAT) | B(OUTPUT),
+          1, "id" },
+        { "simulate|a|b|--campaign|id", cmd_simulate, B(CAMPAIGN), 2, "a" },
+        { "submit|a|b|--campaign=id", cmd_submit, B(CAMPAIGN), 2, "a" },
         { "watch|--help", cmd_watch, B(HELP), 0, NULL },
         { "--version", NULL, B(VERSION), 0, NULL },
         { "", NULL, 0, 0, NULL },
@@ -167,6 +185,13 @@ static void test_bad_lines(void **state)
         { "--timeout|0|health", "--timeout must be 0.001 to" },
         { "--timeout|1e99|health", "--timeout must be" },
         { "--timeout|5s|health", "--timeout needs seconds, not '5s'" },
+        { "campaigns|make|x", "'campaigns make' is not known; there are: list, create, show, update, "
+                              "delete, manuscript" },
+        { "campaigns|create|A Novel", "'campaigns create' needs NAME ID" },
+        { "campaigns|show|id|--force", "--force is not a flag of 'campaigns'" },
+        { "campaigns|create|A|b|--name|x", "--name is not a flag of 'campaigns'" },
+        { "watch|id|--campaign|x", "--campaign is not a flag of 'watch'" },
+        { "campaigns|manuscript", "'campaigns manuscript' needs ID" },
         { "help|nonsense", "there is no command 'nonsense'" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
