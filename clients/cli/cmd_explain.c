@@ -3,10 +3,14 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clients/cli/table.h"
+
+enum { PROSE_MAX = 88 }; /* columns that are good to read */
 
 /* A whole number from least to most; false and a problem is printed. */
 static bool read_number(const char *text, const char *what, uint64_t least, uint64_t most, uint64_t *out)
@@ -20,6 +24,15 @@ static bool read_number(const char *text, const char *what, uint64_t least, uint
     }
     ctl_problem(EXIT_USAGE, "%s is a number from %" PRIu64 " to %" PRIu64 ", not '%s'", what, least, most, text);
     return false;
+}
+
+/* Prose behind a head of its own: wrapped on a terminal, a paragraph a line elsewhere. */
+static void put_prose(const struct ctl *c, struct buf *out, const char *head, const char *text)
+{
+    unsigned width = isatty(STDOUT_FILENO) ? (c->width_out > PROSE_MAX ? PROSE_MAX : c->width_out - 1) : 0;
+    buf_puts(out, head);
+    term_put_wrapped(out, text, width, (unsigned) strlen(head));
+    buf_putc(out, '\n');
 }
 
 int cmd_why(struct ctl *c)
@@ -37,11 +50,15 @@ int cmd_why(struct ctl *c)
         code = ctl_print_json(&x->base);
     } else {
         struct buf b = { 0 };
-        buf_printf(&b, "%s\n", x->text);
-        for (size_t i = 0; i < x->n_told; i++)
-            buf_printf(&b, "%s%s\n", i == 0 ? "\nThe story says:\n  " : "  ", x->told[i]->text);
-        if (x->untold[0] != '\0')
-            buf_printf(&b, "\n%s\n", x->untold);
+        put_prose(c, &b, "", x->text);
+        for (size_t i = 0; i < x->n_told; i++) {
+            buf_puts(&b, i == 0 ? "\nThe story says:\n" : "");
+            put_prose(c, &b, "  ", x->told[i]->text);
+        }
+        if (x->untold[0] != '\0') {
+            buf_putc(&b, '\n');
+            put_prose(c, &b, "", x->untold);
+        }
         code = ctl_print(&b);
         if (x->n_nodes > 0)
             ctl_hint(c, "%zu %s back from it: --json shows the tree.", x->n_nodes,
@@ -72,7 +89,7 @@ int cmd_why_not(struct ctl *c)
         code = ctl_print_json(&x->base);
     } else {
         struct buf b = { 0 };
-        buf_printf(&b, "%s\n", x->text);
+        put_prose(c, &b, "", x->text);
         code = ctl_print(&b);
     }
     nrpc_msg_free(m);
@@ -97,11 +114,19 @@ int cmd_beliefs(struct ctl *c)
         code = ctl_print_json(&x->base);
     } else {
         struct buf b = { 0 };
-        for (size_t i = 0; i < x->n_beliefs; i++)
-            buf_printf(&b, "turn %d  event %" PRIu64 "  %s%s\n", x->beliefs[i]->turn, x->beliefs[i]->sequence,
-                       x->beliefs[i]->text, x->beliefs[i]->is_true ? "" : "  (not so)");
-        for (size_t i = 0; i < x->n_mistakes; i++)
-            buf_printf(&b, "%s  %s\n", i == 0 ? "\nNot known, or held wrongly:\n" : "", x->mistakes[i]->text);
+        for (size_t i = 0; i < x->n_beliefs; i++) {
+            struct buf line = { 0 };
+            char head[64];
+            snprintf(head, sizeof head, "turn %-2d  event %-4" PRIu64 "  ", x->beliefs[i]->turn, x->beliefs[i]->sequence);
+            buf_printf(&line, "%s%s", x->beliefs[i]->text, x->beliefs[i]->is_true ? "" : " (not so)");
+            put_prose(c, &b, head, buf_str(&line));
+            b.failed |= line.failed;
+            buf_done(&line);
+        }
+        for (size_t i = 0; i < x->n_mistakes; i++) {
+            buf_puts(&b, i == 0 ? "\nNot known, or held wrongly:\n" : "");
+            put_prose(c, &b, "  ", x->mistakes[i]->text);
+        }
         if (x->n_beliefs + x->n_mistakes == 0)
             buf_puts(&b, "Nothing has been learned by this turn, and nothing is mistaken.\n");
         code = ctl_print(&b);

@@ -17,7 +17,7 @@ int cmd_health(struct ctl *c)
     } else {
         struct buf b = { 0 };
         term_put_styled(&b, healthy ? TERM_GREEN : TERM_YELLOW, c->color_out, health->status);
-        buf_printf(&b, "  novel-server %s at %s, up ", health->version, c->server);
+        buf_printf(&b, "  novel-server at %s, API %s, up ", c->server, health->version);
         ctl_put_duration(&b, health->uptime);
         if (!healthy)
             buf_printf(&b, "\n  api: %s, config: %s", health->api, health->config);

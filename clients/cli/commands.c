@@ -80,7 +80,7 @@ const struct command args_commands[] = {
       REQUEST_FLAGS | F(ATTACH) | F(ON_DETACH) | F(AFTER) | F(FULL), 0, ARGS_POSITIONAL_MAX,
       cmd_direct },
     { "fork", NULL, "ID", "What if? A new simulation that shares the past of one and differs after it",
-      "  novelctl fork ID --at 4 --edit whisper:pilot:trap:believes --wait\n"
+      "  novelctl fork ID --at 4 --edit whisper:pilot:bait:believes --wait\n"
       "An edit is one of\n"
       "  whisper:WHO:FACT[:LEVEL]     now believes it (unknown, suspects, believes, disbelieves)\n"
       "  trait:WHO:TRAIT=VALUE        0 to 100\n"
@@ -131,7 +131,7 @@ const struct command args_commands[] = {
       "The file is binary: novelctl does not write it to a terminal.",
       F(OUTPUT), 1, 1, cmd_export },
     { "why", NULL, "ID EVENT", "Why an event happened, and what the story makes of it",
-      "Its causes in words, what weighed most in the choice, the two acts that came next, and the\n"
+      "Its causes in words, what weighed most in the choice, the two next best acts, and the\n"
       "sentences that tell it, or why none does. --json shows the whole tree of causes.\n"
       "It names what the story may keep hidden.",
       0, 2, 2, cmd_why },

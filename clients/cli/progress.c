@@ -117,7 +117,7 @@ void progress_put_event(struct buf *out, const Novelengine__V1__SimulationEvent 
                      e->sequence, e->turn, progress_phase_name(e->phase), e->tension);
     term_put_styled(out, TERM_DIM, color, head);
     struct buf text = { 0 };
-    term_put_line(&text, e->text, width > (unsigned) n + 10 ? width - (unsigned) n : 400);
+    term_put_wrapped(&text, e->text, width, (unsigned) n);
     term_put_styled(out, event_style(e), color, buf_str(&text));
     out->failed |= text.failed;
     buf_done(&text);

@@ -19,7 +19,8 @@ void progress_note(struct progress *p, const Novelengine__V1__SimulationUpdate *
 /* The two lines, without a newline behind the last; each at most width - 1 columns. */
 void progress_put_bar(struct buf *out, const struct progress *p, unsigned width, bool color,
                       bool utf8);
-/* One event as a line without a newline: "  12  turn 2  crisis   62  text". */
+/* One event without a newline behind it: "  12  turn 2  crisis   62  text", wrapped at width; 0: in
+ * one line. */
 void progress_put_event(struct buf *out, const Novelengine__V1__SimulationEvent *e, unsigned width,
                         bool color);
 /* "crisis"; "" for none. */

@@ -124,18 +124,24 @@ struct wrap {
     unsigned width;
     size_t column;
     bool need_space;
+    unsigned indent; /* of every line after the first */
 };
+
+static void next_line(struct wrap *w)
+{
+    buf_putc(w->out, '\n');
+    for (w->column = 0; w->column < w->indent; w->column++)
+        buf_putc(w->out, ' ');
+    w->need_space = false;
+}
 
 static void put_word(struct wrap *w, const char *word, size_t size)
 {
     size_t columns = term_columns(word, size);
     if (columns == 0) /* nothing to see: emphasis marks, control characters */
         return;
-    if (w->column > 0 && w->column + w->need_space + columns > w->width) {
-        buf_putc(w->out, '\n');
-        w->column = 0;
-        w->need_space = false;
-    }
+    if (w->column > w->indent && w->column + w->need_space + columns > w->width)
+        next_line(w);
     if (w->need_space) {
         buf_putc(w->out, ' ');
         w->column++;
@@ -145,8 +151,7 @@ static void put_word(struct wrap *w, const char *word, size_t size)
         if (is_control(c))
             continue;
         if (w->column + columns_of(c) > w->width) { /* longer than a line: broken where it must */
-            buf_putc(w->out, '\n');
-            w->column = 0;
+            next_line(w);
         }
         put_code_point(w->out, c);
         w->column += columns_of(c);
@@ -211,7 +216,7 @@ static void put_heading(struct wrap *w, const char *line, size_t size, bool colo
 
 void term_put_story(struct buf *out, const char *markdown, unsigned width, bool color)
 {
-    struct wrap w = { out, width < WIDTH_MIN ? WIDTH_MIN : width, 0, false };
+    struct wrap w = { out, width < WIDTH_MIN ? WIDTH_MIN : width, 0, false, 0 };
     bool between = true, any = false; /* between paragraphs */
     for (const char *line = markdown; *line != '\0';) {
         size_t size = strcspn(line, "\n");
@@ -244,4 +249,27 @@ void term_put_story(struct buf *out, const char *markdown, unsigned width, bool 
     }
     if (!between)
         buf_putc(out, '\n');
+}
+
+void term_put_wrapped(struct buf *out, const char *text, unsigned width, unsigned indent)
+{
+    if (width < indent + WIDTH_MIN) {
+        term_put_safe(out, text);
+        return;
+    }
+    struct wrap w = { out, width, indent, false, indent };
+    for (; *text != '\0'; text += *text == '\n') {
+        while (*text != '\n' && *text != '\0') {
+            size_t word = strcspn(text, " \t\n");
+            put_word(&w, text, word);
+            text += word;
+            text += strspn(text, " \t");
+        }
+        if (*text == '\n') {
+            if (text[1] != '\n' && text[1] != '\0')
+                next_line(&w);
+            else /* no blanks at a line's end */
+                buf_putc(out, '\n'), w.column = 0, w.need_space = false;
+        }
+    }
 }

@@ -26,6 +26,10 @@ void term_put_line(struct buf *out, const char *text, size_t columns);
 void term_put_safe(struct buf *out, const char *text);
 /* Appends `text` in the style, or as it is with color false. */
 void term_put_styled(struct buf *out, enum term_style style, bool color, const char *text);
+/* Appends text without control characters, wrapped between words at `width`.  The first line goes on in
+ * column `indent`, those after it are indented so far.  Too narrow a width (0: no terminal) wraps
+ * nothing. */
+void term_put_wrapped(struct buf *out, const char *text, unsigned width, unsigned indent);
 /* Appends a story in Markdown for reading: paragraphs wrapped at width and parted by an empty line,
  * headings bold, emphasis marks kept out.  Safe as term_put_safe. */
 void term_put_story(struct buf *out, const char *markdown, unsigned width, bool color);

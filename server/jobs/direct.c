@@ -247,7 +247,7 @@ static void post_edit(struct sim *sim)
     const struct jobs_order *o = sim->direct.order;
     const struct nvl_proposal *p = NULL;
     if (o->kind == JOBS_VETO && (p = find_proposal(sim, o->number)) == NULL) {
-        refuse(sim, "veto.proposal", "is none of the proposals that were shown last");
+        refuse(sim, "veto.proposal", "this number is none of the proposals that were shown last");
         sim_schedule(sim);
         return;
     }

@@ -228,7 +228,7 @@ static void test_health(void **state)
     health.uptime = 125;
     answer(&health.base);
     assert_int_equal(run("health"), EXIT_OK);
-    assert_string_equal(out, "healthy  novel-server 9.9 at 127.0.0.1:50051, up 2 min 5 s\n");
+    assert_string_equal(out, "healthy  novel-server at 127.0.0.1:50051, API 9.9, up 2 min 5 s\n");
     assert_string_equal(err, "");
     assert_int_equal(run("health|--json"), EXIT_OK);
     HAS(out, "{\"status\":\"healthy\",");

@@ -204,6 +204,28 @@ static void test_event_lines(void **state)
     progress_put_event(&b, &e, 80, true);
     assert_non_null(strstr(buf_str(&b), "\x1b[31mShe waits.\x1b[0m"));
     buf_done(&b);
+    /* A terminal shows all of a long sentence; so does a pipe, in one line. */
+    e.text = "She waits until somebody comes who knows the way out of this.";
+    progress_put_event(&b, &e, 60, false);
+    assert_string_equal(buf_str(&b), "  12  turn 2   setup         40  She waits until somebody\n"
+                                     "                                 comes who knows the way out\n"
+                                     "                                 of this.");
+    buf_done(&b);
+    progress_put_event(&b, &e, 0, false);
+    assert_non_null(strstr(buf_str(&b), e.text));
+    buf_done(&b);
+}
+
+static void test_prose_is_wrapped_and_harmless(void **state)
+{
+    (void) state;
+    struct buf b = { 0 };
+    term_put_wrapped(&b, "one\x1b[31m two three four five six seven eight\n\nnine", 24, 0);
+    assert_string_equal(buf_str(&b), "one[31m two three four\nfive six seven eight\n\nnine");
+    buf_done(&b);
+    term_put_wrapped(&b, "not\x1b wrapped where there is no terminal at all\nbut kept", 0, 4);
+    assert_string_equal(buf_str(&b), "not wrapped where there is no terminal at all\nbut kept");
+    buf_done(&b);
 }
 
 int main(void)
@@ -212,6 +234,7 @@ int main(void)
         cmocka_unit_test(test_stories_are_wrapped),
         cmocka_unit_test(test_wrapping_keeps_all_words),
         cmocka_unit_test(test_lines_are_cut),
+        cmocka_unit_test(test_prose_is_wrapped_and_harmless),
         cmocka_unit_test(test_tables_line_up),
         cmocka_unit_test(test_progress),
         cmocka_unit_test(test_event_lines),
