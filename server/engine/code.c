@@ -265,6 +265,14 @@ static int32_t share(const struct code_env *env, int32_t x)
     int32_t v = (int32_t) (((int64_t) env->passes * x + 50) / 100);
     return v < 1 ? 1 : v;
 }
+/* Each comparison is there twice: of two values that were pushed, and with a number of the code. */
+#define COMPARE(name, operation)                                                                   \
+    case STEP_##name:                                                                              \
+        x = *--sp operation x;                                                                     \
+        break;                                                                                     \
+    case STEP_##name##_VALUE:                                                                      \
+        x = x operation s->value;                                                                  \
+        break;
 /* Where cells are noted every part is run; else what cannot matter any more is passed over.  The code
  * was checked when the pack was opened: no bounds are tested here. */
 static inline int32_t run(struct code_env *env, const struct code_step *steps,
@@ -344,42 +352,12 @@ static inline int32_t run(struct code_env *env, const struct code_step *steps,
             if (!noting && x != 0)
                 x = 1, s = steps + s->jump - 1;
             break;
-        case STEP_EQ:
-            x = *--sp == x;
-            break;
-        case STEP_NE:
-            x = *--sp != x;
-            break;
-        case STEP_LT:
-            x = *--sp < x;
-            break;
-        case STEP_LE:
-            x = *--sp <= x;
-            break;
-        case STEP_GT:
-            x = *--sp > x;
-            break;
-        case STEP_GE:
-            x = *--sp >= x;
-            break;
-        case STEP_EQ_VALUE:
-            x = x == s->value;
-            break;
-        case STEP_NE_VALUE:
-            x = x != s->value;
-            break;
-        case STEP_LT_VALUE:
-            x = x < s->value;
-            break;
-        case STEP_LE_VALUE:
-            x = x <= s->value;
-            break;
-        case STEP_GT_VALUE:
-            x = x > s->value;
-            break;
-        case STEP_GE_VALUE:
-            x = x >= s->value;
-            break;
+            COMPARE(EQ, ==)
+            COMPARE(NE, !=)
+            COMPARE(LT, <)
+            COMPARE(LE, <=)
+            COMPARE(GT, >)
+            COMPARE(GE, >=)
         }
     }
 }
