@@ -128,6 +128,8 @@ int cmd_list(struct ctl *c)
 /* ---- show ---- */
 static void put_request(struct buf *b, const Novelengine__V1__SimulationRequest *r)
 {
+    if (r->campaign_id[0] != '\0')
+        buf_printf(b, "chapter of  %s\n", r->campaign_id);
     if (r->setting[0] != '\0')
         buf_printf(b, "setting     %s\n", r->setting);
     if (r->scenario[0] != '\0')

@@ -331,6 +331,8 @@ class OtherWays(ForkBase):
         self.wait_state(child, COMPLETED)
         types = [e.type for e in self.events(child) if e.type in EDITS]
         self.assertEqual(types, [EVENT.TYPE_FORKED, EVENT.TYPE_INTERVENTION, EVENT.TYPE_INTERVENTION])
+        self.assertIn(f"fork of     {parent}, after turn 4", self.ctl("show", child))
+        self.assertIn("fork --help", self.ctl("fork", parent, "--at", "4", "--edit", "wish:pilot:rain", code=2))
         sheet = self.ctl("compare", parent, child)
         self.assertIn("They part in turn", sheet)
         self.assertIn("openness", sheet)
