@@ -262,7 +262,8 @@ static bool find_reads(const struct nvl_world *w, struct closing *c, uint32_t at
         unsigned fluent = code[at] == CODE_CELL ? le16(code + at + 1) : 0;
         const uint8_t *sorts = w->pack->fluents[fluent].sorts;
         uint8_t row = sorts[1] == 0 ? args[1] : args[1] == NVL_NONE ? NVL_NONE : args[0];
-        if (code[at] == CODE_CELL && !add_range(w, c, fluent, sorts[0] == NVL_SORT_CHAR && row == 0))
+        bool own = sorts[0] == NVL_SORT_CHAR && row == 0;
+        if (code[at] == CODE_CELL && !add_range(w, c, fluent, own))
             return false;
         args[0] = args[1], args[1] = code[at] == CODE_ARG ? code[at + 1] : NVL_NONE;
     }
