@@ -61,7 +61,7 @@ void join_short(const struct teller *t, struct draft *d)
                      morph_words(d->text + next, end - next) <= SHORT_WORDS &&
                      memmem(d->text + from, stop - from, ", and ", 6) == NULL &&
                      memmem(d->text + next, end - next, " not ", 5) == NULL && /* wants "but" */
-                     mix64(t->seed ^ morph_hash(d->text + next, end - next)) % 100 < 50;
+                     mix64(t->seed ^ morph_hash(d->text + next, end - next)) % 100 < 65;
         if (joins) {
             join_at(d, stop);
             from = end + JOINED;
