@@ -228,7 +228,7 @@ static size_t collect(const struct cursor *c, enum prose_kind kind, const char *
                 (int32_t) n * 340 - match * 340 -
                 (kind == PROSE_SAY && prose_rule_tagged(r, TAG_PLACE) ? 200 : 0) +
                 (kind == PROSE_OPEN || kind == PROSE_CLASS ? 0 : rigid_cost(c->t, id, text, size)) +
-                (kind == PROSE_LINE && prose_rule_tagged(r, TAG_VOICE) ? 370 : 0) -
+                (kind == PROSE_LINE && prose_rule_tagged(r, TAG_VOICE) ? 250 : 0) -
                 ((kind == PROSE_LINE || kind == PROSE_GROUND) && prose_rule_tagged(r, TAG_FRAME)
                      ? 480
                      : 0) +
