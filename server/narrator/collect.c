@@ -57,7 +57,7 @@ static int32_t rigid_cost(const struct teller *t, uint64_t id, const char *text,
 static int32_t rule_cost(const struct prose_rule *r)
 {
     bool line = r->kind == PROSE_LINE, ground = r->kind == PROSE_GROUND;
-    return (line && prose_rule_tagged(r, TAG_VOICE) ? 370 : 0) -
+    return (line && prose_rule_tagged(r, TAG_VOICE) ? 250 : 0) -
            (r->kind == PROSE_SAY && prose_rule_tagged(r, TAG_PLACE) ? 200 : 0) -
            ((line || ground) && prose_rule_tagged(r, TAG_FRAME) ? 480 : 0);
 }

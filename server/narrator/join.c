@@ -64,7 +64,8 @@ void join_short(const struct teller *t, struct draft *d)
                      morph_words(d->text + from, stop - from) <= BEFORE_WORDS &&
                      morph_words(d->text + next, end - next) <= SHORT_WORDS &&
                      memmem(d->text + from, stop - from, ", and ", 6) == NULL &&
-                     mix64(t->seed ^ morph_hash(d->text + next, end - next)) % 100 < 90;
+                     memmem(d->text + next, end - next, " not ", 5) == NULL && /* wants "but" */
+                     mix64(t->seed ^ morph_hash(d->text + next, end - next)) % 100 < 65;
         if (joins) {
             join_at(d, stop);
             from = end + JOINED;

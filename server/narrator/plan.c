@@ -10,9 +10,11 @@ enum {
     GHOST_ROUNDS = 8,
     LEAST_NEED = -40,   /* what is worth less goes untold */
     LONG_BUDGET = 1100, /* words; a long story also tells its quieter hours */
-    LEAST_LONG = -170,
-    SPEECH_MERCY = 2,   /* talk that leads nowhere may still be told */
-    SPINE_WORTH = 160,   /* what leads from the question to its answer is the story */
+    LEAST_LONG = -120,
+    SPEECH_MERCY = 2, /* talk that leads nowhere may still be told */
+    WALKS_APART = 5,  /* units between two walks that are told */
+    WALKED_ALREADY = 140,
+    SPINE_WORTH = 160, /* what leads from the question to its answer is the story */
 };
 
 bool plan_sees(const struct teller *t, const struct nvl_event *e, int16_t who)
@@ -158,7 +160,7 @@ static int32_t event_score(const struct teller *t, const struct nvl_event *e, un
     s += strcmp(info.family, "ending") != 0 ? 0 : e->outcome == NVL_FAIL ? -15 : 260;
     s += e->type == NVL_INCIDENT && e->threads_count > 0 ? 60 : 0;
     bool moves = strcmp(info.family, "movement") == 0;
-    s -= moves ? (e->phase == NVL_RESOLUTION ? 120 : e->phase == NVL_CLIMAX ? 60 : 25) : 0;
+    s -= moves ? (e->phase == NVL_RESOLUTION ? 160 : e->phase == NVL_CLIMAX ? 90 : 65) : 0;
     s -= e->phase == NVL_RESOLUTION && e->outcome == NVL_FAIL ? 60 : 0;
     s -= strcmp(info.family, "memory") == 0 ? 15 : 0;
     s -= strcmp(info.name, "bide") == 0 ? 80 : strcmp(info.name, "word_of") == 0 ? 200 : 0;
@@ -201,7 +203,7 @@ bool plan_units(struct teller *t)
         if (!tellable(e))
             continue;
         int32_t score = event_score(t, e, degree[i], rests[i] != 0) - sameness(t, i);
-        score += spine[i] == SPINE              ? SPINE_WORTH
+        score += spine[i] == SPINE            ? SPINE_WORTH
                  : e->phase == NVL_RESOLUTION ? 0 /* what comes of it for them is told too */
                  : e->type == NVL_SPEECH      ? -SPINE_WORTH / SPEECH_MERCY
                                               : -SPINE_WORTH;
@@ -250,10 +252,28 @@ int16_t plan_focaliser(const struct teller *t, unsigned phase, int16_t before)
     return best;
 }
 
+static bool walks(const struct teller *t, const struct unit *u)
+{
+    const struct nvl_event *e = &t->events[u->first];
+    struct nvl_op_info info;
+    nvl_pack_op(t->pack, e->op, &info);
+    return strcmp(info.family, "movement") == 0;
+}
+/* One walk after another bores: whoever follows is simply there. */
+static int32_t walked_already(const struct teller *t, const struct unit *u)
+{
+    size_t at = (size_t) (u - t->units), from = at > WALKS_APART ? at - WALKS_APART : 0;
+    if (!walks(t, u))
+        return 0;
+    for (size_t i = from; i < t->units_count && i <= at + WALKS_APART; i++)
+        if (t->units[i].chosen && walks(t, &t->units[i]))
+            return WALKED_ALREADY;
+    return 0;
+}
 static int32_t need_of(const struct teller *t, const struct unit *u, const uint32_t *told)
 {
     const struct nvl_event *e = &t->events[u->first];
-    int32_t s = u->score;
+    int32_t s = u->score - walked_already(t, u);
     if (e->actor < t->cast) /* nobody is a ghost, nobody takes it all */
         s += told[e->actor] == 0 ? 60 : -(int32_t) told[e->actor] * 4;
     return s;
