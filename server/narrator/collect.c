@@ -82,7 +82,8 @@ static bool cut(struct teller *t, const struct prose_rule *r, struct pieces *out
     out->to_self = prose_rule_tagged(r, TAG_VOICE);
     return true;
 }
-bool choice_begin(struct teller *t)
+/* Room for the pieces of every rule, once. */
+static bool choice_begin(struct teller *t)
 {
     t->pieces = arena_zero(&t->scratch, t->index.count + 1, sizeof(*t->pieces));
     return t->pieces != NULL;
@@ -92,6 +93,10 @@ size_t choice_collect(struct teller *t, const struct draft *d, unsigned nonce,
                       const struct prose_facts *facts, struct alternative *out, size_t room)
 {
     size_t first, count = 0;
+    if (t->pieces == NULL && !choice_begin(t)) {
+        t->nomem = true;
+        return 0;
+    }
     size_t end = prose_index_find(&t->index, kind, key, key_size, &first);
     bool to_self = kind == PROSE_SAY && facts->values[TAG_VOICE] != NULL;
     for (size_t i = first; i < end; i++) {

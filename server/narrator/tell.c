@@ -343,7 +343,7 @@ static void choose_narrator(struct teller *t)
 }
 static int tell(struct teller *t, struct nvl_usage *usage, struct nvl_story *story)
 {
-    if (!prose_index_build(t->pack, &t->scratch, &t->index) || !choice_begin(t) || !plan_units(t))
+    if (!prose_index_build(t->pack, &t->scratch, &t->index) || !plan_units(t))
         return NVL_E_NOMEM;
     choose_narrator(t);
     t->uses = arena_zero(&t->scratch, USES_MAX, sizeof(*t->uses));

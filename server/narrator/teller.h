@@ -133,7 +133,7 @@ struct teller {
     struct arena *arena;  /* the story's */
     struct arena scratch; /* freed when told */
     struct prose_index index;
-    struct pieces *pieces; /* per rule of the index */
+    struct pieces *pieces; /* per rule of the index, once something is collected */
     enum nvl_style style;
     enum nvl_perspective perspective;
     bool omniscient;
@@ -204,7 +204,6 @@ void env_text(struct env *env, const char *name, const char *text);
 void env_story(const struct teller *t, struct env *env);
 void env_event(const struct teller *t, const struct nvl_event *e, struct env *env);
 /* collect.c — what may be said */
-bool choice_begin(struct teller *t); /* once the index is built; false: no memory */
 /* How often id has been used, by the story and by the draft. */
 unsigned choice_used(const struct teller *t, const struct draft *d, uint64_t id);
 /* Chance below range: the same for the same seed, id and nonce. */
