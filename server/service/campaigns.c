@@ -12,7 +12,8 @@
 #include "server/service/inner.h"
 #include "server/service/once.h"
 
-enum { PAGE_MAX = 1000 };
+/* A list stays below the 4 MiB that clients take unless they are told otherwise. */
+enum { PAGE_MAX = 1000, BYTES_MAX = 2 << 20 };
 
 /* ---- a campaign as the contract shows it ---- */
 
@@ -198,17 +199,19 @@ static void got_many(struct campaign_read *r, nrpc_call *c)
     char **ids = arena_zero(a, r->q.n_rows + 1, sizeof *ids);
     NE(Campaign) **details = arena_zero(a, r->q.n_rows + 1, sizeof *details);
     bool ok = ids != NULL && details != NULL;
-    for (size_t i = 0; ok && i < r->q.n_rows; i++) {
-        ids[i] = r->q.rows[i].id;
-        ok = (details[i] = campaign_of(&r->q.rows[i], a)) != NULL;
+    size_t n = 0;
+    for (size_t bytes = 0; ok && n < r->q.n_rows && bytes < BYTES_MAX; n++) {
+        ids[n] = r->q.rows[n].id;
+        ok = (details[n] = campaign_of(&r->q.rows[n], a)) != NULL;
+        bytes += ok ? novelengine__v1__campaign__get_packed_size(details[n]) : 0;
     }
     if (ok) {
-        answer.n_campaigns = answer.n_details = r->q.n_rows;
+        answer.n_campaigns = answer.n_details = n;
         answer.campaigns = ids;
         answer.details = details;
-        answer.count = (int32_t) r->q.n_rows;
-        if (r->q.more)
-            answer.next_page_token = ids[r->q.n_rows - 1];
+        answer.count = (int32_t) n;
+        if (r->q.more || n < r->q.n_rows)
+            answer.next_page_token = ids[n - 1];
         nrpc_call_reply(c, &answer.base);
     } else {
         reply_unreadable(c);
@@ -231,7 +234,7 @@ void handle_list_campaigns(nrpc_call *c, void *ctx, nrpc_msg *m)
         r = read_new(ctx, c, NULL, got_many);
     if (r != NULL) {
         snprintf(r->after, sizeof r->after, "%s", ask->page_token);
-        r->q.limit = ask->page_size > PAGE_MAX ? PAGE_MAX : (uint32_t) ask->page_size;
+        r->q.limit = ask->page_size == 0 || ask->page_size > PAGE_MAX ? PAGE_MAX : (uint32_t) ask->page_size;
         read_post(r);
     }
     nrpc_status_clear(&st);

@@ -67,6 +67,38 @@ class Campaigns(Stack):
             if after == 0:
                 return events
 
+    # --- bounds ---
+
+    def test_participants_are_bounded_and_named_once(self):
+        for participants in (["pilot"] * 2, ["pilot"] * 400000):
+            self.assertEqual("INVALID_FIELD", self.refused(
+                grpc.StatusCode.INVALID_ARGUMENT, self.engine.CreateCampaign,
+                pb.CreateCampaignRequest(campaign=pb.Campaign(name="Much", participants=participants))))
+
+    def test_a_list_of_all_stays_below_what_a_client_takes(self):
+        """More campaigns than a message holds, asked for at once: pages that all come through, each campaign once."""
+        made, waiting, long = set(), [], "\U0001d538" * 1000
+        for i in range(700):
+            waiting.append(self.engine.CreateCampaign.future(pb.CreateCampaignRequest(
+                campaign=pb.Campaign(name=f"Number {i}", description=long, participants=["pilot"]))))
+            if len(waiting) == 100 or i == 699:
+                made |= {one.result().campaign_id for one in waiting}
+                waiting = []
+        seen, token, pages = [], "", 0
+        while token or pages == 0:
+            page = self.engine.ListCampaigns(pb.ListCampaignsRequest(page_token=token))
+            self.assertLess(page.ByteSize(), 3 << 20)
+            self.assertEqual(page.count, len(page.campaigns))
+            self.assertEqual([c.campaign_id for c in page.details], list(page.campaigns))
+            seen += page.campaigns
+            token = page.next_page_token
+            pages += 1
+        self.assertGreater(pages, 1)
+        self.assertEqual(len(seen), len(set(seen)))
+        self.assertLessEqual(made, set(seen))
+        for campaign in made:
+            self.engine.DeleteCampaign(pb.DeleteCampaignRequest(campaign_id=campaign))
+
     # --- the old shapes ---
 
     def test_legacy_rows(self):
