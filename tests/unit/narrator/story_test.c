@@ -169,7 +169,7 @@ static void open_fixture(struct fixture *f, uint64_t seed, const size_t who[3])
     t->focaliser = 0, t->only = t->narrator = -1;
     arena_init(&t->scratch, 65536);
     t->arena = &t->scratch;
-    assert_true(prose_index_build(pack, &t->scratch, &t->index) && choice_begin(t));
+    assert_true(prose_index_build(pack, &t->scratch, &t->index));
     t->uses = arena_zero(&t->scratch, USES_MAX, sizeof(*t->uses));
     t->use_counts = arena_zero(&t->scratch, USES_MAX, 1);
     t->grams = arena_zero(&t->scratch, GRAMS_MAX, sizeof(*t->grams));
