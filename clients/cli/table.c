@@ -23,7 +23,7 @@ void table_add(struct table *t, const char *const *cells)
         const char *text = cells[i] != NULL ? cells[i] : "";
         struct buf line = { 0 };
         term_put_line(&line, text, SIZE_MAX / 2);
-        row->cells[i] = line.failed ? NULL : arena_strndup(&t->arena, buf_str(&line), line.size);
+        row->cells[i] = line.failed ? NULL : arena_strndup(&t->arena, buf_text(&line), line.size);
         buf_done(&line);
         if (row->cells[i] == NULL) {
             t->failed = true;

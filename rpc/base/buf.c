@@ -111,6 +111,11 @@ void buf_drop(struct buf *b, size_t size)
         memmove(b->data, b->data + size, b->size);
 }
 
+const char *buf_text(const struct buf *b)
+{
+    return b->size > 0 ? (const char *) b->data : "";
+}
+
 const char *buf_str(struct buf *b)
 {
     if (buf_reserve(b, 1) < 0)

@@ -24,6 +24,7 @@ void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(pr
 void buf_vprintf(struct buf *b, const char *format, va_list args);
 void buf_put_u64(struct buf *b, uint64_t value);        /* decimal text */
 void buf_drop(struct buf *b, size_t size);              /* removes the first bytes (memmove) */
+const char *buf_text(const struct buf *b);              /* the size bytes, not ended: needs no memory; "" for none */
 const char *buf_str(struct buf *b);                     /* NUL-ended view; "" on failure; not counted in size */
 
 #endif

@@ -64,7 +64,7 @@ static int section_close(struct buf *text, char **field, struct arena *a, struct
         return body_fail(err, err->line, "%s", "out of memory");
     if (text->size > SECTION_POINTS_MAX)
         return body_fail(err, err->line, "%s", "the section is longer than 5,000 bytes");
-    *field = arena_strndup(a, buf_str(text), text->size);
+    *field = arena_strndup(a, buf_text(text), text->size);
     buf_reset(text);
     return *field == NULL ? body_fail(err, err->line, "%s", "out of memory") : 0;
 }

@@ -267,7 +267,7 @@ static int pack_again(const struct nvl_story *story, const NE(Telling) * asked, 
     PB(UInt32Value) words;
     struct buf markdown = { 0 };
     nvl_story_markdown(story, &markdown);
-    char *text = markdown.failed ? NULL : arena_strndup(a, buf_str(&markdown), markdown.size);
+    char *text = markdown.failed ? NULL : arena_strndup(a, buf_text(&markdown), markdown.size);
     buf_done(&markdown);
     if (text == NULL || !fill_document(story, a, &doc))
         return NVL_E_NOMEM;

@@ -42,7 +42,7 @@ static void *take(struct painter *p, size_t count, size_t size)
 
 static char *take_buf(struct painter *p, struct buf *b)
 {
-    char *s = b->failed ? NULL : arena_strndup(p->a, buf_str(b), b->size);
+    char *s = b->failed ? NULL : arena_strndup(p->a, buf_text(b), b->size);
     buf_done(b);
     p->failed = p->failed || s == NULL;
     return s != NULL ? s : (char *) protobuf_c_empty_string;

@@ -211,6 +211,7 @@ static void put_ground(struct composing *c)
     env_text(&env, "BROKEN", buf_str(&dots));
     static const char *const keys[] = { "one", "two", "many" };
     put_part(c, &env, PROSE_GROUND, keys[l.count < 3 ? l.count - 1 : 2], false);
+    t->nomem |= b.failed || dots.failed;
     buf_done(&b);
     buf_done(&dots);
 }
@@ -230,7 +231,7 @@ static bool report(struct teller *t, const struct env *env, const struct nvl_op_
     past_plain(plain, &b);
     draft_begin(t, d);
     d->plain = true;
-    bool told = !b.failed && expand_text(t, env, d, buf_str(&b), b.size, 0);
+    bool told = !b.failed && expand_text(t, env, d, buf_text(&b), b.size, 0);
     t->nomem |= b.failed;
     buf_done(&b);
     return told && (!t->limited || know_allows(t, d)) && usage_repeats(t, d) == 0;
@@ -584,6 +585,7 @@ static void put_log_head(struct composing *c, struct env *env)
     put_part(c, env, PROSE_OPEN, "log", true);
     if (nvl_world_saying(t->world)[0] != 0)
         put_part(c, env, PROSE_GROUND, "log", true);
+    t->nomem |= b.failed;
     buf_done(&b);
     put_ground(c);
 }
@@ -698,6 +700,7 @@ static void scene_end(struct composing *c, const struct nvl_event *e, bool last)
         nvl_event_text(t->world, end, true, &b);
         env_text(&env, "ENDING", as_ours(t, buf_str(&b)));
         put_part(c, &env, PROSE_CLOSE, "log", true);
+        t->nomem |= b.failed;
         buf_done(&b);
         return;
     }

@@ -464,7 +464,7 @@ const char *person_phrase(struct teller *t, int16_t who, const char *phrase)
         return phrase;
     struct buf b = { 0 };
     morph_first_person(&b, phrase, t->gender[who]);
-    const char *s = b.failed ? NULL : arena_strndup(&t->scratch, buf_str(&b), b.size);
+    const char *s = b.failed ? NULL : arena_strndup(&t->scratch, buf_text(&b), b.size);
     buf_done(&b);
     t->nomem |= s == NULL;
     return s;

@@ -336,8 +336,9 @@ static bool put_own(struct teller *t, struct draft *d, const struct nvl_entity *
     morph_first_person(&b, e->detail, t->gender[e->owner]);
     note(d, NVL_SORT_FACT, index);
     bool ok = !b.failed && n > 0;
+    t->nomem |= b.failed;
     if (ok)
-        draft_puts(d, buf_str(&b), b.size, true);
+        draft_puts(d, buf_text(&b), b.size, true);
     if (ok && strchr(".!?", e->detail[n - 1]) == NULL)
         draft_puts(d, ".", 1, false);
     buf_done(&b);

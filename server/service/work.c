@@ -181,7 +181,7 @@ void *work_get(struct work *w, size_t count, size_t size)
 
 char *work_text(struct work *w, struct buf *b)
 {
-    char *s = b->failed ? NULL : arena_strndup(&w->arena, buf_str(b), b->size);
+    char *s = b->failed ? NULL : arena_strndup(&w->arena, buf_text(b), b->size);
     buf_done(b);
     if (s == NULL)
         no_memory(w);
