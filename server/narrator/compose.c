@@ -344,7 +344,9 @@ static const char *act_phrase(struct teller *t, const struct nvl_event *like, un
         return NULL;
     if (d.text[0] >= 'A' && d.text[0] <= 'Z')
         d.text[0] = (char) (d.text[0] - 'A' + 'a');
-    return arena_strndup(&t->scratch, d.text, d.size);
+    const char *s = arena_strndup(&t->scratch, d.text, d.size);
+    t->nomem |= s == NULL;
+    return s;
 }
 /* A choice is worth weighing where it may end things, mend them or help somebody. */
 static bool grave(const struct teller *t, unsigned op)
