@@ -207,7 +207,7 @@ class Connect(harness.Stack):
             messages, end = self.stream("WatchSimulation", body, "application/connect+json")
             self.assertEqual((messages, end["error"]["code"]), ([], "invalid_argument"))
         _, end = self.stream("DirectSimulation", b"{}", "application/connect+json")
-        self.assertEqual(end["error"]["code"], "unimplemented")
+        self.assertEqual(end["error"]["code"], "invalid_argument")
 
     def test_deadline(self):
         body = pb.SimulationRequest(character_names=harness.CAST, turns={"value": 50}).SerializeToString()
