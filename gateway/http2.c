@@ -13,7 +13,8 @@ enum {
     STREAM_WINDOW = 262144,
     CONNECTION_WINDOW = 1 << 20,
     FIELDS_MAX = 48,
-    HANDSHAKE_MS = 10000
+    HANDSHAKE_MS = 10000,
+    LINGER_MS = 2000 /* for a client's answer to the close frame */
 };
 
 const char http2_preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -32,8 +33,7 @@ struct http2_client {
     struct exchange *exchange; /* NULL: over */
     struct h2_queue queue;
     struct buf tail; /* what the exchange wrote since the last flush */
-    uint64_t progress_ns;
-    struct timer timer; /* of the body */
+    struct timer timer; /* of the body; of a socket's last words */
     bool headed;        /* the response's head is out */
     bool whole;         /* the request is */
     bool tunnel;        /* a WebSocket's bytes go both ways */
@@ -115,8 +115,6 @@ static void client_send(struct client *client)
         return;
     if (c->tail.size == 0)
         return;
-    if (c->queue.size == 0)
-        c->progress_ns = loop_now_ns(c->conn->gl->loop);
     if (h2_queue_put(&c->queue, c->tail.data, c->tail.size) < 0) {
         h2_stream_reset(c->stream, H2_INTERNAL_ERROR);
     } else {
@@ -170,11 +168,18 @@ static void client_ended(struct client *client, bool keep)
         return;
     if (h2_stream_finish(c->stream, NULL, 0) < 0)
         h2_stream_reset(c->stream, H2_INTERNAL_ERROR);
+    else if (c->tunnel)
+        timer_start(&c->timer, LINGER_MS);
 }
 
+/* Either side of a socket ends by itself: a client whose answer to our close frame met a reset
+ * would take the orderly end for a lost connection. */
 static void client_tunnel(struct client *client)
 {
-    ((struct http2_client *) client)->tunnel = true;
+    struct http2_client *c = (struct http2_client *) client;
+    c->tunnel = true;
+    if (c->stream != NULL)
+        h2_stream_half_closes(c->stream);
 }
 
 static void client_abort(struct client *client)
@@ -265,9 +270,16 @@ static bool write_head(const struct h2_field *fields, size_t n, struct buf *out)
     return true;
 }
 
-static void on_body_timer(struct timer *t)
+static void on_timer(struct timer *t)
 {
     struct http2_client *c = CONTAINER_OF(t, struct http2_client, timer);
+    if (c->exchange == NULL && c->tunnel && c->stream != NULL) {
+        if (h2_stream_sent_end(c->stream))
+            h2_stream_reset(c->stream, H2_NO_ERROR);
+        else
+            timer_start(&c->timer, LINGER_MS); /* on_stalled sees to one that does not read */
+        return;
+    }
     if (c->exchange != NULL && !c->whole)
         exchange_on_bad(c->exchange, 408, "the request did not come in time");
 }
@@ -388,7 +400,7 @@ static void on_request(void *owner, struct h2_stream *st, const struct h2_field 
     c->conn = conn;
     c->stream = st;
     h2_queue_init(&c->queue);
-    timer_init(&c->timer, conn->gl->loop, on_body_timer);
+    timer_init(&c->timer, conn->gl->loop, on_timer);
     h2_stream_bind(st, &stream_events, c);
     c->exchange = exchange_take(conn->gl, &c->client);
     if (c->exchange == NULL) {

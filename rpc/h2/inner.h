@@ -23,6 +23,7 @@ struct h2_stream {
     bool got_head, too_big; /* of what we receive */
     bool deferred;          /* nghttp2 waits for a resume */
     bool sent_head, got_end;
+    bool half_closes; /* our end leaves the peer's side open */
     bool finishing, submitted_trailers, sent_end, reset, closed, notify_low;
 };
 

@@ -567,6 +567,11 @@ int h2_stream_finish_now(struct h2_stream *st, const struct h2_field *trailers, 
     return 0;
 }
 
+void h2_stream_half_closes(struct h2_stream *st)
+{
+    st->half_closes = true;
+}
+
 void h2_stream_reset(struct h2_stream *st, uint32_t error_code)
 {
     if (st->closed || st->reset)

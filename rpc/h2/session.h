@@ -154,6 +154,10 @@ int h2_stream_finish(struct h2_stream *st, const struct h2_field *trailers, size
 /* As finish, but at once: what is queued is no longer sent.  Also when a finish waits already; the
  * queue is not used any more. */
 int h2_stream_finish_now(struct h2_stream *st, const struct h2_field *trailers, size_t n);
+/* Server: our end does not tell the peer to stop, as it else does when the request is not whole (RFC
+ * 9113 section 8.1): a tunnel's two sides end each by itself (section 8.5).  The user resets the
+ * stream if the peer's end does not come. */
+void h2_stream_half_closes(struct h2_stream *st);
 /* RST_STREAM; what is queued is dropped.  on_close follows with the next drain. */
 void h2_stream_reset(struct h2_stream *st, uint32_t error_code);
 /* The user goes before the stream: resets it if that is still due; no event will come. */

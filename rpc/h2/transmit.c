@@ -133,7 +133,8 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
         return 0;
     st->sent_end = true;
     /* An answer that ends before the request did: tell the peer to stop (RFC 9113 section 8.1). */
-    if (s->options.role == H2_SERVER && nghttp2_session_get_stream_remote_close(ng, st->id) == 0) {
+    if (s->options.role == H2_SERVER && !st->half_closes &&
+        nghttp2_session_get_stream_remote_close(ng, st->id) == 0) {
         st->reset = true;
         if (nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_NO_ERROR) != 0)
             s->no_memory = true;
