@@ -223,19 +223,32 @@ static enum store_result read_events(struct db *db, struct store_read_events *q)
     return result;
 }
 
-static enum store_result read_pack(struct db *db, struct store_read_pack *q)
+/* The bytes whose digest is asked for: a pack, a carry. */
+static enum store_result read_by_digest(struct db *db, enum sql which,
+                                        const uint8_t digest[STORE_DIGEST_SIZE], struct arena *a,
+                                        struct store_bytes *out)
 {
-    sqlite3_stmt *st = db_statement(db, SQL_PACK_GET);
+    sqlite3_stmt *st = db_statement(db, which);
     if (st == NULL)
         return failed(db);
-    (void) sqlite3_bind_blob(st, 1, q->digest, STORE_DIGEST_SIZE, SQLITE_STATIC);
+    (void) sqlite3_bind_blob(st, 1, digest, STORE_DIGEST_SIZE, SQLITE_STATIC);
     int rc = sqlite3_step(st);
-    enum store_result result = rc == SQLITE_DONE                              ? STORE_E_NOT_FOUND
-                               : rc != SQLITE_ROW                             ? failed(db)
-                               : take_bytes(&q->read.arena, st, 0, &q->image) ? STORE_OK
-                                                                              : STORE_E_NOMEM;
+    enum store_result result = rc == SQLITE_DONE           ? STORE_E_NOT_FOUND
+                               : rc != SQLITE_ROW          ? failed(db)
+                               : take_bytes(a, st, 0, out) ? STORE_OK
+                                                           : STORE_E_NOMEM;
     (void) sqlite3_reset(st);
     return result;
+}
+
+static enum store_result read_pack(struct db *db, struct store_read_pack *q)
+{
+    return read_by_digest(db, SQL_PACK_GET, q->digest, &q->read.arena, &q->image);
+}
+
+static enum store_result read_carry(struct db *db, struct store_read_carry *q)
+{
+    return read_by_digest(db, SQL_CARRY_GET, q->digest, &q->read.arena, &q->data);
 }
 
 static enum store_result read_characters(struct db *db, struct store_read_characters *q)
@@ -402,21 +415,6 @@ static enum store_result read_campaigns(struct db *db, struct store_read_campaig
     if (result == STORE_OK && q->id != NULL && q->n_rows == 0)
         result = STORE_E_NOT_FOUND;
     (void) db_run(db, SQL_COMMIT);
-    return result;
-}
-
-static enum store_result read_carry(struct db *db, struct store_read_carry *q)
-{
-    sqlite3_stmt *st = db_statement(db, SQL_CARRY_GET);
-    if (st == NULL)
-        return failed(db);
-    (void) sqlite3_bind_blob(st, 1, q->digest, STORE_DIGEST_SIZE, SQLITE_STATIC);
-    int rc = sqlite3_step(st);
-    enum store_result result = rc == SQLITE_DONE                             ? STORE_E_NOT_FOUND
-                               : rc != SQLITE_ROW                            ? failed(db)
-                               : take_bytes(&q->read.arena, st, 0, &q->data) ? STORE_OK
-                                                                             : STORE_E_NOMEM;
-    (void) sqlite3_reset(st);
     return result;
 }
 
