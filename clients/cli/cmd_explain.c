@@ -153,12 +153,16 @@ int cmd_verify(struct ctl *c)
     } else {
         struct buf b = { 0 };
         buf_printf(&b, "%s\n", sound ? "sound" : "NOT SOUND");
-        buf_printf(&b, "  chain   %s, %" PRIu64 " events, head %s\n", v->chain_intact ? "intact" : "BROKEN", v->events_checked,
-                   v->chain_head);
+        buf_printf(&b, "  chain   %s, %" PRIu64 " events, head ", v->chain_intact ? "intact" : "BROKEN", v->events_checked);
+        term_put_safe(&b, v->chain_head);
+        buf_putc(&b, '\n');
         buf_printf(&b, "  laws    %s\n", !v->laws_checked ? "not checked" : v->violation_count == 0 ? "all kept" : "BROKEN");
         buf_printf(&b, "  replay  %s\n", (unsigned) v->replay < 4 ? replays[v->replay] : "");
-        for (size_t i = 0; i < v->n_violations; i++)
-            buf_printf(&b, "  %s\n", v->violations[i]);
+        for (size_t i = 0; i < v->n_violations; i++) {
+            buf_puts(&b, "  ");
+            term_put_safe(&b, v->violations[i]);
+            buf_putc(&b, '\n');
+        }
         if (v->violation_count > v->n_violations)
             buf_printf(&b, "  and %" PRIu64 " more\n", v->violation_count - v->n_violations);
         code = ctl_print(&b);

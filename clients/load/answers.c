@@ -219,6 +219,16 @@ static bool is_type(const struct event *e, const char *type)
            memcmp(e->type, type, e->type_size) == 0;
 }
 
+/* 0: there is none, or it is no number. */
+static uint64_t read_id(const struct event *e)
+{
+    uint64_t id = 0;
+    size_t i = 0;
+    for (; i < e->id_size && i < 19 && e->id[i] >= '0' && e->id[i] <= '9'; i++)
+        id = 10 * id + (uint64_t) (e->id[i] - '0');
+    return i == e->id_size ? id : 0;
+}
+
 bool answers_check_events(struct answers *a, int32_t turns, const char *body, size_t size,
                           bool *out_failed)
 {
@@ -233,7 +243,7 @@ bool answers_check_events(struct answers *a, int32_t turns, const char *body, si
                        e.data == NULL ? "" : e.data);
         }
         if (is_type(&e, "event")) {
-            uint64_t id = e.id == NULL ? 0 : strtoull(e.id, NULL, 10); /* the line's end stops it */
+            uint64_t id = read_id(&e);
             if (id != last + 1)
                 return bad(a, "event %llu follows event %llu", (unsigned long long) id,
                            (unsigned long long) last);

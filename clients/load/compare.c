@@ -348,8 +348,9 @@ size_t compare_results(struct buf *out, struct compare_side old_side, struct com
     } else {
         buf_printf(out,
                    "\n%zu figures judged: %zu worse, %zu better (tolerance %g %%); %zu rows of the "
-                   "old run are not in the new one.\n%s",
-                   sum.judged, sum.worse, sum.better, tolerance_percent, sum.missing, how);
+                   "old run are not in the new one.\n%s%s",
+                   sum.judged, sum.worse, sum.better, tolerance_percent, sum.missing,
+                   sum.judged > 0 ? "" : "Nothing could be judged: that is no pass.\n", how);
     }
-    return sum.worse;
+    return sum.judged > 0 ? sum.worse : 1;
 }

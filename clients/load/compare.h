@@ -29,7 +29,8 @@ struct compare_side {
     const struct results *runs;
     size_t n;
 };
-/* Appends the comparison, as text or as JSON; how many regressions there are. */
+/* Appends the comparison, as text or as JSON; how many regressions there are, one when the sides
+ * have nothing in common that could be judged. */
 size_t compare_results(struct buf *out, struct compare_side old_side, struct compare_side new_side,
                        double tolerance_percent, bool json);
 

@@ -153,9 +153,10 @@ static size_t on_body(char *data, size_t one, size_t size, void *ctx)
         h->too_large = true;
         return 0;
     }
+    size_t before = h->body.size > 5 ? h->body.size - 5 : 0; /* the mark may be cut in two */
     buf_put(&h->body, data, size);
-    if (h->request->kind == REQUEST_STREAM && h->user->first_ns == 0 &&
-        memmem(h->body.data, h->body.size, "\ndata:", 6) != NULL)
+    if (!h->body.failed && h->request->kind == REQUEST_STREAM && h->user->first_ns == 0 &&
+        memmem(h->body.data + before, h->body.size - before, "\ndata:", 6) != NULL)
         h->user->first_ns = clock_mono_ns();
     return h->body.failed ? 0 : size;
 }

@@ -1,15 +1,17 @@
 #include "clients/load/http_once.h"
 
-#include <stdio.h>
 #include <string.h>
+
+#include "rpc/base/buf.h"
 
 static struct curl_slist *make_headers(const struct target *t)
 {
     struct curl_slist *list = NULL;
     for (size_t i = 0; t->headers != NULL && t->headers[i] != NULL; i += 2) {
-        char line[1024];
-        snprintf(line, sizeof line, "%s: %s", t->headers[i], t->headers[i + 1]);
-        struct curl_slist *longer = curl_slist_append(list, line);
+        struct buf line = { 0 };
+        buf_printf(&line, "%s: %s", t->headers[i], t->headers[i + 1]);
+        struct curl_slist *longer = line.failed ? NULL : curl_slist_append(list, buf_str(&line));
+        buf_done(&line);
         if (longer != NULL)
             list = longer;
     }

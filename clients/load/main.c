@@ -75,6 +75,18 @@ static bool read_ready_lines(struct settings *s, struct monitor *m, char *why, s
     return monitor_add(m, "novel-load", getpid(), why, size);
 }
 
+/* A word of what was asked for, as results may show it: a URL without its user and password. */
+static void put_shown(struct buf *out, const char *word)
+{
+    const char *host = strstr(word, "://");
+    size_t n = host == NULL ? 0 : strcspn(host + 3, "/?#");
+    const char *at = host == NULL ? NULL : memrchr(host + 3, '@', n);
+    if (at == NULL)
+        buf_puts(out, word);
+    else
+        buf_printf(out, "%.*s%s", (int) (host + 3 - word), word, at + 1);
+}
+
 static bool open_targets(struct suites *s, char *why, size_t size)
 {
     const struct settings *o = s->settings;
@@ -89,7 +101,10 @@ static bool open_targets(struct suites *s, char *why, size_t size)
         *t = common;
         t->door = &door_http;
         t->address = o->http;
-        snprintf(results.http, sizeof results.http, "%s", o->http);
+        struct buf shown = { 0 };
+        put_shown(&shown, o->http);
+        snprintf(results.http, sizeof results.http, "%s", buf_str(&shown));
+        buf_done(&shown);
     }
     if (o->rpc != NULL) {
         struct target *t = &s->targets[s->n_targets++];
@@ -125,8 +140,8 @@ static bool is_left_out(const char *word, bool *takes_next)
     static const char *const names[] = { "--ready",  "--output", "--markdown", "--html", "--readme",
                                          "--commit", "--header", "--ca",       "--cert", "--key" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        size_t n = strlen(names[i]);
-        if (strncmp(word, names[i], n) != 0 || (word[n] != '\0' && word[n] != '='))
+        size_t n = strcspn(word, "="); /* getopt takes any beginning that is no other flag's */
+        if (n < 4 || strncmp(word, names[i], n) != 0)
             continue;
         *takes_next = word[n] == '\0';
         return true;
@@ -140,8 +155,10 @@ static void describe_run(int argc, char **argv)
     char now[32];
     for (int i = 1; i < argc; i++) {
         bool takes_next = false;
-        if (!is_left_out(argv[i], &takes_next))
-            buf_printf(&b, "%s%s", b.size == 0 ? "" : " ", argv[i]);
+        if (!is_left_out(argv[i], &takes_next)) {
+            buf_puts(&b, b.size == 0 ? "" : " ");
+            put_shown(&b, argv[i]);
+        }
         i += takes_next;
     }
     snprintf(results.command, sizeof results.command, "%.255s", buf_str(&b));

@@ -15,6 +15,7 @@ struct open_loop {
     int clock_fd;
     struct loop_watch *watch;
     uint64_t sent, total; /* of this worker's share */
+    unsigned stride;      /* how many workers share: those that have users */
     double interval_ns;   /* of the step */
     struct user *idle;
     bool over;
@@ -23,7 +24,7 @@ struct open_loop {
 static uint64_t due_ns(const struct open_loop *o, uint64_t i)
 {
     const struct worker *w = o->worker;
-    return w->begin_ns + (uint64_t) (((double) i * w->stride + w->first_user) * o->interval_ns);
+    return w->begin_ns + (uint64_t) (((double) i * o->stride + w->first_user) * o->interval_ns);
 }
 
 static void arm(struct open_loop *o, uint64_t at_ns)
@@ -105,11 +106,12 @@ int open_loop_start(struct worker *w, struct open_loop **out)
     if (o == NULL)
         return NRPC_E_NOMEM;
     o->worker = w;
+    o->stride = w->stride < w->step->users ? w->stride : w->step->users;
     o->interval_ns = 1e9 / w->step->rate;
     double all = w->step->rate * (double) w->step->duration_ns / 1e9;
     uint64_t step_total = (uint64_t) (all + 0.5);
     o->total =
-        step_total > w->first_user ? (step_total - w->first_user + w->stride - 1) / w->stride : 0;
+        step_total > w->first_user ? (step_total - w->first_user + o->stride - 1) / o->stride : 0;
     o->clock_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     if (o->clock_fd < 0) {
         alloc_free(o);

@@ -3,7 +3,8 @@
 #include <math.h>
 #include <stdbool.h>
 
-enum { WIDTH = 760, HEIGHT = 340, LEFT = 70, RIGHT = 190, TOP = 16, BOTTOM = 46, TICKS = 5 };
+enum { WIDTH = 760, HEIGHT = 340, LEFT = 70, RIGHT = 190, TOP = 16, BOTTOM = 46, TICKS = 5,
+       TICKS_MAX = 40 };
 
 /* Told apart without colour by the eye's help: the legend stands in the lines' order at their
  * right. */
@@ -116,16 +117,18 @@ static void put_tick(struct buf *out, const struct axis *a, bool of_x, double v)
     buf_puts(out, "</text>\n");
 }
 
+/* However far apart the ends are: they may come from a file. */
 static void put_axis(struct buf *out, const struct axis *a, bool of_x)
 {
     if (a->log) {
-        for (double v = a->low; v <= a->high * 1.0001; v *= 10)
+        double v = a->low;
+        for (unsigned i = 0; i < TICKS_MAX && v <= a->high * 1.0001; i++, v *= 10)
             put_tick(out, a, of_x, v);
         return;
     }
-    double step = round_up((a->high - a->low) / TICKS);
-    for (double v = ceil(a->low / step) * step; v <= a->high + step / 1000; v += step)
-        put_tick(out, a, of_x, v);
+    double step = round_up((a->high - a->low) / TICKS), first = ceil(a->low / step) * step;
+    for (unsigned i = 0; i < TICKS_MAX && first + i * step <= a->high + step / 1000; i++)
+        put_tick(out, a, of_x, first + i * step);
 }
 
 static void put_line(struct buf *out, const struct plot *p, size_t i, const struct axis *x,

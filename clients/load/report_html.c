@@ -54,7 +54,9 @@ static void put_section(struct buf *out, const struct results *r, const struct r
         const struct row *row = &r->rows[k];
         if (!row->generator_limited || strcmp(row->section, s->name) != 0)
             continue;
-        buf_printf(out, "<p>* %s ", row->door);
+        buf_puts(out, "<p>* ");
+        plot_put_text(out, row->door);
+        buf_putc(out, ' ');
         plot_put_text(out, row->endpoint);
         buf_printf(out, ", %u users: the load generator was the limit: ", row->users);
         plot_put_text(out, row->generator_why);
@@ -248,9 +250,12 @@ static void put_first_errors(struct buf *out, const struct results *r)
             const struct row *row = &r->rows[k];
             if (row->detail[i][0] == '\0')
                 continue;
-            buf_printf(out, "%s<tr><td>%s, %s ",
-                       any ? "" : "<h2>What the errors said</h2>\n<table>", row->section,
-                       row->door);
+            buf_puts(out, any ? "" : "<h2>What the errors said</h2>\n<table>");
+            buf_puts(out, "<tr><td>");
+            plot_put_text(out, row->section);
+            buf_puts(out, ", ");
+            plot_put_text(out, row->door);
+            buf_putc(out, ' ');
             plot_put_text(out, row->endpoint);
             buf_printf(out, ", %u users</td><td>%s</td>", row->users,
                        outcome_name((enum outcome) i));
@@ -289,7 +294,11 @@ static void put_head(struct buf *out, const struct results *r, const struct judg
     buf_printf(out, "</code>. (The original's: %s.)</p>\n<p>%s<code>novel-load ", original_verdict,
                r->interrupted ? "<strong>The run was interrupted.</strong> " : "");
     plot_put_text(out, r->command);
-    buf_printf(out, "</code>, %s to %s (%.0f s), on ", r->started, r->ended, r->seconds);
+    buf_puts(out, "</code>, ");
+    plot_put_text(out, r->started);
+    buf_puts(out, " to ");
+    plot_put_text(out, r->ended);
+    buf_printf(out, " (%.0f s), on ", r->seconds);
     plot_put_text(out, r->processor);
     buf_printf(out, ", %u cores, %.0f MB, ", r->cores, r->memory_mb);
     plot_put_text(out, r->system);

@@ -242,9 +242,10 @@ static void put_summary(struct buf *out, const struct results *r, const struct j
 {
     char errors[REPORT_CELL];
     buf_printf(out,
-               "Verdict of `novel-load all`: **%s** (%u checks passed, %u failed, %u not "
+               "Verdict of `novel-load %s`: **%s** (%u checks passed, %u failed, %u not "
                "measured). Run %s on %s, %u cores",
-               j->verdict, j->passed, j->failed_must + j->failed_should, j->unmeasured, r->started,
+               r->command, j->verdict, j->passed, j->failed_must + j->failed_should, j->unmeasured,
+               r->started,
                r->processor, r->cores);
     if (link != NULL)
         buf_printf(out, "; the whole of it: [%s](%s)", link, link);

@@ -88,7 +88,7 @@ static const struct {
     { OPT_README, "readme", "FILE", "replace what stands between the performance marks in FILE" },
     { OPT_RULES, "rules", "FILE", "grade and judge by these rules instead of the built-in ones" },
     { OPT_LABEL, "commit", "TEXT",
-      "what is measured: written into the results (asked from git in the source tree)" },
+      "what is measured: written into the results" },
     { OPT_JSON, "json", NULL,
       "the results on standard output, progress as one JSON object a line on standard error" },
     { OPT_PLAIN, "plain", NULL, "lines instead of the live view" },

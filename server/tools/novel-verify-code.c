@@ -172,10 +172,10 @@ int32_t verify_code_run(const struct verify_frame *frame, uint32_t offset)
     }
 }
 
-unsigned verify_code_level(const struct verify_pack *pack, uint32_t offset)
+unsigned verify_code_level(const struct verify_pack *pack, uint32_t offset, int64_t *fuel)
 {
     unsigned level = 0;
-    for (const uint8_t *p = pack->code.data + offset; *p != 0x00; p += 1 + shapes[*p].operand)
+    for (const uint8_t *p = pack->code.data + offset; *p != 0x00; p += 1 + shapes[*p].operand, --*fuel)
         if (*p == 0x02 && p[1] != VERIFY_ARG_RUNNING && p[1] > level)
             level = p[1];
     return level;

@@ -34,8 +34,8 @@ bool verify_code_check(struct verify_pack *pack, uint32_t offset);
 /* Only for expressions that passed verify_code_check. */
 int32_t verify_code_run(const struct verify_frame *frame, uint32_t offset);
 
-/* The highest argument that the expression reads, 0 without one. */
-unsigned verify_code_level(const struct verify_pack *pack, uint32_t offset);
+/* The highest argument that the expression reads, 0 without one; each step read costs fuel. */
+unsigned verify_code_level(const struct verify_pack *pack, uint32_t offset, int64_t *fuel);
 /* The fluents whose cells it reads, in order, at most `max`; how many. */
 unsigned verify_code_fluents(const struct verify_pack *pack, uint32_t offset, uint16_t *out,
                              unsigned max);

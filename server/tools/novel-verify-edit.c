@@ -225,7 +225,10 @@ static int item_place(const struct verify_run *run, unsigned item)
 {
     int lies = verify_run_named(run, NAMED_LIES, (int) item, 0, -1);
     int holder = verify_run_named(run, NAMED_HOLDER, (int) item, 0, -1);
-    return lies >= 0 ? lies : holder >= 0 ? run->before.place[holder] : -1;
+    if (lies >= 0)
+        return lies;
+    return holder >= 0 && verify_is_character(run, (unsigned) holder) ? run->before.place[holder]
+                                                                     : -1;
 }
 
 uint32_t verify_edit_witnesses(const struct verify_run *run, int *out_place)

@@ -78,6 +78,7 @@ static void measure(struct verify_run *run, unsigned place, uint8_t far[256])
     struct way way[256];
     unsigned count = ways(run, way);
     bool nearer = true;
+    run->fuel -= (int64_t) count * count;
     for (unsigned p = 0; p < 256; p++)
         far[p] = FAR;
     far[place] = 0;
@@ -121,10 +122,16 @@ static int worth(struct verify_run *run, const struct aim *aim, unsigned *out_st
 
 /* ---- an act that makes another one possible -------------------------------------------------- */
 
-static bool writes(const struct verify_run *run, const struct verify_op *op, unsigned fluent)
+/* What the act does when it succeeds. */
+static const struct verify_span *effects_of(const struct verify_op *op)
 {
     unsigned outcome = op->outcomes[OUTCOME_OK].possible ? OUTCOME_OK : OUTCOME_CRITICAL;
-    const struct verify_span *span = &op->outcomes[outcome];
+    return &op->outcomes[outcome];
+}
+
+static bool writes(const struct verify_run *run, const struct verify_op *op, unsigned fluent)
+{
+    const struct verify_span *span = effects_of(op);
     for (unsigned i = 0; span->possible && i < span->count; i++)
         if (verify_pack_effect(&run->pack, span->first + i).fluent == fluent)
             return true;
@@ -144,9 +151,9 @@ static unsigned obstacles(struct verify_run *run, const struct verify_op *op, ui
 {
     struct verify_frame frame = alone(run);
     unsigned count = 0;
-    for (unsigned i = 0; i < op->conds && count < READS_MAX; i++) {
+    for (unsigned i = 0; i < op->conds && count < READS_MAX && run->fuel >= 0; i++) {
         struct verify_cond cond = verify_pack_cond(&run->pack, op->cond_first + i);
-        if (cond.kind != 0 || verify_code_level(&run->pack, cond.code) != 0 ||
+        if (cond.kind != 0 || verify_code_level(&run->pack, cond.code, &run->fuel) != 0 ||
             verify_code_run(&frame, cond.code) != 0)
             continue;
         uint16_t reads[READS_MAX];
@@ -179,6 +186,7 @@ static void mark_ways(struct verify_run *run, unsigned goal, uint8_t *out_way)
     uint16_t found[READS_MAX];
     for (uint32_t i = 0; i < run->pack.oper.count && run->fuel >= 0; i++) {
         struct verify_op op = verify_pack_op(&run->pack, i);
+        run->fuel -= 1 + op.toward;
         unsigned n = is_act(&op) && reaches(run, &op, goal) ? obstacles(run, &op, found) : 0;
         for (unsigned k = 0; k < n; k++)
             out_way[found[k]] = 1;
@@ -188,8 +196,7 @@ static void mark_ways(struct verify_run *run, unsigned goal, uint8_t *out_way)
 static bool writes_marked(const struct verify_run *run, const struct verify_op *op,
                           const uint8_t *marks)
 {
-    unsigned outcome = op->outcomes[OUTCOME_OK].possible ? OUTCOME_OK : OUTCOME_CRITICAL;
-    const struct verify_span *span = &op->outcomes[outcome];
+    const struct verify_span *span = effects_of(op);
     for (unsigned i = 0; span->possible && i < span->count; i++)
         if (marks[verify_pack_effect(&run->pack, span->first + i).fluent] != 0)
             return true;
@@ -206,8 +213,10 @@ static bool is_means(struct verify_run *run, unsigned goal, bool to_means)
         return writes_marked(run, &run->op, run->goal_marks);
     for (uint32_t i = 0; i < run->pack.oper.count && run->fuel >= 0; i++) {
         struct verify_op op = verify_pack_op(&run->pack, i);
+        run->fuel -= 1 + effects_of(&op)->count;
         bool leads = is_act(&op) && writes_marked(run, &op, run->goal_marks);
         unsigned n = leads ? obstacles(run, &op, found) : 0;
+        run->fuel -= (int64_t) n * effects_of(&run->op)->count;
         for (unsigned k = 0; k < n; k++)
             if (writes(run, &run->op, found[k]))
                 return true;

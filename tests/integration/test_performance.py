@@ -372,6 +372,9 @@ class Real(Stack):
             self.assertEqual(row["requests"], 400)
             self.assertEqual(row["good"], 400)
             self.assertTrue(1.95 < row["seconds"] < 2.6, row["seconds"])
+            few = novel_load("load", *door, "--users", 2, "--rate", 50, "--duration", 1, "--threads", 4, "--endpoints", "health",
+                             code=None)["rows"][0]
+            self.assertEqual(few["requests"] + few["errors"]["unsent"], 50, "threads without users have no share")
 
     def test_rpc_users_that_share_a_connection(self):
         row = novel_load("load", "--rpc", self.server.address, "--users", 20, "--streams", 10, "--think", 0, "--duration", 0.5,
@@ -423,6 +426,30 @@ class Real(Stack):
         self.assertEqual(compare("new.json", "old.json").returncode, 0)
         (folder / "broken.json").write_text("{")
         self.assertEqual(compare("old.json", "broken.json").returncode, 2)
+
+    def test_a_report_of_a_strange_file(self):
+        """A results file may come from anywhere: its page ends, and holds no markup of the file's."""
+        folder = pathlib.Path(self.folder.name)
+        results = novel_load("load", "--http", f"http://me:secret@{self.gateway.address}", "--users", 1, "--endpoints", "health",
+                             "--duration", 1, "--heade", "authorization: Bearer secret", code=None)
+        self.assertNotIn("secret", json.dumps(results))
+        results["started"] = "<script>alert(1)</script>"
+        for row in results["rows"]:
+            row["door"] = row["endpoint"] = "<b>"
+            row["latency_ms"].update({name: 1.5e308 for name in ("p50", "p95", "p99", "max")})
+        again = dict(results["rows"][0], at_s=1e17, users=2)
+        again["latency_ms"] = dict(again["latency_ms"], p50=5e-324, p95=5e-324)
+        results["rows"].append(again)
+        for i, part in enumerate(p for row in results["rows"] for p in row["slices"]):
+            part["at_s"] = 1e17 + i * 16
+        (folder / "strange.json").write_text(json.dumps(results))
+        out = subprocess.run([str(BIN / "novel-load"), "report", folder / "strange.json", "--html", folder / "strange.html"],
+                             capture_output=True, text=True, timeout=20)
+        self.assertIn(out.returncode, (0, 3), out.stderr)
+        page = (folder / "strange.html").read_text()
+        self.assertNotIn("<script>", page)
+        self.assertNotIn("<td><b>", page)
+        self.assertLess(len(page), 200000)
 
 
 class OverTls(unittest.TestCase):

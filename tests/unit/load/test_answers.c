@@ -90,6 +90,8 @@ static void test_streams(void **state)
         { ": connected\n\nretry: 1\n\n" EVENT(1) EVENT(2) DONE(2), NULL, false },
         { EVENT(1) EVENT(3) DONE(3), "event 3 follows event 1", false },
         { EVENT(1) EVENT(1) DONE(1), "event 1 follows event 1", false },
+        { EVENT(1) "event: event\ndata: {}\nid:\n\n", "event 0 follows event 1", false },
+        { EVENT(1) "id: 2x\nevent: event\ndata: {}\n\n", "event 0 follows event 1", false },
         { EVENT(1) EVENT(2), "the stream ended without a result, behind event 2", false },
         { EVENT(1) "id: 2\nevent: event\ndata: {\"seq",
           "the stream ended without a result, behind event 1", false },

@@ -162,6 +162,12 @@ static void test_whole_results(void **state)
                      1);
     assert_non_null(strstr(buf_str(&out), "error_percent"));
     assert_non_null(strstr(buf_str(&out), "WORSE"));
+    buf_reset(&out);
+    snprintf(b.rows[0].endpoint, sizeof b.rows[0].endpoint, "another");
+    assert_int_equal(compare_results(&out, (struct compare_side){ &a, 1 },
+                                     (struct compare_side){ &b, 1 }, 10, false),
+                     1);
+    assert_non_null(strstr(buf_str(&out), "Nothing could be judged"));
     results_done(&b);
     fill(&b, 2, 0);
     buf_reset(&out);
