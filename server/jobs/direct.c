@@ -115,6 +115,8 @@ void direct_expire(struct jobs *j, uint64_t now_ns)
 
 int direct_timeout(const struct jobs *j, uint64_t now_ns, int timeout_ms)
 {
+    if (j->stopping)
+        return timeout_ms; /* nobody's time runs out any more */
     LIST_EACH(&j->awaiting, link, after)
     {
         uint64_t until = LIST_ENTRY(link, struct sim, link)->direct.until_ns;
@@ -270,17 +272,6 @@ static void post_edit(struct sim *sim)
 
 /* ---- a swap: another header, as long as nobody has seen what came of the first ---- */
 
-static bool take_bytes(struct store_bytes *to, struct store_bytes from)
-{
-    uint8_t *copy = alloc_get(from.size);
-    if (copy == NULL)
-        return false;
-    memcpy(copy, from.data, from.size);
-    alloc_free((void *) to->data);
-    *to = (struct store_bytes){ copy, from.size };
-    return true;
-}
-
 static void take_swap(struct sim *sim)
 {
     const struct jobs_order *o = sim->direct.order;
@@ -290,8 +281,7 @@ static void take_swap(struct sim *sim)
     } else if (!sim->direct.swapped) {
         write_row(sim, STORE_AWAITING, (int) sim->direct.mode, o->swap_request, o->swap_header);
     } else if (!sim->direct.staged) {
-        if (!take_bytes(&sim->request, o->swap_request) ||
-            !take_bytes(&sim->header, o->swap_header)) {
+        if (!sim_take_header(sim, o->swap_request, o->swap_header)) {
             sim_break(sim);
             return;
         }
@@ -353,8 +343,11 @@ static bool take_order(struct sim *sim)
 
 void direct_schedule(struct sim *sim)
 {
-    if (sim->state != SIM_RUNNING || sim->slicing || sim->committing > 0 || sim->broken ||
-        sim->ending || sim->direct.writing || sim->jobs->stopping)
+    if (sim->slicing || sim->committing > 0 || sim->direct.writing)
+        return;
+    if (sim->jobs->stopping)
+        direct_on_lost(sim, STORE_E_CLOSED); /* what was in flight has come back, and answered others */
+    if (sim->state != SIM_RUNNING || sim->broken || sim->ending || sim->jobs->stopping)
         return;
     if (atomic_load_explicit(&sim->cancel, memory_order_relaxed)) {
         post_turn(sim); /* the worker sees the cancel before it plays */
@@ -551,6 +544,7 @@ static void attach(struct jobs *j, struct jobs_order *o)
     sim->direct.paused = true;
     sim->direct.steps = 0;
     sim->direct.proposed = false;
+    sim->direct.staged = sim->direct.swapped = false; /* this one is shown the stage, too */
     sim->direct.first_proposal = 1;
     if (sim->state == SIM_AWAITING) {
         stop_awaiting(sim);

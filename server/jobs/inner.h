@@ -203,6 +203,9 @@ struct sim *sim_new(struct jobs *j, const struct store_row *row);
 void sim_free(struct sim *sim);
 void sim_admit(struct jobs *j);     /* fills free places from the queue, in order */
 void sim_schedule(struct sim *sim); /* a next slice, if one may run now */
+/* Copies of what it was asked and begun with come in place of the old ones; false: no memory, and
+ * the old ones stay. */
+bool sim_take_header(struct sim *sim, struct store_bytes request, struct store_bytes header);
 void sim_retry_parked(struct jobs *j, uint64_t now_ns);
 void sim_on_slice(struct mail *m, void *owner);
 /* Forgets a simulation that has ended and that nobody holds. */

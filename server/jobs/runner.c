@@ -24,6 +24,22 @@ static bool own(struct store_bytes *to, struct store_bytes from)
     return true;
 }
 
+bool sim_take_header(struct sim *sim, struct store_bytes request, struct store_bytes header)
+{
+    struct store_bytes asked, begun;
+    if (!own(&asked, request))
+        return false;
+    if (!own(&begun, header)) {
+        alloc_free((void *) asked.data);
+        return false;
+    }
+    alloc_free((void *) sim->request.data);
+    alloc_free((void *) sim->header.data);
+    sim->request = asked;
+    sim->header = begun;
+    return true;
+}
+
 /* Takes over what the store says: the durable head, and nothing that was ahead of it. */
 static void sim_take_row(struct sim *sim, const struct store_row *row)
 {
@@ -227,6 +243,11 @@ static void reread_run(struct mail *m, void *owner)
     j->in_flight--;
     sim->rereading = false;
     enum store_result r = sim->row.read.result;
+    /* A swap may be on the disk although it seemed to fail. */
+    if (r == STORE_OK && sim->row.row.last_sequence == 0 &&
+        !store_state_final(sim->row.row.state) &&
+        !sim_take_header(sim, sim->row.row.request, sim->row.row.header))
+        r = STORE_E_NOMEM;
     if (r == STORE_OK && !store_state_final(sim->row.row.state)) {
         bool moved = sim->row.row.last_sequence != sim->last_sequence;
         sim_unpark(sim);
@@ -268,7 +289,9 @@ void sim_retry_parked(struct jobs *j, uint64_t now_ns)
         struct sim *sim = LIST_ENTRY(link, struct sim, link);
         if (sim->rereading || sim->retry_ns > now_ns || j->stopping)
             continue;
-        sim->row = (struct store_read_row){ .read.kind = STORE_READ_ROW, .read.done = reread_done };
+        sim->row = (struct store_read_row){ .read.kind = STORE_READ_ROW,
+                                             .read.done = reread_done,
+                                             .with = STORE_WITH_HEADER };
         memcpy(sim->row.id, sim->id, sizeof sim->row.id);
         arena_init(&sim->row.read.arena, 1024);
         sim->rereading = true;

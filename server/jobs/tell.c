@@ -278,7 +278,7 @@ static int pack_again(const struct nvl_story *story, const NE(Telling) * asked, 
 }
 
 /* What a log was played in: the pack of its digest, the request of its header.  A chapter's carried
- * state will come in here. */
+ * state comes with it. */
 static int open_world(const struct tell_again_in *in, struct nvl_pack **out_own,
                       struct nvl_world **out)
 {

@@ -105,6 +105,9 @@ struct campaign_read {
     struct service *service;
     char id[64], after[64];
     enum document_format format;
+    nrpc_job job;    /* a manuscript is written by a worker: whole novels are no work for a loop */
+    struct buf book; /* what it wrote */
+    bool empty;      /* no chapter is finished */
     NE(Campaign) *change; /* UpdateCampaign: what comes in its place, in the read's arena */
     PB(FieldMask) *mask;
     void (*done)(struct campaign_read *r, nrpc_call *c);
@@ -113,6 +116,7 @@ struct campaign_read {
 static void read_free(struct campaign_read *r)
 {
     arena_done(&r->q.read.arena);
+    buf_done(&r->book);
     alloc_free(r);
 }
 
@@ -235,6 +239,7 @@ void handle_list_campaigns(nrpc_call *c, void *ctx, nrpc_msg *m)
     if (r != NULL) {
         snprintf(r->after, sizeof r->after, "%s", ask->page_token);
         r->q.limit = ask->page_size == 0 || ask->page_size > PAGE_MAX ? PAGE_MAX : (uint32_t) ask->page_size;
+        r->q.byte_limit = BYTES_MAX;
         read_post(r);
     }
     nrpc_status_clear(&st);
@@ -530,7 +535,7 @@ void handle_update_campaign(nrpc_call *c, void *ctx, nrpc_msg *m)
     const NE(UpdateCampaignRequest) *ask = novelengine_v1_novel_engine_update_campaign_request(m);
     nrpc_status st = NRPC_STATUS_INIT;
     struct campaign_read *r = NULL;
-    for (size_t i = 0; ask->update_mask != NULL && i < ask->update_mask->n_paths; i++) {
+    for (size_t i = 0; ask->update_mask != NULL && i < ask->update_mask->n_paths && st.code == NRPC_OK; i++) {
         bool known = false;
         for (size_t k = 0; k < ARRAY_SIZE(fields); k++)
             known = known || strcmp(ask->update_mask->paths[i], fields[k]) == 0;
@@ -572,49 +577,57 @@ static bool add_chapter(const struct store_row *row, struct arena *a, struct doc
     return story != NULL && document_chapter_from_story(story, story->title, a, out);
 }
 
-static void reply_manuscript(struct campaign_read *r, nrpc_call *c, const NE(Campaign) * campaign,
-                             const struct document_chapter *chapters, size_t count)
+static void manuscript_work(nrpc_job *job)
 {
-    struct buf out = { 0 };
-    char *identifier = arena_printf(&r->q.read.arena, "urn:novel-engine:%s", r->id);
-    if (identifier == NULL) {
-        reply_unreadable(c);
+    struct campaign_read *r = CONTAINER_OF(job, struct campaign_read, job);
+    const struct store_campaign_row *row = &r->q.rows[0];
+    struct arena *a = &r->q.read.arena;
+    NE(Campaign) *campaign = campaign_of(row, a);
+    struct document_chapter *chapters = arena_zero(a, row->n_chapters + 1, sizeof *chapters);
+    char *identifier = arena_printf(a, "urn:novel-engine:%s", r->id);
+    size_t count = 0;
+    bool ok = campaign != NULL && chapters != NULL && identifier != NULL;
+    for (size_t i = 0; ok && i < row->n_chapters; i++)
+        if (row->chapters[i].state == STORE_COMPLETED)
+            ok = add_chapter(&row->chapters[i], a, &chapters[count++]);
+    r->empty = ok && count == 0;
+    r->book.failed = !ok;
+    if (!ok || r->empty)
         return;
-    }
     struct document d = { .title = campaign->name,
                           .subtitle = campaign->description,
                           .identifier = identifier,
                           .modified = campaign->updated_at,
                           .chapters = chapters,
                           .chapters_count = count };
-    document_write(&d, r->format, &out);
-    Google__Api__HttpBody body = GOOGLE__API__HTTP_BODY__INIT;
-    body.content_type = (char *) document_content_type(r->format);
-    body.data = (ProtobufCBinaryData) { out.size, out.data };
-    if (out.failed)
+    document_write(&d, r->format, &r->book);
+}
+
+static void manuscript_written(nrpc_task *t, nrpc_loop *loop)
+{
+    struct campaign_read *r = CONTAINER_OF(t, struct campaign_read, job.done);
+    nrpc_call *c = nrpc_call_get(loop, r->call);
+    if (c != NULL && r->empty) {
+        error_reply(c, ERROR_STORY_NOT_READY, "campaign '%s' has no finished chapter yet", r->id);
+    } else if (c != NULL && r->book.failed) {
         reply_unreadable(c);
-    else
+    } else if (c != NULL) {
+        Google__Api__HttpBody body = GOOGLE__API__HTTP_BODY__INIT;
+        body.content_type = (char *) document_content_type(r->format);
+        body.data = (ProtobufCBinaryData) { r->book.size, r->book.data };
         nrpc_call_reply(c, &body.base);
-    buf_done(&out);
+    }
+    read_free(r);
 }
 
 static void got_for_manuscript(struct campaign_read *r, nrpc_call *c)
 {
-    const struct store_campaign_row *row = &r->q.rows[0];
-    struct arena *a = &r->q.read.arena;
-    NE(Campaign) *campaign = campaign_of(row, a);
-    struct document_chapter *chapters = arena_zero(a, row->n_chapters + 1, sizeof *chapters);
-    size_t count = 0;
-    bool ok = campaign != NULL && chapters != NULL;
-    for (size_t i = 0; ok && i < row->n_chapters; i++)
-        if (row->chapters[i].state == STORE_COMPLETED)
-            ok = add_chapter(&row->chapters[i], a, &chapters[count++]);
-    if (!ok)
-        reply_unreadable(c);
-    else if (count == 0)
-        error_reply(c, ERROR_STORY_NOT_READY, "campaign '%s' has no finished chapter yet", r->id);
-    else
-        reply_manuscript(r, c, campaign, chapters, count);
+    r->job = (nrpc_job) {
+        .done.run = manuscript_written, .work = manuscript_work, .home = r->loop, .key = nrpc_call_number(c)
+    };
+    if (nrpc_pool_submit(r->service->o.pool, &r->job) == 0)
+        return;
+    error_reply(c, ERROR_QUEUE_FULL, "too much work is waiting");
     read_free(r);
 }
 

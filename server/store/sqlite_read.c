@@ -400,6 +400,17 @@ static enum store_result read_campaign_rows(struct db *db, struct store_read_cam
     return result;
 }
 
+static size_t chapter_bytes(const struct store_campaign_row *row)
+{
+    size_t bytes = row->data.size;
+    for (size_t i = 0; i < row->n_chapters; i++) {
+        const struct store_row *c = &row->chapters[i];
+        bytes += sizeof *c + c->request.size + c->header.size + c->result.size + c->error.size +
+                 c->story.size + c->passages.size;
+    }
+    return bytes;
+}
+
 /* One snapshot: campaigns and their chapters agree. */
 static enum store_result read_campaigns(struct db *db, struct store_read_campaigns *q)
 {
@@ -410,8 +421,16 @@ static enum store_result read_campaigns(struct db *db, struct store_read_campaig
     q->n_rows = 0;
     q->more = false;
     enum store_result result = read_campaign_rows(db, q);
-    for (size_t i = 0; result == STORE_OK && i < q->n_rows; i++)
+    size_t bytes = 0;
+    for (size_t i = 0; result == STORE_OK && i < q->n_rows; i++) {
+        if (q->byte_limit > 0 && bytes >= q->byte_limit) {
+            q->n_rows = i;
+            q->more = true;
+            break;
+        }
         result = read_chapters(db, &q->read.arena, q->with, &q->rows[i]);
+        bytes += chapter_bytes(&q->rows[i]);
+    }
     if (result == STORE_OK && q->id != NULL && q->n_rows == 0)
         result = STORE_E_NOT_FOUND;
     (void) db_run(db, SQL_COMMIT);

@@ -331,6 +331,7 @@ struct store_read_campaigns {
     const char *id; /* NULL: many */
     const char *after;
     uint32_t limit;
+    size_t byte_limit; /* of chapters read; 0: none; one campaign comes in any case */
     int with;
     struct store_campaign_row *rows;
     size_t n_rows;

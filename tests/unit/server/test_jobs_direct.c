@@ -18,6 +18,7 @@ struct director {
     sem_t answered, left, shown;
     size_t n_shown;
     uint64_t sequence; /* of the last proposals */
+    bool staged; /* the last answer showed the stage */
 };
 
 static void on_answer(struct jobs_request *r)
@@ -51,6 +52,7 @@ static enum jobs_result order(struct fixture *f, struct director *d, enum jobs_o
     d->order.request.done = on_answer;
     jobs_post_order(f->jobs, &d->order);
     assert_int_equal(sem_wait(&d->answered), 0);
+    d->staged = d->order.stage != NULL;
     nrpc_blob_unref(d->order.stage);
     d->order.stage = NULL;
     return d->order.request.result;
@@ -237,6 +239,21 @@ static void test_restart(void **state)
     assert_int_equal(row_of(f, id).state, STORE_COMPLETED);
 }
 
+/* Whoever comes is shown who is there, also after one who left without a word. */
+static void test_each_director_is_shown_the_stage(void **state)
+{
+    struct fixture *f = *state;
+    struct director d;
+    char id[STORE_ID_SIZE];
+    start(f);
+    submit_directed(f, id, JOBS_DETACH_PAUSE);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(attach(f, &d, id, JOBS_DETACH_PAUSE), JOBS_OK);
+        assert_true(d.staged);
+        leave(f, &d);
+    }
+}
+
 /* Nobody comes back: it goes on, or is cancelled, or waits. */
 static void test_left_alone(void **state)
 {
@@ -274,6 +291,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_silence_changes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_full_disk_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_restart, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_each_director_is_shown_the_stage, setup, teardown),
         cmocka_unit_test_setup_teardown(test_left_alone, setup, teardown),
     };
     log_setup("test_jobs_direct", 2, LOG_LEVEL_OFF);
