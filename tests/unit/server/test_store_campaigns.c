@@ -248,6 +248,16 @@ static void test_campaign_pages(void **state)
         arena_done(&q.read.arena);
     }
     assert_int_equal(seen, 7);
+    /* A page ends where it is large enough, behind one campaign at least. */
+    struct store_read_campaigns q = {
+        .read.kind = STORE_READ_CAMPAIGNS, .after = "", .limit = 3, .byte_limit = 1
+    };
+    arena_init(&q.read.arena, 1024);
+    store_read_wait(f->store, &q.read);
+    assert_int_equal(q.read.result, STORE_OK);
+    assert_int_equal(q.n_rows, 1);
+    assert_true(q.more);
+    arena_done(&q.read.arena);
 }
 
 int main(void)
