@@ -7,6 +7,7 @@
 #include "rpc/base/check.h"
 #include "rpc/base/sha256.h"
 #include "server/jobs/carry.h"
+#include "server/jobs/past.h"
 #include "server/jobs/wire.h"
 
 /* Larger than any log that the engine writes. */
@@ -61,21 +62,14 @@ static enum store_result read_stored(struct service *s, const char *id, int with
 
 static enum store_result open_pack(struct service *s, struct stored_log *log, char *why, size_t why_size)
 {
-    log->pack = s->o.pack;
-    if (memcmp(log->row.pack_digest, nvl_pack_digest(log->pack), STORE_DIGEST_SIZE) == 0)
+    enum store_result r;
+    log->pack = past_pack(s->o.store, s->o.pack, log->row.pack_digest, &log->own_pack, &r);
+    if (log->pack != NULL)
         return STORE_OK;
-    struct store_read_pack q = { .read.kind = STORE_READ_PACK };
-    memcpy(q.digest, log->row.pack_digest, sizeof q.digest);
-    arena_init(&q.read.arena, 65536);
-    store_read_wait(s->o.store, &q.read);
-    enum store_result r = q.read.result;
     if (r == STORE_OK)
-        r = nvl_result(nvl_pack_open(q.image.data, q.image.size, NULL, &log->own_pack), why, why_size,
-                       "the content pack that it was told with is not one of this engine");
-    else if (r == STORE_E_NOT_FOUND)
-        r = unreadable(why, why_size, "the content pack that it was told with is gone");
-    arena_done(&q.read.arena);
-    log->pack = log->own_pack;
+        return unreadable(why, why_size, "the content pack that it was told with is not one of this engine");
+    if (r == STORE_E_NOT_FOUND)
+        return unreadable(why, why_size, "the content pack that it was told with is gone");
     return r;
 }
 
@@ -270,14 +264,8 @@ static void refuse(struct work *w, enum store_result r, const char *why)
     case STORE_E_NOMEM:
         no_memory(w);
         break;
-    case STORE_E_BUSY:
-        error_set(&w->st, ERROR_STORE_BUSY, "too many operations wait for the store");
-        break;
-    case STORE_E_CLOSED:
-        error_set(&w->st, ERROR_SHUTTING_DOWN, "the server is shutting down");
-        break;
     default:
-        error_set(&w->st, ERROR_STORE_FAILED, "the store failed (%s)", store_result_name(r));
+        service_set_store(&w->st, r);
         break;
     }
 }
