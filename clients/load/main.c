@@ -238,6 +238,13 @@ static int write_reports(bool fresh)
 }
 
 /* ---- commands ---- */
+static void end_run(struct suites *s)
+{
+    run_free(s->run);
+    for (size_t i = 0; i < s->n_targets; i++)
+        nrpc_tls_unref(s->targets[i].tls);
+}
+
 static int measure(int argc, char **argv)
 {
     struct suites s = { .settings = &settings,
@@ -252,11 +259,11 @@ static int measure(int argc, char **argv)
     describe_run(argc, argv);
     if (!read_ready_lines(&settings, &run->monitor, why, sizeof why) ||
         !open_targets(&s, why, sizeof why)) {
-        run_free(run);
+        end_run(&s);
         return problem(EXIT_USAGE, "%s", why);
     }
     if (!probe(&s, why, sizeof why)) {
-        run_free(run);
+        end_run(&s);
         return problem(EXIT_UNREACHABLE, "%s", why);
     }
     r = suites_run(&s);
@@ -266,9 +273,7 @@ static int measure(int argc, char **argv)
     snprintf(results.ended, sizeof results.ended, "%s", now);
     if (r < 0)
         problem(EXIT_FAILED, "%s", run->problem);
-    run_free(run);
-    for (size_t i = 0; i < s.n_targets; i++)
-        nrpc_tls_unref(s.targets[i].tls);
+    end_run(&s);
     rules_judge(&rules, &results, &judgement);
     int code = write_reports(true);
     return r < 0 ? EXIT_FAILED : code;
