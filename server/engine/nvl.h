@@ -139,6 +139,8 @@ void nvl_pack_op(const struct nvl_pack *pack, size_t op, struct nvl_op_info *out
 int nvl_pack_fluent_find(const struct nvl_pack *pack, const char *name); /* index, or -1 */
 size_t nvl_pack_fluent_count(const struct nvl_pack *pack);
 const char *nvl_pack_fluent_name(const struct nvl_pack *pack, size_t fluent);
+/* Sort of its value, NVL_SORT_NONE for numbers. */
+enum nvl_sort nvl_pack_fluent_sort(const struct nvl_pack *pack, size_t fluent);
 /* Names of frames, truths, endings, facts, clues and genres, for checks of prose that mentions
  * them. */
 enum nvl_name_kind {
@@ -147,7 +149,8 @@ enum nvl_name_kind {
     NVL_NAME_ENDING,
     NVL_NAME_FACT,
     NVL_NAME_CLUE,
-    NVL_NAME_GENRE
+    NVL_NAME_GENRE,
+    NVL_NAME_GOAL
 };
 size_t nvl_pack_name_count(const struct nvl_pack *pack, enum nvl_name_kind kind);
 const char *nvl_pack_name_at(const struct nvl_pack *pack, enum nvl_name_kind kind, size_t i);

@@ -98,10 +98,14 @@ const char *nvl_pack_fluent_name(const struct nvl_pack *p, size_t i)
 {
     return i < p->counts[SEC_FLUE] ? p->fluents[i].name : "";
 }
+enum nvl_sort nvl_pack_fluent_sort(const struct nvl_pack *p, size_t i)
+{
+    return i < p->counts[SEC_FLUE] ? (enum nvl_sort) p->fluents[i].value_sort : NVL_SORT_NONE;
+}
 size_t nvl_pack_name_count(const struct nvl_pack *p, enum nvl_name_kind kind)
 {
     static const uint8_t sections[] = {
-        SEC_FRAM, SEC_TRUT, SEC_ENDI, SEC_FACT, SEC_CLUE, SEC_GENR
+        SEC_FRAM, SEC_TRUT, SEC_ENDI, SEC_FACT, SEC_CLUE, SEC_GENR, SEC_GOAL
     };
     return p->counts[sections[kind]];
 }
@@ -120,6 +124,8 @@ const char *nvl_pack_name_at(const struct nvl_pack *p, enum nvl_name_kind kind, 
         return p->facts[i].name;
     case NVL_NAME_CLUE:
         return p->clues[i].name;
+    case NVL_NAME_GOAL:
+        return p->goals[i].name;
     case NVL_NAME_GENRE:
         return p->genres[i];
     }

@@ -39,8 +39,22 @@ static const struct {
     { "VOW", NVL_SORT_NONE },     { "FEAR", NVL_SORT_NONE },   { "GOAL", NVL_SORT_NONE },
     { "DO", NVL_SORT_NONE },      { "ENDING", NVL_SORT_NONE }, { "NAMES", NVL_SORT_NONE },
     { "ALT", NVL_SORT_NONE },     { "CALLER", NVL_SORT_CHAR },  { "OLD", NVL_SORT_NONE },
-    { "PAST", NVL_SORT_NONE },
+    { "PAST", NVL_SORT_NONE },     { "AIM", NVL_SORT_NONE },
 };
+/* {PRIZE} wants a fluent "prize" that is somebody or something, as frames declare their roles. */
+static bool role_find(const struct nvl_pack *pack, const char *p, size_t n, struct bind *out)
+{
+    char name[24];
+    if (n < 3 || n >= sizeof(name))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        name[i] = morph_lower(p[i]);
+    name[n] = 0;
+    int f = *p >= 'A' && *p <= 'Z' ? nvl_pack_fluent_find(pack, name) : -1;
+    enum nvl_sort sort = f < 0 ? NVL_SORT_NONE : nvl_pack_fluent_sort(pack, (size_t) f);
+    *out = (struct bind){ NULL, (uint8_t) sort, 0, NULL };
+    return sort != NVL_SORT_NONE;
+}
 static const struct bind *slot_find(struct checking *c, const char *p, size_t n,
                                     struct bind *buffer)
 {
@@ -52,7 +66,7 @@ static const struct bind *slot_find(struct checking *c, const char *p, size_t n,
             *buffer = (struct bind){ common_slots[i].name, common_slots[i].sort, 0, NULL };
             return buffer;
         }
-    return NULL;
+    return role_find(c->pack, p, n, buffer) ? buffer : NULL;
 }
 static bool check_slot(struct checking *c, const char *p, const char *end)
 {
@@ -162,7 +176,8 @@ static bool check_line(struct checking *c)
         return fail_at(c, text, "a line is put between quotation marks where it is said");
     enum prose_kind kind = (enum prose_kind) prose_kind_of(c->statement->keyword);
     bool whole =
-        kind != PROSE_CLASS && kind != PROSE_DO && kind != PROSE_TITLE && kind != PROSE_VARY;
+        kind != PROSE_CLASS && kind != PROSE_DO && kind != PROSE_TITLE && kind != PROSE_VARY &&
+        kind != PROSE_AIM;
     bool own = end - text > 5 && memcmp(end - 5, ".own}", 5) == 0; /* brings its own full stop */
     if (whole && !own && end > text && strchr(".!?\")]>", end[-1]) == NULL)
         return fail_at(c, end - 1, "the sentence has no end");
@@ -200,6 +215,19 @@ static bool check_operator(struct checking *c, const struct prose_rule *r, struc
         env_add(&c->env, info.params[i].name, info.params[i].sort, i);
     return true;
 }
+/* "aim" names a goal of the pack. */
+static bool check_goal(struct checking *c, const struct prose_rule *r, struct nvl_error *err)
+{
+    struct nvl_prose_line head = { r->statement->head, r->statement->line,
+                                   (uint32_t) strlen(r->statement->keyword) + 2 };
+    for (size_t i = 0; i < nvl_pack_name_count(c->pack, NVL_NAME_GOAL); i++) {
+        const char *name = nvl_pack_name_at(c->pack, NVL_NAME_GOAL, i);
+        if (strlen(name) == r->key_size && memcmp(name, r->key, r->key_size) == 0)
+            return true;
+    }
+    c->line = &head, c->err = err;
+    return fail_at(c, r->key, "no goal \"%.*s\"", (int) r->key_size, r->key);
+}
 int nvl_prose_check_statement(void *ctx, const struct nvl_pack *pack, const struct nvl_prose *prose,
                               struct nvl_error *err)
 {
@@ -209,6 +237,8 @@ int nvl_prose_check_statement(void *ctx, const struct nvl_pack *pack, const stru
     if (!prose_head(prose, &rule, err))
         return -1;
     if ((rule.kind == PROSE_SAY || rule.kind == PROSE_DO) && !check_operator(&c, &rule, err))
+        return -1;
+    if (rule.kind == PROSE_AIM && !check_goal(&c, &rule, err))
         return -1;
     if (rule.kind == PROSE_LINE) {
         c.quoted = true;

@@ -81,6 +81,8 @@ static bool event_chunk(struct composing *c, const struct nvl_event *e, bool fre
     if (told)
         style_lead(t, &d);
     if (told)
+        compose_aim_lead(c, e, &d);
+    if (told)
         return compose_keep(c, &d, fresh, e->actor < PEOPLE_MAX ? (int16_t) e->actor : -1);
     t->discourse = before;
     return false;
@@ -222,7 +224,9 @@ static void put_unit(struct composing *c, const struct unit *u)
         if (!c->weighed && i == u->first)
             put_weigh(c, e);
         compose_stand(t, i);
-        event_chunk(c, e, compose_begins_paragraph(c, speaks, actor));
+        bool fresh = compose_begins_paragraph(c, speaks, actor);
+        bool aimed = i == u->first && compose_aim(c, e, fresh);
+        event_chunk(c, e, fresh && !aimed);
         if (i == u->first && actor == t->focaliser && c->tick >= 1 && !style_is_log(t))
             compose_intro(c, t->focaliser, false);
     }

@@ -37,6 +37,13 @@ bool compose_intro(struct composing *c, int16_t who, bool fresh);
 void compose_phrases(struct composing *c);
 void compose_ground(struct composing *c);
 
+/* compose_aim.c */
+/* Says what the actor of e is after, where the story has not said so yet: in a sentence before the
+ * act (true: it was told), or else as an opening "To …" which compose_aim_lead puts before the
+ * act's own sentence. */
+bool compose_aim(struct composing *c, const struct nvl_event *e, bool fresh);
+void compose_aim_lead(struct composing *c, const struct nvl_event *e, struct draft *d);
+
 /* compose_scene.c */
 /* The scene's place is the focaliser's, as of the event with that index. */
 void compose_stand(struct teller *t, uint32_t event);

@@ -122,6 +122,29 @@ void env_text(struct env *env, const char *name, const char *text)
     if (env->count < BINDS_MAX && text != NULL)
         env->binds[env->count++] = (struct bind){ name, NVL_SORT_NONE, 0, text };
 }
+bool env_role(const struct teller *t, const char *name, size_t size, struct bind *out)
+{
+    char fluent[24];
+    struct nvl_cell info;
+    if (size < 3 || size >= sizeof(fluent))
+        return false;
+    for (size_t i = 0; i < size; i++)
+        if ((name[i] < 'A' || name[i] > 'Z') && name[i] != '_')
+            return false;
+        else
+            fluent[i] = morph_lower(name[i]);
+    fluent[size] = 0;
+    int f = nvl_pack_fluent_find(t->pack, fluent);
+    int cell = f < 0 ? -1 : nvl_world_cell(t->world, (size_t) f, 0, 0);
+    if (cell < 0 || nvl_world_cell_info(t->world, (size_t) cell, &info) != 0 ||
+        info.args_count != 0 || info.value_sort == NVL_SORT_NONE)
+        return false;
+    int16_t index = nvl_world_initial(t->world)[cell];
+    if (index < 0 || index >= THINGS_MAX)
+        return false;
+    *out = (struct bind){ NULL, info.value_sort, (uint8_t) index, NULL };
+    return true;
+}
 static const struct bind *env_find(const struct env *env, const char *name, size_t size)
 {
     for (size_t i = env->count; i-- > 0;) {
@@ -211,8 +234,11 @@ static bool expand_slot(struct cursor *c, const char *p, const char *end)
 {
     const char *dot = memchr(p, '.', (size_t) (end - p));
     const struct bind *b = env_find(c->env, p, (size_t) ((dot != NULL ? dot : end) - p));
+    struct bind role;
     char form[24] = "";
     size_t n = dot != NULL ? (size_t) (end - dot - 1) : 0;
+    if (b == NULL && env_role(c->t, p, (size_t) ((dot != NULL ? dot : end) - p), &role))
+        b = &role;
     if (b == NULL || n >= sizeof(form))
         return false;
     if (n > 0)

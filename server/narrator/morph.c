@@ -92,8 +92,7 @@ void morph_possessive(struct buf *out, const char *noun, bool plural)
 struct contraction {
     const char *from, *to;
 };
-/* Whole words first; endings after.  "'d" is written out as "would": lines must not use it for
- * "had". */
+/* Whole words first; endings after.  "'d" is "had" before what can only be a participle. */
 static const struct contraction contractions[] = {
     { "can't", "cannot" },
     { "won't", "will not" },
@@ -126,8 +125,44 @@ static void put_like(struct buf *out, const char *model, const char *text)
     buf_putc(out, capital ? (char) (text[0] - 'a' + 'A') : text[0]);
     buf_puts(out, text + 1);
 }
-static void expand_word(struct buf *out, const char *w, size_t n)
+/* "heard", "seen", "better": what follows "'d" where that is "had". */
+static bool wants_had(const char *next, size_t n)
 {
+    static const char *const words[] = {
+        "better", "been",  "heard", "seen",  "known", "gone",  "told",   "taken", "done",
+        "said",   "made",  "found", "left",  "got",   "given", "lost",   "met",   "kept",
+        "brought", "meant", "felt", "begun", "had",   "held",  "stood",  "written", "broken",
+        "thought", "forgotten", "fallen", "spoken", "grown", "hidden", "chosen", "sworn",
+    };
+    static const char *const plain[] = { "need", "feed", "bleed", "speed", "heed", "proceed",
+                                         "succeed", "shed", "wed", "breed", "exceed" };
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (strlen(words[i]) == n && memcmp(words[i], next, n) == 0)
+            return true;
+    for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+        if (strlen(plain[i]) == n && memcmp(plain[i], next, n) == 0)
+            return false;
+    return n > 3 && memcmp(next + n - 2, "ed", 2) == 0;
+}
+static void expand_word(struct buf *out, const char *w, size_t n, const char *next, size_t next_size)
+{
+    static const char *const between[] = { "never", "not", "always", "already", "just", "only" };
+    size_t first = 0;
+    while (first < next_size && is_letter(next[first]))
+        first++;
+    for (size_t i = 0; i < sizeof(between) / sizeof(between[0]); i++)
+        if (strlen(between[i]) == first && memcmp(between[i], next, first) == 0 &&
+            first < next_size && next[first] == ' ') {
+            next += first + 1, next_size -= first + 1;
+            for (first = 0; first < next_size && is_letter(next[first]);)
+                first++;
+            break;
+        }
+    if (n > 2 && w[n - 2] == '\'' && w[n - 1] == 'd' && wants_had(next, first)) {
+        buf_put(out, w, n - 2);
+        buf_puts(out, " had");
+        return;
+    }
     for (size_t i = 0; i < sizeof(contractions) / sizeof(contractions[0]); i++)
         if (strlen(contractions[i].from) == n && begins(w, contractions[i].from)) {
             put_like(out, w, contractions[i].to);
@@ -160,7 +195,8 @@ void morph_expand(struct buf *out, const char *text, size_t size)
         if (n < sizeof(word)) {
             memcpy(word, text + i, n);
             word[n] = 0;
-            expand_word(out, word, n);
+            size_t skip = i + n < size && text[i + n] == ' ' ? n + 1 : n;
+            expand_word(out, word, n, text + i + skip, size - i - skip);
         } else {
             buf_put(out, text + i, n);
         }
@@ -285,4 +321,49 @@ void morph_first_person(struct buf *out, const char *text, enum morph_gender gen
         }
         i += n;
     }
+}
+
+/* The head of "edge of charted space" is "edge": what stands before the first preposition. */
+static size_t head_end(const char *noun)
+{
+    static const char *const after[] = { " of ", " on ", " in ", " at ", " below ", " near ",
+                                         " above ", " under ", " behind ", " without ", " with " };
+    size_t end = strlen(noun);
+    for (size_t i = 0; i < sizeof(after) / sizeof(after[0]); i++) {
+        const char *found = strstr(noun, after[i]);
+        if (found != NULL && (size_t) (found - noun) < end)
+            end = (size_t) (found - noun);
+    }
+    return end;
+}
+const char *morph_place(const char *noun)
+{
+    static const char *const on[] = {
+        "deck",     "roof",   "bridge",  "catwalk", "island",   "terrace", "quay",    "pier",
+        "wharf",    "jetty",  "floor",   "beach",   "shore",    "hill",    "ridge",   "moor",
+        "landing",  "stage",  "causeway", "platform", "escape", "stair",   "stairs",  "ledge",
+        "cliff",    "balcony", "sandbank", "raft",  "ferry",    "ship",    "freighter", "ice",
+        "plateau",  "farm",   "boat",    "barge",   "trawler",  "liner",   "reef",    "plain",
+        "rooftop",  "ramp",   "road",    "moon",    "planet",   "coast",   "tug",     "train",
+        "peak",     "slope",  "summit",  "glacier", "estate",   "gantry",  "walk",    "isle",
+        "mesa",     "steps",  "upland",
+    };
+    static const char *const at[] = {
+        "gate",   "gatehouse", "dock",    "door",    "ring",      "edge",   "end",    "spring",
+        "ford",   "dam",       "source",  "pole",    "crossroads", "lock",  "post",   "station",
+        "harbour", "desk",     "postern", "counter", "front",     "side",   "bank",   "slip",
+        "stop",   "corner",    "mouth",   "anchorage", "outpost", "weir",   "sluice", "camp",
+        "fence",  "barrier",   "bar",     "turnstile", "entrance", "foot",  "head",   "well",
+        "mine",   "airport",   "docks",   "gates",   "lighthouse",
+    };
+    size_t end = head_end(noun), from = end;
+    while (from > 0 && noun[from - 1] != ' ' && noun[from - 1] != '-')
+        from--;
+    for (size_t i = 0; i < sizeof(on) / sizeof(on[0]); i++)
+        if (strlen(on[i]) == end - from && memcmp(noun + from, on[i], end - from) == 0)
+            return "on";
+    for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++)
+        if (strlen(at[i]) == end - from && memcmp(noun + from, at[i], end - from) == 0)
+            return "at";
+    return "in";
 }

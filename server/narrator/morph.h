@@ -24,6 +24,8 @@ void morph_first_verb(struct buf *out, const char *text, size_t size);
 /* Appends text with its he, she, they or it turned into I: "He turned back" becomes "I turned
  * back". */
 void morph_first_person(struct buf *out, const char *text, enum morph_gender gender);
+/* "in", "on" or "at", as goes with a place of that name: in the hall, on the roof, at the gate. */
+const char *morph_place(const char *noun);
 bool morph_is_plural(const char *noun);             /* by its last word's ending */
 size_t morph_words(const char *text, size_t size);  /* runs of letters, digits, inner ' and - */
 uint64_t morph_hash(const void *data, size_t size); /* FNV-1a, the same everywhere */

@@ -7,6 +7,7 @@
 static const char *const kind_names[PROSE_KINDS] = {
     "say",  "line",  "class", "do",    "open", "entry",  "exit",  "shift", "close", "title",
     "muse", "intro", "weigh", "image", "echo", "ground", "cause", "voice", "vary",
+    "aim",  "want",
 };
 static const char *const tag_names[TAGS] = {
     "style", "genre", "voice", "phase", "mood", "frame", "truth", "ending", "kind", "focal", "once",

@@ -5,6 +5,8 @@
  *   class NAME tags…                phrases, several a line, divided by |
  *   do OPERATOR                     the act as an infinitive without "to"
  *   open|entry|exit|shift|close|title|muse|intro|weigh|image|… KEY tags…   parts of a story
+ *   aim GOAL                         what somebody is after, as an infinitive without "to"
+ *   want KEY                         a sentence that says so: {A} is after {AIM}
  *   vary NAME                        words that may stand for each other wherever text is fixed
  *   voice NAME [full] [like NAME] [address name|rank|surname]
  *
@@ -36,6 +38,8 @@ enum prose_kind {
     PROSE_CAUSE,
     PROSE_VOICE,
     PROSE_VARY,
+    PROSE_AIM,
+    PROSE_WANT,
     PROSE_KINDS,
 };
 enum prose_tag {

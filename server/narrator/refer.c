@@ -166,7 +166,7 @@ static bool after_said(const struct draft *d)
 static bool after_governor(const struct draft *d)
 {
     static const char *const words[] = {
-        "with",    "to",      "at",     "of",     "about",     "from",   "behind",
+        "with",    "to",      "at",     "in",     "of",     "about",     "from",   "behind",
         "beside",  "upon",    "into",   "near",   "past",      "across", "between",
         "toward",  "towards", "under",  "on",     "for",       "by",     "against",
         "took",    "asked",   "told",   "gave",   "saw",       "seen",   "let",
@@ -390,6 +390,32 @@ static void put_trace(const struct teller *t, struct draft *d, const char *detai
         p += n;
     }
 }
+/* "At the common room" is in it, "in the gate" at it: whatever the writer put, unless the name is a
+ * proper one or the word belongs to what stands before ("looked at the roof"). */
+static void suit_preposition(struct draft *d, const struct nvl_entity *e)
+{
+    static const char *const verbs[] = { "look", "looked", "looking", "stared", "nodded", "pointed",
+                                         "glanced", "shouted", "smiled", "believed", "arrive",
+                                         "arrived", "depended", "agreed", "aimed" };
+    size_t n = d->size;
+    if (e->proper || n < 3 || d->text[n - 1] != ' ' || (n > 3 && d->text[n - 4] != ' ' &&
+                                                         d->text[n - 4] != '\n' &&
+                                                         d->text[n - 4] != '"'))
+        return;
+    char *word = d->text + n - 3, first = morph_lower(word[0]);
+    bool place = (first == 'a' && word[1] == 't') || (first == 'i' && word[1] == 'n') ||
+                 (first == 'o' && word[1] == 'n');
+    size_t end = n > 4 ? n - 4 : 0, from = end;
+    while (from > 0 && morph_in_word(d->text[from - 1]))
+        from--;
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+        place &= strlen(verbs[i]) != end - from || memcmp(verbs[i], d->text + from, end - from) != 0;
+    const char *fits = morph_place(e->name);
+    if (!place || (end - from == 2 && memcmp(d->text + from, fits, 2) == 0)) /* "looked in at" */
+        return;
+    word[0] = word[0] == first ? fits[0] : (char) (fits[0] - 'a' + 'A');
+    word[1] = fits[1];
+}
 static bool refer_thing(struct teller *t, struct draft *d, unsigned sort, unsigned index,
                         const char *form)
 {
@@ -398,6 +424,8 @@ static bool refer_thing(struct teller *t, struct draft *d, unsigned sort, unsign
         (sort != NVL_SORT_FACT && sort != NVL_SORT_CLUE && !name_fits(e->name)))
         return false;
     const char *word = NULL;
+    if (sort == NVL_SORT_PLACE && form[0] == 0)
+        suit_preposition(d, e);
     if (strcmp(form, "it") == 0 || strcmp(form, "its") == 0)
         word =
             morph_pronoun(MORPH_IT, form[2] == 's' ? MORPH_POSSESSIVE : MORPH_SUBJECT, e->plural);

@@ -143,6 +143,7 @@ struct teller {
     const char *day;  /* heading of the last entry of a journal, or NULL */
     const struct nvl_event *now; /* what is told at the moment, or NULL */
     uint64_t facts_told;               /* bit per fact that the story has named */
+    uint64_t aims_told[4];             /* bit per goal of which the story has said that somebody has it */
     uint32_t quotes_told, chunks_told; /* of a journal: how much of it is quoted */
     uint32_t words;
     bool capped; /* ten turns stay under CHARS_MAX */
@@ -203,6 +204,9 @@ void env_add(struct env *env, const char *name, unsigned sort, unsigned index);
 void env_text(struct env *env, const char *name, const char *text);
 void env_story(const struct teller *t, struct env *env);
 void env_event(const struct teller *t, const struct nvl_event *e, struct env *env);
+/* {BEAST}, {PRIZE}, {WORKS}: who or what has a role of the frame, as the story begins.  False: no
+ * such role here. */
+bool env_role(const struct teller *t, const char *name, size_t size, struct bind *out);
 /* collect.c — what may be said */
 /* How often id has been used, by the story and by the draft. */
 unsigned choice_used(const struct teller *t, const struct draft *d, uint64_t id);

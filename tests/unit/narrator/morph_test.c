@@ -90,6 +90,9 @@ static void contractions(void **state)
         { "Let's.", "Let us." },
         { "the dogs' bowl, 'quoted'", "the dogs' bowl, 'quoted'" },
         { "What's that? There's one. I'd go.", "What is that? There is one. I would go." },
+        { "Before you'd heard. You'd better. I'd never seen it. I'd need it.",
+          "Before you had heard. You had better. I had never seen it. I would need it." },
+        { "I'd", "I would" },
         { "", "" },
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
@@ -112,11 +115,23 @@ static void words(void **state)
     assert_int_equal(morph_words(text, strlen(text)), 6);
 }
 
+static void places(void **state)
+{
+    (void) state;
+    static const char *const table[][2] = {
+        { "common room", "in" },   { "assembly deck", "on" },      { "gatehouse", "at" },
+        { "valley below a dam", "in" }, { "edge of charted space", "at" }, { "top floor", "on" },
+        { "lock-up", "in" },       { "island without a harbour", "on" }, { "", "in" },
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+        assert_string_equal(morph_place(table[i][0]), table[i][1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(articles),     cmocka_unit_test(pronouns), cmocka_unit_test(possessives),
-        cmocka_unit_test(contractions), cmocka_unit_test(words),
+        cmocka_unit_test(contractions), cmocka_unit_test(words),    cmocka_unit_test(places),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

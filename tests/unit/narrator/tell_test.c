@@ -219,6 +219,37 @@ static void no_memory_is_said(void **state)
     done(&o);
 }
 
+static unsigned count_of(const char *text, const char *what)
+{
+    unsigned n = 0;
+    for (const char *p = text; (p = strstr(p, what)) != NULL; p++)
+        n++;
+    return n;
+}
+/* What somebody is after is said once, before an act that serves it; roles are named. */
+static void what_an_act_is_for(void **state)
+{
+    (void) state;
+    unsigned stories = 0;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct told o;
+        play(&o, seed, 4, three, 3, "");
+        tell(&o, NULL);
+        const char *text = buf_str(&o.text);
+        unsigned hall = count_of(text, " wanted to see the hall with open eyes."),
+                 box = count_of(text, " wanted to know what the crates held.") +
+                       count_of(text, " wanted to know what the iron box held.");
+        assert_true(hall + box <= 1);
+        assert_int_equal(count_of(text, "wanted to"), hall + box);
+        stories += hall + box;
+        tell(&o, &(struct nvl_telling){ .narrative_style = "tactical" });
+        assert_int_equal(count_of(buf_str(&o.text), "wanted to"), 0);
+        done(&o);
+    }
+    if (stories < 3)
+        fail_msg("%u stories say what an act is for", stories);
+}
+
 /* --- the check
  * --------------------------------------------------------------------------------------------- */
 
@@ -249,6 +280,10 @@ static void broken_prose_is_placed(void **state)
         { "line", "warn", "Look out, {T.call}!", 0, 0, NULL },
         { "line", "warn", "\"Look out!\"", 8, 3, "quotation marks" },
         { "class", "dark", "the dark | {A.poss} dark", 0, 0, NULL },
+        { "aim", "look", "open {BOX} in {HALL}", 0, 0, NULL },
+        { "aim", "look", "open {BOXES}", 8, 9, "no slot" },
+        { "aim", "sing", "sing", 7, 5, "no goal \"sing\"" },
+        { "aim", "look", "see {HALL.poss} {HALL.tail}", 8, 25, "has no form" },
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         struct nvl_prose_line line = { table[i].line, 8, 3 };
@@ -295,6 +330,7 @@ int main(void)
         cmocka_unit_test(foreign_events_are_refused),
         cmocka_unit_test(hostile_cards_and_words),
         cmocka_unit_test(no_memory_is_said),
+        cmocka_unit_test(what_an_act_is_for),
         cmocka_unit_test(broken_prose_is_placed),
         cmocka_unit_test(lint_finds_the_thin_places),
     };
