@@ -532,6 +532,7 @@ bool expand_chunk(struct teller *t, const struct env *env, enum prose_kind kind,
         join_short(t, &d);
         cost += d.crew > 0 && know_alone(t) ? 600 : 0;
         cost += journal_cost(t, &d);
+        cost += kind == PROSE_OPEN ? 0 : centre_cost(t, &d, kind == PROSE_ENTRY);
         usage_read(&d, &words);
         int32_t faults = quote_cost(t, &d) + (int32_t) usage_known(t, &words) * 2000;
         offends |= made == 1 && (faults > 0 || usage_echoes(t, &words));

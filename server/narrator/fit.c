@@ -24,6 +24,7 @@ static void begin_again(struct teller *t)
     t->day = NULL;
     t->quotes_told = t->chunks_told = 0;
     t->facts_told = 0;
+    t->spoken.count = 0;
     memset(t->aims_told, 0, sizeof(t->aims_told));
     t->now = NULL;
     refer_reset(t);

@@ -13,7 +13,7 @@ enum {
     DRAFT_NAMED = 40,
     DRAFTS = 6,      /* surfaces tried per chunk */
     QUOTES_MAX = 12, /* per draft */
-    VARY_MAX = 256,
+    VARY_MAX = 1024,
     USES_MAX = 16384,  /* power of two */
     GRAMS_MAX = 32768, /* power of two */
     BINDS_MAX = 24,
@@ -48,7 +48,8 @@ struct quote { /* a quotation of a draft */
 };
 struct vary { /* a phrase that others of its group may stand for */
     const char *text;
-    uint8_t size, first, count; /* its group: first .. first + count */
+    uint8_t size;
+    uint16_t first, count; /* its group: first .. first + count */
 };
 struct bind { /* {A} */
     const char *name;
@@ -99,6 +100,13 @@ struct word {
 };
 struct words {
     struct word items[DRAFT_BYTES / 2 + 1];
+    size_t count;
+};
+enum { SPOKEN_MAX = 16 };
+struct spoken { /* whom and what a sentence speaks of */
+    struct spoken_of {
+        uint8_t sort, index;
+    } items[SPOKEN_MAX];
     size_t count;
 };
 struct chunk { /* what one unit of the plan became */
@@ -160,6 +168,7 @@ struct teller {
     int16_t place;
     const char *ending;
     struct discourse discourse;
+    struct spoken spoken; /* of the last sentence told */
     struct unit *units;
     size_t units_count;
     struct chunk *chunks;
@@ -177,7 +186,7 @@ struct teller {
     int16_t quote_speaker, quote_listener; /* of the last quotation; -1 */
     struct vary vary[VARY_MAX];
     size_t vary_count;
-    uint8_t vary_order[VARY_MAX], vary_from[27]; /* by first letter */
+    uint16_t vary_order[VARY_MAX], vary_from[27]; /* by first letter */
     int16_t at[PEOPLE_MAX]; /* where everybody is, as far as the story has got */
     uint32_t applied;       /* events that at[] knows of */
     bool nomem;
@@ -264,6 +273,10 @@ bool journal_quotes_too_much(const struct draft *d);
  * the words of another */
 int32_t quote_cost(const struct teller *t, const struct draft *d);
 void quote_part(struct draft *d, const struct bind *b, const char *form);
+/* centre.c — what it costs that sentences share nothing with those before them */
+/* begins: nothing is owed to what stands before. */
+int32_t centre_cost(const struct teller *t, const struct draft *d, bool begins);
+void centre_commit(struct teller *t, const struct draft *d);
 /* vary.c — words that may stand for each other */
 void vary_read(struct teller *t);
 /* Length of a phrase of text that may be varied, or 0; what to say instead. */

@@ -208,6 +208,7 @@ void usage_commit(struct teller *t, const struct draft *d)
         memmove(t->last_openers[0], t->last_openers[1], sizeof(t->last_openers[0]) * 5);
         t->last_openers[5][0] = now[i].one, t->last_openers[5][1] = now[i].two;
     }
+    centre_commit(t, d);
     t->quote_last = d->size > 0 && d->text[d->size - 1] == '"';
     const struct quote *last = d->quotes_count > 0 ? &d->quotes[d->quotes_count - 1] : NULL;
     t->quote_speaker = last != NULL ? last->speaker : -1;

@@ -32,18 +32,18 @@ void vary_read(struct teller *t)
             if (size > 0 && size < 64)
                 t->vary[t->vary_count++] = (struct vary){ text, (uint8_t) size, 0, 0 };
         for (size_t k = first; k < t->vary_count; k++) {
-            t->vary[k].first = (uint8_t) first;
-            t->vary[k].count = (uint8_t) (t->vary_count - first);
+            t->vary[k].first = (uint16_t) first;
+            t->vary[k].count = (uint16_t) (t->vary_count - first);
         }
     }
     for (size_t i = 0; i < t->vary_count; i++) { /* a sorted list of indices beside the groups */
         size_t k = i;
         for (; k > 0 && before(&t->vary[i], &t->vary[t->vary_order[k - 1]]); k--)
             t->vary_order[k] = t->vary_order[k - 1];
-        t->vary_order[k] = (uint8_t) i;
+        t->vary_order[k] = (uint16_t) i;
     }
     for (size_t i = t->vary_count; i-- > 0;)
-        t->vary_from[bucket(t->vary[t->vary_order[i]].text[0])] = (uint8_t) i;
+        t->vary_from[bucket(t->vary[t->vary_order[i]].text[0])] = (uint16_t) i;
 }
 static bool same_text(const struct vary *v, const char *text, size_t size)
 {
