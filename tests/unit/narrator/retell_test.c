@@ -183,7 +183,8 @@ static void check_minds(struct told *t, const char *text)
                                          "feared",  "hated", "wanted", "decided", "believed" };
     for (unsigned c = 0; c < nvl_world_cast_count(t->run->world); c++) {
         const char *brief = nvl_world_entity(t->run->world, NVL_SORT_CHAR, c)->brief;
-        for (size_t v = 0; c != t->who && v < sizeof(verbs) / sizeof(verbs[0]); v++) {
+        bool pronoun = strcmp(brief, "Nobody") == 0; /* a card's name: the word says no more of it */
+        for (size_t v = 0; c != t->who && !pronoun && v < sizeof(verbs) / sizeof(verbs[0]); v++) {
             char phrase[96];
             snprintf(phrase, sizeof(phrase), "%s %s", brief, verbs[v]);
             if (lint_has_word(text, phrase) && strstr(text, "felt along") == NULL &&
