@@ -89,6 +89,7 @@ static int start_jobs(struct program *p)
         .max_running = (uint32_t) p->settings.max_running,
         .max_run_ms = p->settings.max_run_ms,
         .max_directed = (uint32_t) p->settings.max_directed,
+        .max_awaiting = (uint32_t) p->settings.max_awaiting,
         .director_wait_ms = p->settings.director_wait_ms,
     };
     if (jobs_start(&o, &p->jobs, p->why, sizeof p->why) < 0)

@@ -2,7 +2,7 @@
 
 #include "rpc/base/check.h"
 
-enum { OPTIONS_COUNT = 31, MS_MAX = 2147483647 };
+enum { OPTIONS_COUNT = 32, MS_MAX = 2147483647 };
 
 static const char epilogue[] =
     "Examples:\n"
@@ -50,6 +50,8 @@ static void fill_table(struct settings *s, struct option table[OPTIONS_COUNT])
           NULL, false },
         { "max-directed", OPTION_UINT, &s->max_directed, "64", 1, 10000, "N", "Simulations with a director at a time.",
           NULL, false },
+        { "max-awaiting", OPTION_UINT, &s->max_awaiting, "10000", 1, 1000000, "N",
+          "Simulations that wait for a director, on the disk only; --max-queued does not count them.", NULL, false },
         { "director-wait-ms", OPTION_UINT, &s->director_wait_ms, "60000", 1, 86400000, "MS",
           "How long a simulation waits for a director who left before it goes on, or is cancelled, as he wished.", NULL,
           false },

@@ -7,7 +7,7 @@ struct settings {
     struct option_list listen;
     char *data, *cards, *content, *admin, *log_level, *log_calls;
     char *tls_cert, *tls_key, *tls_client_ca, *tls_min_version;
-    uint64_t threads, workers, max_queued, max_running, max_run_ms, max_directed, director_wait_ms, max_connections, grace_ms;
+    uint64_t threads, workers, max_queued, max_running, max_run_ms, max_directed, max_awaiting, director_wait_ms, max_connections, grace_ms;
     uint64_t handshake_ms, idle_ms, stall_ms;
     uint64_t keepalive_ms, keepalive_timeout_ms, keepalive_min_ms, max_age_ms, max_age_grace_ms; /* 0: never */
     bool keepalive_permit_idle, reflection, channelz;

@@ -295,6 +295,19 @@ static void take_swap(struct sim *sim)
 
 /* ---- orders ---- */
 
+/* Its director is done with it: it goes on like any other, and like any other waits for a place. */
+static void run_alone(struct sim *sim)
+{
+    struct jobs *j = sim->jobs;
+    if (j->running < j->o.max_running) {
+        sim_schedule(sim);
+        return;
+    }
+    sim_drop_engine(sim);
+    sim_set_place(sim, PLACE_NONE);
+    sim_queue(sim, false);
+}
+
 /* True when the order has been dealt with and what follows from it can be done now. */
 static bool take_order(struct sim *sim)
 {
@@ -334,7 +347,7 @@ static bool take_order(struct sim *sim)
         sim->direct.mode = JOBS_DETACH_NONE;
         sim->direct.paused = false;
         answer(sim, JOBS_OK);
-        sim_schedule(sim);
+        run_alone(sim);
         return false;
     }
     answer(sim, JOBS_OK);

@@ -14,6 +14,7 @@
 #include "server/jobs/inner.h"
 
 #define QUEUED_DEFAULT   1000u
+#define AWAITING_DEFAULT 10000u
 #define RUNNING_DEFAULT  64u
 #define RUN_MS_DEFAULT   600000u
 #define DIRECTED_DEFAULT 64u
@@ -134,13 +135,22 @@ static void submitted(struct store_write *w)
     inbox_post(&r->jobs->box, &r->request.mail);
 }
 
+/* What waits for a director has its state on the disk only and takes no place from those that run:
+ * it has a limit of its own. */
+static bool queue_full(const struct jobs *j, const struct jobs_submit *r)
+{
+    unsigned awaiting = atomic_load(&j->awaiting_now), live = atomic_load(&j->live);
+    return live - awaiting + j->submitting >= j->o.max_queued ||
+           (r->submit.director != 0 && awaiting + j->submitting >= j->o.max_awaiting);
+}
+
 static void submit_run(struct mail *m, void *owner)
 {
     struct jobs_submit *r = CONTAINER_OF(m, struct jobs_submit, request.mail);
     struct jobs *j = owner;
     if (j->stopping) {
         answer(&r->request, JOBS_E_STOPPING, STORE_OK);
-    } else if (atomic_load(&j->live) + j->submitting >= j->o.max_queued) {
+    } else if (queue_full(j, r)) {
         answer(&r->request, JOBS_E_QUEUE_FULL, STORE_OK);
     } else {
         r->submit.write.kind = STORE_WRITE_SUBMIT;
@@ -408,6 +418,7 @@ int jobs_start(const struct jobs_options *o, struct jobs **out_jobs, char *why, 
     j->o.max_run_ms = o->max_run_ms > 0 ? o->max_run_ms : RUN_MS_DEFAULT;
     j->o.retry_ms = o->retry_ms > 0 ? o->retry_ms : RETRY_MS_DEFAULT;
     j->o.max_directed = o->max_directed > 0 ? o->max_directed : DIRECTED_DEFAULT;
+    j->o.max_awaiting = o->max_awaiting > 0 ? o->max_awaiting : AWAITING_DEFAULT;
     j->o.director_wait_ms = o->director_wait_ms > 0 ? o->director_wait_ms : WAIT_MS_DEFAULT;
     list_init(&j->queued);
     list_init(&j->parked);

@@ -27,9 +27,10 @@ struct jobs_options {
     struct store *store;
     nrpc_pool *pool;
     const struct nvl_pack *pack; /* what new simulations run on; lives as long as the jobs */
-    uint32_t max_queued;         /* unfinished simulations; 0: 1,000 */
+    uint32_t max_queued;         /* unfinished simulations that need no director; 0: 1,000 */
     uint32_t max_running;        /* of them, with state in memory; 0: 64 */
     uint32_t max_directed;       /* beside these, with a director in the seat; 0: 64 */
+    uint32_t max_awaiting;       /* without one, on the disk only, beside max_queued; 0: 10,000 */
     uint64_t director_wait_ms;   /* for a director to come back; 0: 60,000 */
     uint64_t max_run_ms;         /* of one simulation, once it runs; 0: 600,000 */
     uint32_t retry_ms; /* first pause after a failed commit, doubles up to 32 times; 0: 250 */

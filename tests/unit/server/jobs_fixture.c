@@ -33,6 +33,8 @@ void start_jobs(struct fixture *f)
                               .pool = f->pool,
                               .pack = f->pack,
                               .max_queued = f->max_queued,
+                              .max_running = f->max_running,
+                              .max_awaiting = f->max_awaiting,
                               .max_run_ms = f->max_run_ms,
                               .director_wait_ms = f->director_wait_ms,
                               .retry_ms = 1 };

@@ -22,7 +22,7 @@ struct fixture {
     pthread_t loop_thread;
     struct jobs *jobs;
     struct nvl_pack *pack;
-    uint32_t max_queued;
+    uint32_t max_queued, max_running, max_awaiting;
     uint64_t max_run_ms, director_wait_ms;
 };
 

@@ -91,18 +91,23 @@ static enum jobs_result whisper(struct fixture *f, struct director *d, const cha
     return order(f, d, JOBS_EDIT);
 }
 
-/* A new one under direction, not yet begun. */
-static void submit_directed(struct fixture *f, char id[STORE_ID_SIZE], enum jobs_detach mode)
+static enum jobs_result try_directed(struct fixture *f, char id[STORE_ID_SIZE], enum jobs_detach mode)
 {
     struct submission s;
     make_submission(f, &s, 6, 7);
     s.r.submit.director = (int) mode;
     jobs_post_submit(f->jobs, &s.r);
     assert_int_equal(sem_wait(&s.ready), 0);
-    assert_int_equal(s.r.request.result, JOBS_OK);
+    enum jobs_result result = s.r.request.result;
     memcpy(id, s.r.submit.id, STORE_ID_SIZE);
     arena_done(&s.arena);
     (void) sem_destroy(&s.ready);
+    return result;
+}
+/* A new one under direction, not yet begun. */
+static void submit_directed(struct fixture *f, char id[STORE_ID_SIZE], enum jobs_detach mode)
+{
+    assert_int_equal(try_directed(f, id, mode), JOBS_OK);
 }
 
 static void wait_state(struct fixture *f, const char *id, int state)
@@ -284,6 +289,48 @@ static void test_left_alone(void **state)
     assert_int_equal(row_of(f, waits).last_sequence, 0);
 }
 
+/* Those that wait for a director take no place from those that need none. */
+static void test_waiting_is_not_queued(void **state)
+{
+    struct fixture *f = *state;
+    char id[STORE_ID_SIZE];
+    f->max_queued = 2;
+    f->max_awaiting = 3;
+    start(f);
+    for (int i = 0; i < 3; i++)
+        submit_directed(f, id, JOBS_DETACH_PAUSE);
+    assert_int_equal(try_directed(f, id, JOBS_DETACH_PAUSE), JOBS_E_QUEUE_FULL);
+    assert_int_equal(submit(f, 3, 7, id), JOBS_OK);
+    wait_end(f, id);
+    assert_int_equal(row_of(f, id).state, STORE_COMPLETED);
+}
+
+/* Whose director is done goes on like any other: not beyond the places there are. */
+static void test_finish_waits_for_a_place(void **state)
+{
+    struct fixture *f = *state;
+    struct director d;
+    struct gate g;
+    struct jobs_figures figures;
+    char id[STORE_ID_SIZE], plain[STORE_ID_SIZE];
+    f->max_running = 1;
+    start(f);
+    submit_directed(f, id, JOBS_DETACH_PAUSE);
+    assert_int_equal(attach(f, &d, id, JOBS_DETACH_PAUSE), JOBS_OK);
+    wait_shown(&d);
+    gate_close(f, &g);
+    assert_int_equal(submit(f, 3, 7, plain), JOBS_OK); /* has the place, and no worker */
+    assert_int_equal(order(f, &d, JOBS_FINISH), JOBS_OK);
+    leave(f, &d);
+    jobs_figures_read(f->jobs, &figures);
+    assert_int_equal(figures.running, 1);
+    assert_int_equal(figures.queued, 1);
+    gate_open(&g);
+    wait_end(f, plain);
+    wait_end(f, id);
+    assert_int_equal(row_of(f, id).state, STORE_COMPLETED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,6 +340,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(test_each_director_is_shown_the_stage, setup, teardown),
         cmocka_unit_test_setup_teardown(test_left_alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_waiting_is_not_queued, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_finish_waits_for_a_place, setup, teardown),
     };
     log_setup("test_jobs_direct", 2, LOG_LEVEL_OFF);
     fault_vfs_register();
