@@ -40,6 +40,7 @@ static const struct {
     { "DO", NVL_SORT_NONE },      { "ENDING", NVL_SORT_NONE }, { "NAMES", NVL_SORT_NONE },
     { "ALT", NVL_SORT_NONE },     { "CALLER", NVL_SORT_CHAR },  { "OLD", NVL_SORT_NONE },
     { "PAST", NVL_SORT_NONE },     { "AIM", NVL_SORT_NONE },
+    { "LOST", NVL_SORT_CHAR },    { "SAVED", NVL_SORT_CHAR },   { "SCARRED", NVL_SORT_CHAR },
 };
 /* {PRIZE} wants a fluent "prize" that is somebody or something, as frames declare their roles. */
 static bool role_find(const struct nvl_pack *pack, const char *p, size_t n, struct bind *out)

@@ -233,7 +233,9 @@ void compose_scene_end(struct composing *c, const struct nvl_event *e, bool last
     c->sequence = e->sequence;
     if (!last) {
         bool journal = t->perspective == NVL_JOURNAL && t->scenes_count % 2 == 0;
-        if (t->terse)
+        bool gone = e->phase == NVL_CLIMAX && t->focaliser >= 0 &&
+                    !plan_awake_last(t, (unsigned) t->focaliser);
+        if (t->terse || gone) /* who gave their life has nothing to look back on */
             return;
         if (!style_is_log(t) &&
             !(journal && compose_part(c, &env, PROSE_EXIT, "journal", false)))
@@ -245,6 +247,7 @@ void compose_scene_end(struct composing *c, const struct nvl_event *e, bool last
          i < t->cast && t->only < 0 && !plan_awake_last(t, (unsigned) t->focaliser); i++)
         t->focaliser = plan_awake_last(t, (unsigned) i) ? (int16_t) i : t->focaliser;
     env_add(&env, "F", NVL_SORT_CHAR, (unsigned) t->focaliser);
+    env_outcome(t, &env);
     const struct nvl_event *end = &t->events[t->events_count - 1];
     uint32_t known_by = e->sequence;
     enum know_end knows = end->type == NVL_COMPLETED ? know_ending(t, &known_by) : KNOW_SAW;

@@ -176,6 +176,7 @@ void env_story(const struct teller *t, struct env *env)
         env_add(env, "CALLER", NVL_SORT_CHAR, (unsigned) t->cast);
     if (t->focaliser >= 0)
         env_add(env, "F", NVL_SORT_CHAR, (unsigned) t->focaliser);
+    env_doom(t, env);
 }
 void env_event(const struct teller *t, const struct nvl_event *e, struct env *env)
 {

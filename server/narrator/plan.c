@@ -367,7 +367,9 @@ void plan_choose(struct teller *t, uint32_t budget)
         int32_t most = 0;
         for (size_t i = 0; i < t->units_count; i++) {
             struct unit *u = &t->units[i];
-            if (u->chosen || !plan_sees(t, &t->events[u->first], eyes[u->phase & 7]))
+            const struct nvl_event *e = &t->events[u->first];
+            bool told_all = !t->limited && settles(t, e); /* how it ends is told, seen or not */
+            if (u->chosen || !(told_all || plan_sees(t, e, eyes[u->phase & 7])))
                 continue;
             int32_t s = need_of(t, u, told) + (per_phase[u->phase & 7] == 0 ? 80 : 0);
             if (best == NULL || s > most)

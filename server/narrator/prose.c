@@ -10,7 +10,8 @@ static const char *const kind_names[PROSE_KINDS] = {
     "aim",  "want",
 };
 static const char *const tag_names[TAGS] = {
-    "style", "genre", "voice", "phase", "mood", "frame", "truth", "ending", "kind", "focal", "once",
+    "style", "genre", "voice", "phase", "mood", "frame", "truth", "ending", "kind", "focal", "doom",
+    "once",
 };
 
 const char *prose_kind_name(enum prose_kind kind)

@@ -11,7 +11,8 @@
  *   voice NAME [full] [like NAME] [address name|rank|surname]
  *
  * Tags: style S, genre G, voice V, phase P, mood M, frame F, truth T, ending E, kind K, focal
- * yes|no, once. A repeated tag widens; different tags narrow.  Text: {X} {X.form} slots, (a|b)
+ * yes|no, doom D (what threatens: fall, fire, water, air, storm, machine,
+ * beast), once. A repeated tag widens; different tags narrow.  Text: {X} {X.form} slots, (a|b)
  * choices, [optional], <class>, @act(X,Y) for something said by X to Y, // for a new paragraph. */
 #ifndef NVL_PROSE_H
 #define NVL_PROSE_H
@@ -53,10 +54,11 @@ enum prose_tag {
     TAG_ENDING,
     TAG_PLACE,
     TAG_FOCAL,
+    TAG_DOOM,
     TAG_ONCE,
     TAGS,
 };
-enum { PROSE_TAGS_MAX = 6, PROSE_KEY_MAX = 64, PROSE_DEPTH_MAX = 8, PROSE_LINE_MAX = 1200 };
+enum { PROSE_TAGS_MAX = 8, PROSE_KEY_MAX = 64, PROSE_DEPTH_MAX = 8, PROSE_LINE_MAX = 1200 };
 
 struct prose_tag_value {
     uint8_t tag;

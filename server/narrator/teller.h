@@ -16,7 +16,7 @@ enum {
     VARY_MAX = 1024,
     USES_MAX = 16384,  /* power of two */
     GRAMS_MAX = 32768, /* power of two */
-    BINDS_MAX = 24,
+    BINDS_MAX = 48,
     ALTERNATIVES_MAX = 320,
     WORD_BYTES = 31, /* of a word that count */
 };
@@ -300,6 +300,11 @@ int16_t plan_focaliser(const struct teller *t, unsigned phase, int16_t before);
 void plan_follow(struct teller *t, uint32_t count);         /* at[] as it is before event count */
 bool plan_awake_last(const struct teller *t, unsigned who); /* as the log ends */
 bool plan_sees(const struct teller *t, const struct nvl_event *e, int16_t who);
+/* role.c — what threatens: the tag doom */
+void env_doom(const struct teller *t, struct env *env);
+/* As it ended: {LOST}, who is not there any more, {SAVED}, who was brought out, {SCARRED}, who paid
+ * for it; and whether anybody was lost (kind lost or whole). */
+void env_outcome(const struct teller *t, struct env *env);
 /* profile.c — {VOW}, {FEAR} and {GOAL} of a member of the cast, where the card has such words */
 void env_profile(struct teller *t, int16_t who, struct env *env);
 /* fit.c — composes until the length fits; false: no memory */

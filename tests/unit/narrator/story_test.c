@@ -216,6 +216,21 @@ static bool lint_told_as_i(const char *text, char *why, size_t size)
     plain[n] = 0;
     return lint_first_person(plain, why, size);
 }
+/* What a story of the rule's own frame would have: what threatens, and who is who in it. */
+static void bind_roles(const struct prose_rule *r, struct env *env)
+{
+    env->facts.values[TAG_DOOM] = "fire";
+    for (size_t i = 0; i < r->tags_count; i++)
+        if (r->tags[i].tag == TAG_DOOM && r->tags[i].size > 5)
+            env->facts.values[TAG_DOOM] = "machine";
+    static const char *const people[] = { "LOST",     "SAVED", "SCARRED", "STRAY",
+                                          "OFFICIAL", "BEAST", "WITNESS" };
+    static const char *const places[] = { "HUB", "SOURCE", "WORKS", "QUARTERS", "STORE" };
+    for (size_t i = 0; i < sizeof(people) / sizeof(people[0]); i++)
+        env_add(env, people[i], NVL_SORT_CHAR, 2);
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+        env_add(env, places[i], NVL_SORT_PLACE, 0);
+}
 static void realise(struct fixture *f, const struct prose_rule *r, const struct nvl_event *e,
                     unsigned *count)
 {
@@ -228,6 +243,7 @@ static void realise(struct fixture *f, const struct prose_rule *r, const struct 
             struct env env;
             f->t.narrator = (int16_t) (nonce < 3 ? -1 : (int) nonce - 3);
             env_story(&f->t, &env);
+            bind_roles(r, &env);
             env_event(&f->t, e, &env);
             draft_begin(&f->t, &d);
             if (!expand_text(&f->t, &env, &d, text, size, nonce) && nonce >= 3)
@@ -304,6 +320,7 @@ static void bind_part(struct fixture *f, const struct prose_rule *r, bool secret
     };
     bool line = r->kind == PROSE_LINE;
     env_story(&f->t, env);
+    bind_roles(r, env);
     env_add(env, line ? "S" : "A", NVL_SORT_CHAR, 0);
     env_add(env, line ? "T" : "B", NVL_SORT_CHAR, 1);
     for (size_t k = 0; k < sizeof(slots) / sizeof(slots[0]) && line; k++)
