@@ -145,7 +145,7 @@ class Retell(Stack):
         text = narration(self.tell(focaliser="engineer", perspective="first_person"))
         self.assertRegex(text, r"\bI\b")
         self.assertRegex(text, r"\b[Mm]y\b")
-        self.assertNotRegex(text.replace("My name is Jordan.", ""), r"\bJordan\b|\bthe engineer\b|\bI (is|has|does|am)'?\b")
+        self.assertNotRegex(re.sub(r"My name is Jordan\b", "", text), r"\bJordan\b|\bthe engineer\b|\bI (is|has|does|am)'?\b")
         other = narration(self.tell(focaliser="pilot", perspective="first_person"))
         self.assertRegex(other, r"\bJordan\b")
 
