@@ -245,7 +245,8 @@ static void mark_verbs(struct token *t, size_t count)
     static const char *const before[] = { "must", "will",  "can",  "could", "should", "would",
                                           "may",  "might", "not",  "who",   "he",     "she",
                                           "it",   "they",  "we",   "you",   "i",      "has",
-                                          "have", "had",   "never" };
+                                          "have", "had",   "never", "won't", "can't", "cannot",
+                                          "don't", "didn't", "doesn't", "couldn't", "wouldn't" };
     static const char *const article[] = { "a",     "an",   "the", "his",  "her",
                                            "their", "its",  "our", "my",   "all",
                                            "every", "some", "any", "your", "this" };
@@ -262,6 +263,9 @@ static void mark_verbs(struct token *t, size_t count)
         bool named =
             !first && (t[i - 1].kind == WORD_QUALITY || one_of(t[i - 1].lower, article, ARTICLE) ||
                        ends_with(t[i - 1].lower, "'s"));
+        if (strcmp(t[i].lower, "keep") == 0 && !last && !named &&
+            ends_with(t[i + 1].lower, "ing"))
+            t[i].kind = WORD_VERB; /* "accidents keep happening" */
         if (t[i].kind == WORD_VERB && named && !t[i].finite)
             t[i].kind = 0; /* "the dream" */
         if (t[i].kind != 0 || capital || named)
@@ -385,21 +389,37 @@ static bool is_plain(const char *p, size_t n, const char *marks)
             return false;
     return true;
 }
+/* "a bakery in a small town": an unknown word is a place when it is said where it stands. */
+static bool stands_somewhere(const struct token *t, size_t count, size_t head)
+{
+    static const char *const where[] = { "in",  "on",    "at",   "of",    "near", "by",
+                                         "set", "above", "under", "below", "off",  "outside" };
+    bool stands = false;
+    for (size_t i = head + 1; i < count; i++) {
+        stands |= one_of(t[i].lower, where, sizeof(where) / sizeof(where[0]));
+        if (stands && (t[i].kind == WORD_PLACE || t[i].kind == WORD_REGION))
+            return true;
+    }
+    return false;
+}
 /* The setting as a phrase of its own, "a lighthouse on a dead moon": one plain line that begins
- * with an article and names more than its kind of story. */
+ * with an article, or the bare word for a place. */
 static void find_setting(struct ground *g, const char *clean, const struct token *t, size_t count)
 {
     size_t n = strlen(clean), nouns = 0, said = 0;
     static const char *const article[] = { "a", "an", "the" };
     while (n > 0 && (clean[n - 1] == ' ' || clean[n - 1] == '.'))
         n--;
-    if (count < 2 || n >= sizeof(g->setting) - 16 || !one_of(t[0].lower, article, 3) ||
+    bool named = count > 0 && one_of(t[0].lower, article, 3);
+    bool lone = count == 1 && (t[0].kind == WORD_PLACE || t[0].kind == WORD_REGION) &&
+                t[0].lower[strlen(t[0].lower) - 1] != 's';
+    if ((!lone && (count < 2 || !named)) || n >= sizeof(g->setting) - 16 ||
         !is_plain(clean, n, " '-"))
         return;
     unsigned head = 0;
     char out[sizeof(g->setting)] = "";
     size_t used = 0;
-    for (size_t i = 1; i < count; i++) {
+    for (size_t i = named; i < count; i++) {
         if (is_negation(t[i].lower))
             return;
         if (t[i].kind == WORD_LABEL)
@@ -407,12 +427,15 @@ static void find_setting(struct ground *g, const char *clean, const struct token
         bool noun = is_noun(&t[i]);
         nouns += noun, said += noun || t[i].kind == WORD_QUALITY;
         if (noun && (i + 1 == count || !is_noun(&t[i + 1])) && head == 0)
-            head = t[i].kind == 0 ? WORD_STOP : t[i].kind;
+            head = t[i].kind != 0                   ? t[i].kind
+                   : stands_somewhere(t, count, i) ? WORD_PLACE
+                                                   : WORD_STOP;
         used += (size_t) snprintf(out + used, sizeof(out) - used, "%s%s", used > 0 ? " " : "",
-                                  t[i].text);
+                                  lone ? t[i].lower : t[i].text);
     }
     bool bare = nouns == 1 && said == 1 && head == WORD_REGION;
-    if (nouns == 0 || (said < 2 && !bare) || (head != WORD_PLACE && head != WORD_REGION))
+    if (nouns == 0 || (said < 2 && head == WORD_REGION && !bare) ||
+        (head != WORD_PLACE && head != WORD_REGION))
         return;
     const char *word = bare || strcmp(t[0].lower, "the") == 0 ? "the"
                        : strchr("aeiouAEIOU", out[0]) != NULL ? "an"

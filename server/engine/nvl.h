@@ -462,6 +462,7 @@ const char *nvl_beat_name(const struct nvl_world *world,
                           const struct nvl_event *event); /* "complication" … */
 const char *nvl_thread_name(const struct nvl_world *world, unsigned thread);
 const char *nvl_ending_name(const struct nvl_world *world, unsigned ending);
+int nvl_ending_tone(const struct nvl_world *world, unsigned ending); /* -100 .. 100; 0: unknown */
 const char *nvl_goal_name(const struct nvl_world *world, unsigned goal);
 const char *nvl_term_name(
     unsigned term); /* goal, drive, trait, emotion, relation, norm, director, cost, novelty, luck */

@@ -175,6 +175,10 @@ const char *nvl_ending_name(const struct nvl_world *w, unsigned ending)
 {
     return ending < w->pack->counts[SEC_ENDI] ? w->pack->endings[ending].name : "";
 }
+int nvl_ending_tone(const struct nvl_world *w, unsigned ending)
+{
+    return ending < w->pack->counts[SEC_ENDI] ? w->pack->endings[ending].tone : 0;
+}
 const char *nvl_goal_name(const struct nvl_world *w, unsigned goal)
 {
     return goal < w->pack->counts[SEC_GOAL] ? w->pack->goals[goal].name : "";

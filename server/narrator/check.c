@@ -39,8 +39,9 @@ static const struct {
     { "VOW", NVL_SORT_NONE },     { "FEAR", NVL_SORT_NONE },   { "GOAL", NVL_SORT_NONE },
     { "DO", NVL_SORT_NONE },      { "ENDING", NVL_SORT_NONE }, { "NAMES", NVL_SORT_NONE },
     { "ALT", NVL_SORT_NONE },     { "CALLER", NVL_SORT_CHAR },  { "OLD", NVL_SORT_NONE },
-    { "PAST", NVL_SORT_NONE },     { "AIM", NVL_SORT_NONE },
+    { "PAST", NVL_SORT_NONE },    { "AIM", NVL_SORT_NONE },
     { "LOST", NVL_SORT_CHAR },    { "SAVED", NVL_SORT_CHAR },   { "SCARRED", NVL_SORT_CHAR },
+    { "FROM", NVL_SORT_PLACE },   { "STILL", NVL_SORT_PLACE },
 };
 /* {PRIZE} wants a fluent "prize" that is somebody or something, as frames declare their roles. */
 static bool role_find(const struct nvl_pack *pack, const char *p, size_t n, struct bind *out)
@@ -248,6 +249,10 @@ int nvl_prose_check_statement(void *ctx, const struct nvl_pack *pack, const stru
     } else if (rule.kind != PROSE_SAY && rule.kind != PROSE_DO) {
         env_add(&c.env, "A", NVL_SORT_CHAR, 0);
         env_add(&c.env, "B", NVL_SORT_CHAR, 1);
+        if (rule.kind == PROSE_INTRO || rule.kind == PROSE_ENTRY || rule.kind == PROSE_EXIT) {
+            env_add(&c.env, "C", NVL_SORT_CHAR, 2), env_add(&c.env, "D", NVL_SORT_CHAR, 3);
+            env_add(&c.env, "E", NVL_SORT_CHAR, 4), env_add(&c.env, "G", NVL_SORT_CHAR, 5);
+        }
         if (rule.kind == PROSE_MUSE)
             env_add(&c.env, "X", NVL_SORT_FACT, 0), env_add(&c.env, "I", NVL_SORT_ITEM, 0);
     }

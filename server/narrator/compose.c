@@ -248,7 +248,7 @@ static bool scene_turns(const struct teller *t, const struct unit *u, const stru
 }
 bool compose(struct teller *t)
 {
-    struct composing c = { .t = t, .last_actor = -1, .last_speaker = -1 };
+    struct composing c = { .t = t, .last_actor = -1, .last_speaker = -1, .left = -1 };
     t->chunks_capacity = t->units_count * 3 + 64;
     t->chunks = arena_zero(&t->scratch, t->chunks_capacity, sizeof(*t->chunks));
     t->scenes = arena_zero(&t->scratch, t->units_count + 2, sizeof(*t->scenes));

@@ -18,6 +18,7 @@ struct composing {
     const char *image;
     size_t image_size;
     uint32_t tick;    /* units told */
+    int16_t left;     /* where the scene before ended, or -1 */
     uint32_t outside; /* events whose edits have been told or passed over */
     bool weighed;
 };

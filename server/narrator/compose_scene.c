@@ -7,17 +7,27 @@
 
 /* --- scenes --- */
 
+/* Those of the cast who are where the focaliser is: {B}, {C} and so on; returns how many. */
+static unsigned env_company(const struct teller *t, struct env *env)
+{
+    static const char *const names[] = { "B", "C", "D", "E", "G" };
+    unsigned count = 0;
+    for (size_t i = 0; i < t->cast && t->focaliser >= 0 && count < 5; i++)
+        if ((int16_t) i != t->focaliser && t->at[i] == t->at[t->focaliser])
+            env_add(env, names[count++], NVL_SORT_CHAR, (unsigned) i);
+    return count;
+}
 static void scene_env(struct composing *c, struct env *env, const struct nvl_event *e)
 {
     struct teller *t = c->t;
     env_story(t, env);
     env->facts.values[TAG_PHASE] = nvl_phase_name(e->phase);
     env_text(env, "CLOCK", style_clock(t, e));
-    for (size_t i = 0; i < t->cast; i++)
-        if ((int16_t) i != t->focaliser && (!t->limited || t->at[i] == t->at[t->only])) {
-            env_add(env, "B", NVL_SORT_CHAR, (unsigned) i);
-            break;
-        }
+    env_company(t, env);
+    if (c->left >= 0 && t->place >= 0 && c->left != t->place)
+        env_add(env, "FROM", NVL_SORT_PLACE, (unsigned) c->left);
+    if (c->left >= 0 && c->left == t->place)
+        env_add(env, "STILL", NVL_SORT_PLACE, (unsigned) c->left);
     for (size_t i = 0; i < nvl_world_count(t->world, NVL_SORT_PLACE); i++)
         if (nvl_world_entity(t->world, NVL_SORT_PLACE, i)->from_user) {
             env_add(env, "SITE", NVL_SORT_PLACE, (unsigned) i);
@@ -50,7 +60,25 @@ static void put_image(struct composing *c, struct env *env, enum prose_kind kind
     if (c->image == NULL)
         return;
     memcpy(key, c->image, c->image_size);
+    if (kind == PROSE_ECHO && c->t->ending[0] != 0 && c->image_size + 5 < sizeof(key)) {
+        const struct nvl_event *end = &c->t->events[c->t->events_count - 1];
+        strcpy(key + c->image_size,
+               nvl_ending_tone(c->t->world, end->ending) > 0 ? "_well" : "_ill");
+        if (compose_part(c, env, kind, key, fresh))
+            return;
+        key[c->image_size] = 0;
+    }
     compose_part(c, env, kind, key, fresh);
+}
+/* Who else is there when it begins. */
+static void put_company(struct composing *c)
+{
+    static const char *const keys[] = { "with1", "with2", "with3", "with4", "with5" };
+    struct env env;
+    env_story(c->t, &env);
+    unsigned count = env_company(c->t, &env);
+    if (count > 0)
+        compose_part(c, &env, PROSE_INTRO, keys[count - 1], false);
 }
 /* --- previously --- */
 
@@ -171,6 +199,7 @@ void compose_scene_begin(struct composing *c, const struct nvl_event *e)
     struct teller *t = c->t;
     bool first = t->scenes_count == 0;
     t->scenes[t->scenes_count++] = (struct scene){ t->chunks_count, 0, t->focaliser };
+    c->left = t->scenes_count > 1 ? t->place : -1;
     compose_stand(t, (uint32_t) (e - t->events));
     c->event = t->now = e, c->sequence = first ? 1 : e->sequence;
     c->paragraph_words = 0, c->last_speaker = c->last_actor = -1;
@@ -189,8 +218,10 @@ void compose_scene_begin(struct composing *c, const struct nvl_event *e)
     } else if (first) {
         if (journal && !t->terse)
             compose_part(c, &env, PROSE_INTRO, "journal", true);
-        if (!t->terse)
+        if (!t->terse) {
             put_image(c, &env, PROSE_IMAGE, true);
+            put_company(c);
+        }
         compose_part(c, &env, PROSE_OPEN, nvl_world_frame(t->world), t->terse);
         if (!t->terse) {
             compose_phrases(c);
@@ -237,6 +268,8 @@ void compose_scene_end(struct composing *c, const struct nvl_event *e, bool last
                     !plan_awake_last(t, (unsigned) t->focaliser);
         if (t->terse || gone) /* who gave their life has nothing to look back on */
             return;
+        if (!style_is_log(t) && !journal && (mix64(t->seed ^ e->sequence) & 1) != 0)
+            return; /* most scenes end with what happens in them */
         if (!style_is_log(t) &&
             !(journal && compose_part(c, &env, PROSE_EXIT, "journal", false)))
             compose_part(c, &env, PROSE_EXIT, "any", false);
@@ -280,7 +313,7 @@ void compose_scene_end(struct composing *c, const struct nvl_event *e, bool last
 const char *compose_title(struct teller *t)
 {
     struct env env;
-    struct composing c = { .t = t };
+    struct composing c = { .t = t, .left = -1 };
     scene_env(&c, &env, &t->events[t->events_count > 0 ? t->events_count - 1 : 0]);
     struct draft d;
     t->vary_count = 0; /* titles stand as they are written */

@@ -326,6 +326,47 @@ static void tell_openers(struct teller *t, const int16_t eyes[8])
             }
     }
 }
+/* A small trouble, or the beginning of something between two of them, that nothing told comes of. */
+static bool begins_aside(const struct teller *t, const struct nvl_event *e)
+{
+    struct nvl_op_info info;
+    if (e->op == NVL_NO_OP || e->type != NVL_INCIDENT)
+        return false;
+    nvl_pack_op(t->pack, e->op, &info);
+    return strcmp(info.family, "side") == 0 || strncmp(info.name, "bond_", 5) == 0;
+}
+/* The first unit that what happened in unit i led to; NULL: none. */
+static struct unit *came_of(const struct teller *t, size_t i)
+{
+    uint32_t cause = t->events[t->units[i].first].sequence;
+    for (size_t k = i + 1; k < t->units_count; k++) {
+        const struct nvl_event *e = &t->events[t->units[k].first];
+        for (unsigned n = 0; n < e->causes_count && e->type != NVL_INCIDENT; n++)
+            if (e->causes[n].sequence == cause)
+                return &t->units[k];
+    }
+    return NULL;
+}
+/* Neither is told without the other. */
+static void tell_asides(struct teller *t, const int16_t eyes[8])
+{
+    for (size_t i = 0; i < t->units_count; i++) {
+        struct unit *u = &t->units[i];
+        if (!begins_aside(t, &t->events[u->first]))
+            continue;
+        struct unit *after = came_of(t, i);
+        bool seen = plan_sees(t, &t->events[u->first], eyes[u->phase & 7]);
+        if (after == NULL)
+            u->chosen = false;
+        else if (after->chosen && seen)
+            u->chosen = true;
+        else if (!after->chosen && !after->dropped &&
+                 plan_sees(t, &t->events[after->first], eyes[after->phase & 7]))
+            after->chosen = u->chosen;
+        else if (!after->chosen)
+            u->chosen = false;
+    }
+}
 /* Of a small cast nobody may have less than an eighth of what is told, where there is more to tell.
  */
 static void tell_ghosts(struct teller *t, const int16_t eyes[8], uint32_t told[PEOPLE_MAX])
@@ -387,6 +428,7 @@ void plan_choose(struct teller *t, uint32_t budget)
     if (t->cast <= GHOST_CAST && !t->terse)
         tell_ghosts(t, eyes, told);
     tell_openers(t, eyes);
+    tell_asides(t, eyes);
 }
 bool plan_awake_last(const struct teller *t, unsigned who)
 {

@@ -331,6 +331,11 @@ static void bind_part(struct fixture *f, const struct prose_rule *r, bool secret
     for (size_t k = 0; k < sizeof(texts) / sizeof(texts[0]) && !line; k++)
         env_text(env, texts[k][0], texts[k][1]);
     if (!line) {
+        static const char *const company[] = { "C", "D", "E", "G" };
+        for (unsigned k = 0; k < 4; k++) /* whoever else is there */
+            env_add(env, company[k], NVL_SORT_CHAR, 2 + k % (f->t.cast > 2 ? f->t.cast - 2 : 1));
+        env_add(env, "FROM", NVL_SORT_PLACE, 1);
+        env_add(env, "STILL", NVL_SORT_PLACE, 0);
         env_add(env, "SITE", NVL_SORT_PLACE, 0);
         env_add(env, "I", NVL_SORT_ITEM, 0);
         env_add(env, "X", NVL_SORT_FACT, 0);
