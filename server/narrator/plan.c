@@ -11,6 +11,8 @@ enum {
     LEAST_NEED = -40,   /* what is worth less goes untold */
     LONG_BUDGET = 1100, /* words; a long story also tells its quieter hours */
     LEAST_LONG = -120,
+    AFTERMATH = 2, /* once it is settled a story should end: little of what follows is told */
+    AFTERMATH_MORE = 240,
     SPEECH_MERCY = 2, /* talk that leads nowhere may still be told */
     WALKS_APART = 5,  /* units between two walks that are told */
     WALKED_ALREADY = 140,
@@ -162,7 +164,8 @@ static int32_t event_score(const struct teller *t, const struct nvl_event *e, un
     bool moves = strcmp(info.family, "movement") == 0;
     s -= moves ? (e->phase == NVL_RESOLUTION ? 160 : e->phase == NVL_CLIMAX ? 90 : 65) : 0;
     s -= e->phase == NVL_RESOLUTION && e->outcome == NVL_FAIL ? 60 : 0;
-    s -= strcmp(info.family, "memory") == 0 ? 15 : 0;
+    s -= strcmp(info.family, "memory") == 0 ? 55 : 0;
+    s -= strcmp(info.name, "they_gather") == 0 ? 70 : 0; /* every story has it, and it says little */
     s -= strcmp(info.name, "bide") == 0 ? 80 : strcmp(info.name, "word_of") == 0 ? 200 : 0;
     bool stranger = e->actor < PEOPLE_MAX && e->actor >= t->cast;
     s -= stranger && (strcmp(info.family, "calm") == 0 || strcmp(info.family, "memory") == 0) ? 90
@@ -413,6 +416,8 @@ void plan_choose(struct teller *t, uint32_t budget)
             if (u->chosen || !(told_all || plan_sees(t, e, eyes[u->phase & 7])))
                 continue;
             int32_t s = need_of(t, u, told) + (per_phase[u->phase & 7] == 0 ? 80 : 0);
+            if (u->phase == NVL_RESOLUTION && per_phase[NVL_RESOLUTION] >= AFTERMATH)
+                s -= t->events[u->first].threads_count > 0 ? AFTERMATH_MORE / 2 : AFTERMATH_MORE;
             if (best == NULL || s > most)
                 best = u, most = s;
         }
