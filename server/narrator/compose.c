@@ -81,6 +81,8 @@ static bool event_chunk(struct composing *c, const struct nvl_event *e, bool fre
     if (told)
         style_lead(t, &d);
     if (told)
+        compose_place_lead(c, e, &d);
+    if (told)
         compose_aim_lead(c, e, &d);
     if (told)
         return compose_keep(c, &d, fresh, e->actor < PEOPLE_MAX ? (int16_t) e->actor : -1);
@@ -224,9 +226,11 @@ static void put_unit(struct composing *c, const struct unit *u)
         if (!c->weighed && i == u->first)
             put_weigh(c, e);
         compose_stand(t, i);
-        bool fresh = compose_begins_paragraph(c, speaks, actor);
+        bool moved = e->place != NVL_NONE && c->place >= 0 && c->place != (int16_t) e->place;
+        bool fresh = moved || compose_begins_paragraph(c, speaks, actor);
         bool aimed = i == u->first && compose_aim(c, e, fresh);
-        event_chunk(c, e, fresh && !aimed);
+        if (event_chunk(c, e, fresh && !aimed))
+            compose_place_told(c, e);
         if (i == u->first && actor == t->focaliser && c->tick >= 1 && !style_is_log(t))
             compose_intro(c, t->focaliser, false);
     }
@@ -248,7 +252,7 @@ static bool scene_turns(const struct teller *t, const struct unit *u, const stru
 }
 bool compose(struct teller *t)
 {
-    struct composing c = { .t = t, .last_actor = -1, .last_speaker = -1, .left = -1 };
+    struct composing c = { .t = t, .last_actor = -1, .last_speaker = -1, .left = -1, .place = -1 };
     t->chunks_capacity = t->units_count * 3 + 64;
     t->chunks = arena_zero(&t->scratch, t->chunks_capacity, sizeof(*t->chunks));
     t->scenes = arena_zero(&t->scratch, t->units_count + 2, sizeof(*t->scenes));

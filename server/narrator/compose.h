@@ -17,6 +17,7 @@ struct composing {
     uint32_t sequence;
     const char *image;
     size_t image_size;
+    int16_t place;    /* where the reader takes it to happen, -1 */
     uint32_t tick;    /* units told */
     int16_t left;     /* where the scene before ended, or -1 */
     uint32_t outside; /* events whose edits have been told or passed over */
@@ -44,6 +45,12 @@ void compose_ground(struct composing *c);
  * act's own sentence. */
 bool compose_aim(struct composing *c, const struct nvl_event *e, bool fresh);
 void compose_aim_lead(struct composing *c, const struct nvl_event *e, struct draft *d);
+
+/* compose_place.c */
+/* An act elsewhere than the reader takes it to be begins with its place: "In the hall Maya …". */
+void compose_place_lead(struct composing *c, const struct nvl_event *e, struct draft *d);
+/* The reader has been told e, and is where that leaves its actor. */
+void compose_place_told(struct composing *c, const struct nvl_event *e);
 
 /* compose_scene.c */
 /* The scene's place is the focaliser's, as of the event with that index. */

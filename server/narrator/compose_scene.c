@@ -241,6 +241,7 @@ void compose_scene_begin(struct composing *c, const struct nvl_event *e)
             put_irony(c, (uint32_t) (e - t->events));
         }
     }
+    c->place = t->place; /* an entry says where they are */
 }
 /* What the log says of the ending, as one of those concerned says it: "They" are "We". */
 static const char *as_ours(struct teller *t, const char *text)

@@ -12,6 +12,7 @@ enum {
     LONG_BUDGET = 1100, /* words; a long story also tells its quieter hours */
     LEAST_LONG = -120,
     AFTERMATH = 2, /* once it is settled a story should end: little of what follows is told */
+    SHORT_TURNS = 12, /* a longer one is longer over */
     AFTERMATH_MORE = 240,
     SPEECH_MERCY = 2, /* talk that leads nowhere may still be told */
     WALKS_APART = 5,  /* units between two walks that are told */
@@ -416,7 +417,8 @@ void plan_choose(struct teller *t, uint32_t budget)
             if (u->chosen || !(told_all || plan_sees(t, e, eyes[u->phase & 7])))
                 continue;
             int32_t s = need_of(t, u, told) + (per_phase[u->phase & 7] == 0 ? 80 : 0);
-            if (u->phase == NVL_RESOLUTION && per_phase[NVL_RESOLUTION] >= AFTERMATH)
+            if (!t->ample && u->phase == NVL_RESOLUTION &&
+                per_phase[NVL_RESOLUTION] >= AFTERMATH + (t->turns > SHORT_TURNS ? t->turns / 3 : 0))
                 s -= t->events[u->first].threads_count > 0 ? AFTERMATH_MORE / 2 : AFTERMATH_MORE;
             if (best == NULL || s > most)
                 best = u, most = s;
