@@ -263,6 +263,8 @@ static void mark_verbs(struct token *t, size_t count)
         bool named =
             !first && (t[i - 1].kind == WORD_QUALITY || one_of(t[i - 1].lower, article, ARTICLE) ||
                        ends_with(t[i - 1].lower, "'s"));
+        if (ends_with(t[i].lower, "n't"))
+            t[i].kind = WORD_STOP;
         if (strcmp(t[i].lower, "keep") == 0 && !last && !named &&
             ends_with(t[i + 1].lower, "ing"))
             t[i].kind = WORD_VERB; /* "accidents keep happening" */

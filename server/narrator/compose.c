@@ -217,8 +217,9 @@ static void put_unit(struct composing *c, const struct unit *u)
     put_outside(c, u->first);
     for (uint32_t i = u->first; i < u->first + u->count && !t->nomem; i++) {
         const struct nvl_event *e = &t->events[i];
-        if (!plan_sees(t, e, t->focaliser))
-            continue;
+        if (!plan_sees(t, e, t->focaliser) ||
+            (t->terse && e->type == NVL_REACTION && e->phase == NVL_SETUP))
+            continue; /* in few words it is not told who agreed with whom */
         c->event = t->now = e;
         c->sequence = e->sequence;
         bool speaks = e->type == NVL_SPEECH || e->type == NVL_REACTION;

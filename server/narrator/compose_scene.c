@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { COMPANY_WORDS = 300 }; /* a shorter story has no room to name them all at once */
+
 /* --- scenes --- */
 
 /* Those of the cast who are where the focaliser is: {B}, {C} and so on; returns how many. */
@@ -220,7 +222,8 @@ void compose_scene_begin(struct composing *c, const struct nvl_event *e)
             compose_part(c, &env, PROSE_INTRO, "journal", true);
         if (!t->terse) {
             put_image(c, &env, PROSE_IMAGE, true);
-            put_company(c);
+            if (t->words >= COMPANY_WORDS)
+                put_company(c);
         }
         compose_part(c, &env, PROSE_OPEN, nvl_world_frame(t->world), t->terse);
         if (!t->terse) {

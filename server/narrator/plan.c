@@ -351,6 +351,7 @@ static struct unit *came_of(const struct teller *t, size_t i)
     }
     return NULL;
 }
+enum { ASIDE_WORDS = 300 };
 /* Neither is told without the other. */
 static void tell_asides(struct teller *t, const int16_t eyes[8])
 {
@@ -360,9 +361,9 @@ static void tell_asides(struct teller *t, const int16_t eyes[8])
             continue;
         struct unit *after = came_of(t, i);
         bool seen = plan_sees(t, &t->events[u->first], eyes[u->phase & 7]);
-        if (after == NULL)
+        if (after == NULL || (t->words < ASIDE_WORDS && !after->chosen))
             u->chosen = false;
-        else if (after->chosen && seen)
+        else if (after->chosen && seen && t->words >= ASIDE_WORDS)
             u->chosen = true;
         else if (!after->chosen && !after->dropped &&
                  plan_sees(t, &t->events[after->first], eyes[after->phase & 7]))
