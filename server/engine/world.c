@@ -159,6 +159,27 @@ static unsigned best_of(const struct building *b, const int32_t *scores, uint32_
             return i;
     return 0;
 }
+/* Where no setting was given, the first whole site of the scenario is one: "an abandoned mine". */
+static void site_for_setting(struct building *b)
+{
+    static const char *const rooms[] = { "cave",   "cavern", "dock",   "hangar", "bridge", "tunnel",
+                                         "vault",  "alley",  "garden", "crypt",  "tower",  "reactor",
+                                         "shaft",  "library", "bar",   "platform", "market", "harbor",
+                                         "harbour", "dungeon", "basement", "attic", "cellar", "chapel",
+                                         "greenhouse", "dam",  "graveyard", "cemetery", "ward",
+                                         "classroom", "studio", "workshop", "garage", "sewer" };
+    struct ground_noun *n = b->ground.setting[0] == 0 ? build_take_noun(b, WORD_PLACE, true) : NULL;
+    if (n == NULL || n->proper || n->plural)
+        return;
+    for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++)
+        if (strcmp(n->head, rooms[i]) == 0)
+            return;
+    const char *article = strchr("aeiou", n->text[0]) != NULL ? "an" : "a";
+    if (snprintf(b->ground.setting, sizeof(b->ground.setting), "%s %.90s", article, n->text) < 0)
+        return;
+    b->ground.setting_kind = NVL_SETTING_SITE;
+    n->used = true;
+}
 /* What of the scenario there is decides with the seed which truth lies under it. */
 static uint32_t text_salt(const struct nvl_request *q)
 {
@@ -178,6 +199,7 @@ static void choose_story(struct building *b)
     uint32_t total = 0;
     for (uint32_t i = 0; i < p->counts[SEC_TRUT]; i++)
         total += p->truths[i].frame == w->frame ? p->truths[i].weight : 0;
+    site_for_setting(b);
     w->setting = build_keep(b, b->ground.setting), w->setting_kind = b->ground.setting_kind;
     w->saying = build_keep(b, b->ground.saying);
     uint32_t pick = draw(b, DRAW_TRUTH, text_salt(w->request), total);
