@@ -274,9 +274,9 @@ static void test_user_words_take_part(void **state)
     fixture_crew(&r);
     r.request.scenario = "A distress signal from an abandoned mining station. No dragons.";
     assert_int_equal(nvl_world_open(*state, &r.request, NULL, &w), NVL_OK);
-    for (size_t i = 0; i < nvl_world_count(w, NVL_SORT_PLACE); i++)
-        station |=
-            strcmp(nvl_world_entity(w, NVL_SORT_PLACE, i)->name, "abandoned mining station") == 0;
+    enum nvl_setting_kind kind; /* where no setting is given, the site of the scenario is one */
+    station = strcmp(nvl_world_setting(w, &kind), "an abandoned mining station") == 0 &&
+              kind == NVL_SETTING_SITE;
     for (size_t i = 0; i < nvl_world_count(w, NVL_SORT_ITEM); i++)
         signal |= strstr(nvl_world_entity(w, NVL_SORT_ITEM, i)->name, "signal") != NULL;
     for (size_t i = 0; i < nvl_world_noun_count(w); i++) {
