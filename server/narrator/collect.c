@@ -2,7 +2,7 @@
 #include "server/narrator/teller.h"
 #include <string.h>
 
-enum { RIGID_WORDS = 14, SIGNATURE_WORDS = 3 };
+enum { RIGID_WORDS = 14, SIGNATURE_WORDS = 3, BRIEF_WORDS = 450 };
 
 /* An alternative of a rule, with all of its cost that stays the same through a telling. */
 struct piece {
@@ -99,6 +99,7 @@ size_t choice_collect(struct teller *t, const struct draft *d, unsigned nonce,
     }
     size_t end = prose_index_find(&t->index, kind, key, key_size, &first);
     bool to_self = kind == PROSE_SAY && facts->values[TAG_VOICE] != NULL;
+    bool brief = t->words < BRIEF_WORDS; /* who wants a short telling wants short sentences */
     for (size_t i = first; i < end; i++) {
         const struct prose_rule *r = &t->index.rules[i];
         struct pieces *p = &t->pieces[i];
@@ -111,7 +112,8 @@ size_t choice_collect(struct teller *t, const struct draft *d, unsigned nonce,
             if (r->once && n > 0)
                 continue;
             int32_t cost = (int32_t) n * 340 - match * 340 + at->cost +
-                           choice_luck(t, at->id, nonce * 977, 340);
+                           choice_luck(t, at->id, nonce * 977, 340) +
+                           (brief ? (int32_t) at->size * 4 : 0);
             out[count++] = (struct alternative){ at->text, at->size, at->id, cost };
         }
     }
