@@ -23,6 +23,24 @@ static void told(struct teller *t, const struct nvl_event *e)
 {
     t->aims_told[e->goal / 64] |= UINT64_C(1) << e->goal % 64;
 }
+/* An act may serve a goal from afar: whoever the aim names must be one whom the act is done with,
+ * and a place the one where it is done, or the reader waits for somebody who does not come. */
+static bool aim_fits(const struct teller *t, const struct nvl_event *e, const struct draft *d)
+{
+    for (size_t i = 0; i < d->named_count; i++) {
+        const struct named *n = &d->named[i];
+        bool known = n->sort == NVL_SORT_CHAR && n->index == e->actor;
+        known |= n->sort != NVL_SORT_CHAR && n->sort != NVL_SORT_PLACE;
+        known |= n->sort == NVL_SORT_PLACE && n->index == e->place;
+        struct nvl_op_info info;
+        nvl_pack_op(t->pack, e->op, &info);
+        for (unsigned k = 0; k < e->args_count && k < info.params_count; k++)
+            known |= info.params[k].sort == n->sort && e->args[k] == n->index;
+        if (!known)
+            return false;
+    }
+    return true;
+}
 /* The goal as "aim" reads it, kept as text; NULL when the pack has no words for it. */
 static const char *aim_phrase(struct teller *t, const struct nvl_event *e)
 {
@@ -34,7 +52,7 @@ static const char *aim_phrase(struct teller *t, const struct nvl_event *e)
     struct discourse before = t->discourse;
     bool ok = expand_chunk(t, &env, PROSE_AIM, nvl_goal_name(t->world, e->goal), &d);
     t->discourse = before;
-    if (!ok || strchr(d.text, '"') != NULL)
+    if (!ok || strchr(d.text, '"') != NULL || (!leads(t, e) && !aim_fits(t, e, &d)))
         return NULL;
     d.text[0] = morph_lower(d.text[0]);
     const char *s = arena_strndup(&t->scratch, d.text, d.size);
