@@ -361,24 +361,56 @@ static void find_nouns(struct ground *g, struct token *t, size_t count)
             negated = false;
     }
 }
+static bool token_is(const struct token *t, const char *word, size_t n)
+{
+    return (strlen(t->lower) == n && memcmp(t->lower, word, n) == 0) ||
+           (strlen(t->stem) == n && memcmp(t->stem, word, n) == 0);
+}
+/* How many tokens from t on the cue is; 0: it is another one.  A cue of several words lies within
+ * one phrase of the text. */
+static size_t cue_length(const char *cue, const struct token *t, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t n = strcspn(cue, " ");
+        if (!token_is(&t[i], cue, n))
+            return 0;
+        if (cue[n] == 0)
+            return i + 1;
+        if (t[i].end_of_phrase)
+            return 0;
+        cue += n + 1;
+    }
+    return 0;
+}
+static void take_cue(struct ground *g, const struct pack_cue *c)
+{
+    if (c->kind == CUE_FRAME && c->index < 32)
+        g->frame_score[c->index] += c->weight;
+    if (c->kind == CUE_HINT && g->hints[c->index] == 0)
+        g->hints[c->index] = c->weight;
+    if (c->kind == CUE_GENRE && c->index < 32)
+        g->genre_score[c->index] += c->weight;
+}
+/* Phrases first: "does not answer" denies nothing, and what "lost contact" says is not said by "lost"
+ * as well. */
 static void score(const struct nvl_pack *pack, const struct token *t, size_t count,
                   struct ground *g)
 {
     bool negated = false;
-    for (size_t i = 0; i < count; i++) {
-        negated |= is_negation(t[i].lower);
-        for (uint32_t k = 0; k < pack->counts[SEC_CUES] && !negated; k++) {
-            const struct pack_cue *c = &pack->cues[k];
-            if (strcmp(c->word, t[i].lower) != 0 && strcmp(c->word, t[i].stem) != 0)
-                continue;
-            if (c->kind == CUE_FRAME && c->index < 32)
-                g->frame_score[c->index] += c->weight;
-            if (c->kind == CUE_HINT && g->hints[c->index] == 0)
-                g->hints[c->index] = c->weight;
-            if (c->kind == CUE_GENRE && c->index < 32)
-                g->genre_score[c->index] += c->weight;
+    for (size_t i = 0, longest; i < count; i += longest) {
+        longest = 1;
+        for (uint32_t k = 0; k < pack->counts[SEC_CUES]; k++) {
+            size_t n = strchr(pack->cues[k].word, ' ') != NULL
+                           ? cue_length(pack->cues[k].word, t + i, count - i)
+                           : 0;
+            longest = n > longest ? n : longest;
         }
-        negated &= !t[i].end_of_phrase;
+        negated |= longest == 1 && is_negation(t[i].lower);
+        for (uint32_t k = 0; k < pack->counts[SEC_CUES] && !negated; k++)
+            if (cue_length(pack->cues[k].word, t + i, count - i) == longest)
+                take_cue(g, &pack->cues[k]);
+        for (size_t n = 0; n < longest; n++)
+            negated &= !t[i + n].end_of_phrase;
     }
 }
 /* Letters of European scripts, blanks and what stands inside words: nothing that could set a phrase

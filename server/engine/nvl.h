@@ -15,7 +15,7 @@
 #include "rpc/base/sha256.h"
 
 /* Raised whenever a golden head changes: a log names the engine that wrote it. */
-#define NVL_ENGINE_ABI 4u
+#define NVL_ENGINE_ABI 5u
 
 enum nvl_rc {
     NVL_OK = 0,

@@ -1,5 +1,5 @@
-/* Thirty requests over every genre, written down before they were tried: which frame and genre each
- * becomes, and what of the user's nouns is told and takes part.  GROUNDING_SHOW=1 prints each. */
+/* Requests over every genre, thirty of them written down before they were tried: which frame and genre
+ * each becomes, and what of the user's nouns is told and takes part.  GROUNDING_SHOW=1 prints each. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -55,6 +55,17 @@ static const struct {
       "a gangster city" },
     { "sabotage", "contemporary", "the brakes of the mountain train were tampered with", "" },
     { "distress", "age_of_sail", "a beacon burns on the island where nobody lives", "the sea" },
+    /* what only phrases tell */
+    { "distress", "sf_station", "the lamp has gone out and the keeper does not answer",
+      "a lighthouse on a dead moon" },
+    { "distress", "sf_station", "we lost contact with the mining colony", "" },
+    { "sabotage", "contemporary", "someone is leaking the plans to the competitor",
+      "an office on the twentieth floor" },
+    { "sabotage", "contemporary", "the scenery has been painted over", "a school play" },
+    { "hunt", "contemporary", "the lion has escaped", "a circus" },
+    { "disaster", "contemporary", "the oven broke the night before the wedding", "a bakery" },
+    { "contagion", "contemporary", "patients wake up speaking a language nobody knows",
+      "a hospital at night" },
 };
 enum { REQUESTS = sizeof(requests) / sizeof(requests[0]) };
 static struct nvl_pack *pack;
@@ -142,7 +153,7 @@ static void ground(size_t r, uint64_t seed, struct sums *sum)
     arena_done(&arena);
     stage_run_done(&run);
 }
-static void test_thirty_requests(void **state)
+static void test_requests(void **state)
 {
     struct sums sum = { 0 };
     (void) state;
@@ -171,6 +182,6 @@ static int teardown(void **state)
 }
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_thirty_requests) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_requests) };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
