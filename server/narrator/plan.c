@@ -10,7 +10,7 @@ enum {
     GHOST_ROUNDS = 8,
     LEAST_NEED = -40,   /* what is worth less goes untold */
     LONG_BUDGET = 1100, /* words; a long story also tells its quieter hours */
-    LEAST_LONG = -120,
+    LEAST_LONG = -165,
     AFTERMATH = 2, /* once it is settled a story should end: little of what follows is told */
     SHORT_TURNS = 12, /* a longer one is longer over */
     AFTERMATH_MORE = 240,
