@@ -171,6 +171,7 @@ static bool after_governor(const struct draft *d)
         "toward",  "towards", "under",  "on",     "for",       "by",     "against",
         "took",    "asked",   "told",   "gave",   "saw",       "seen",   "let",
         "brought", "pressed", "caught", "blamed", "struck",    "watch",  "blame",
+        "begged",  "urged",   "warned", "helped", "reminded",  "sent",   "taught",
         "praised", "thanked", "tried",  "heard",  "following", "found",
     };
     size_t end = d->size > 0 && d->text[d->size - 1] == ' ' ? d->size - 1 : 0, from = end;
