@@ -6,11 +6,14 @@
 #include <curl/curl.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "clients/load/answers.h"
+#include "clients/load/http_once.h"
 #include "clients/load/worker.h"
 #include "rpc/base/alloc.h"
+#include "rpc/base/check.h"
 #include "rpc/base/clock.h"
 #include "rpc/io/watch.h"
 
@@ -30,7 +33,10 @@ struct http_place {
     struct worker *worker;
     struct http_lane *lanes;
     unsigned n_lanes;
-    struct curl_slist *headers, *stream_headers; /* the second for simulations as well */
+    /* Taken apart once for all users: libcurl would do it again for each request. */
+    CURLU **urls; /* of the endpoint's requests */
+    size_t n_urls;
+    struct curl_slist *headers;
     struct answers answers;
     struct http_socket **sockets; /* by descriptor; libcurl forgets its own note between requests */
     size_t n_sockets;
@@ -260,22 +266,21 @@ static void put_form(struct http_user *h)
                (unsigned long long) h->user->seed);
 }
 
+static bool is_post(const struct request *r)
+{
+    return r->kind == REQUEST_SIMULATION || r->kind == REQUEST_STREAM;
+}
+
 static int set_up(struct http_user *h, const struct request *r)
 {
-    char url[1024];
-    const char *base = h->place->worker->step->target->address;
-    size_t n = strlen(base);
-    while (n > 0 && base[n - 1] == '/')
-        n--;
-    if (snprintf(url, sizeof url, "%.*s%s", (int) n, base, r->path) >= (int) sizeof url)
-        return NRPC_E_INVAL;
-    bool post = r->kind == REQUEST_SIMULATION || r->kind == REQUEST_STREAM;
+    const struct endpoint *e = h->place->worker->step->endpoint;
+    size_t i = 0;
+    while (i < e->n && e->requests[i] != r)
+        i++;
+    CHECK(i < e->n);
     h->request = r;
-    CURLcode c = curl_easy_setopt(h->easy, CURLOPT_URL, url);
-    c = c != CURLE_OK ? c : curl_easy_setopt(h->easy, post ? CURLOPT_POST : CURLOPT_HTTPGET, 1L);
-    struct curl_slist *headers = post ? h->place->stream_headers : h->place->headers;
-    c = c != CURLE_OK ? c : curl_easy_setopt(h->easy, CURLOPT_HTTPHEADER, headers);
-    return c == CURLE_OK ? 0 : NRPC_E_NOMEM;
+    return curl_easy_setopt(h->easy, CURLOPT_CURLU, h->place->urls[i]) == CURLE_OK ? 0
+                                                                                   : NRPC_E_NOMEM;
 }
 
 static int http_start(struct user *u)
@@ -288,7 +293,7 @@ static int http_start(struct user *u)
     buf_reset(&h->body);
     h->error[0] = '\0';
     h->too_large = false;
-    if (u->request->kind == REQUEST_SIMULATION || u->request->kind == REQUEST_STREAM) {
+    if (is_post(u->request)) {
         put_form(h);
         curl_easy_setopt(h->easy, CURLOPT_POSTFIELDS, buf_str(&h->form));
         curl_easy_setopt(h->easy, CURLOPT_POSTFIELDSIZE, (long) h->form.size);
@@ -331,10 +336,12 @@ static int http_open_user(struct worker *w, struct user *u)
     if (h->easy == NULL)
         return NRPC_E_NOMEM;
     CURL *e = h->easy;
+    bool post = is_post(w->step->endpoint->requests[0]); /* then all are */
     bool good =
         curl_easy_setopt(e, CURLOPT_PRIVATE, h) == CURLE_OK &&
         curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
         curl_easy_setopt(e, CURLOPT_PROXY, "") == CURLE_OK &&
+        curl_easy_setopt(e, CURLOPT_NOPROXY, "") == CURLE_OK && /* else it asks the environment */
         curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long) READ_BYTES) == CURLE_OK &&
         curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1) == CURLE_OK &&
         curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
@@ -342,7 +349,8 @@ static int http_open_user(struct worker *w, struct user *u)
         curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, on_close) == CURLE_OK &&
         curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, h->place) == CURLE_OK &&
         curl_easy_setopt(e, CURLOPT_ERRORBUFFER, h->error) == CURLE_OK &&
-        curl_easy_setopt(e, CURLOPT_USERAGENT, "novel-load/" NOVEL_VERSION) == CURLE_OK &&
+        curl_easy_setopt(e, post ? CURLOPT_POST : CURLOPT_HTTPGET, 1L) == CURLE_OK &&
+        curl_easy_setopt(e, CURLOPT_HTTPHEADER, h->place->headers) == CURLE_OK &&
         (t->ca_file == NULL || curl_easy_setopt(e, CURLOPT_CAINFO, t->ca_file) == CURLE_OK);
     if (t->cert_file != NULL)
         good = good && curl_easy_setopt(e, CURLOPT_SSLCERT, t->cert_file) == CURLE_OK &&
@@ -376,23 +384,55 @@ static int append(struct curl_slist **list, const char *line)
     return 0;
 }
 
-static int put_headers(struct http_place *p, const struct target *t, struct curl_slist **list,
-                       bool post)
+static bool has_header(const struct target *t, const char *name)
 {
+    for (size_t i = 0; t->headers != NULL && t->headers[i] != NULL; i += 2)
+        if (strcasecmp(t->headers[i], name) == 0)
+            return true;
+    return false;
+}
+
+static int put_headers(struct http_place *p, const struct step *s)
+{
+    const struct target *t = s->target;
+    const struct request *first = s->endpoint->requests[0];
+    bool events = first->kind == REQUEST_STREAM;
     int r = 0;
     for (size_t i = 0; t->headers != NULL && t->headers[i] != NULL && r == 0; i += 2) {
         char line[1024];
         if (snprintf(line, sizeof line, "%s: %s", t->headers[i], t->headers[i + 1]) >=
             (int) sizeof line)
             return NRPC_E_TOOBIG;
-        r = append(list, line);
+        r = append(&p->headers, line);
     }
-    bool events = p->worker->step->endpoint->requests[0]->kind == REQUEST_STREAM;
-    if (post && r == 0)
-        r = append(list, "Content-Type: application/json");
+    /* Not by CURLOPT_USERAGENT: that is put together again for each request. */
+    if (r == 0 && !has_header(t, "User-Agent"))
+        r = append(&p->headers, "User-Agent: novel-load/" NOVEL_VERSION);
+    if (r == 0 && is_post(first))
+        r = append(&p->headers, "Content-Type: application/json");
     return r < 0 ? r
-                 : append(list, post && events ? "Accept: text/event-stream"
-                                               : "Accept: application/json");
+                 : append(&p->headers,
+                          events ? "Accept: text/event-stream" : "Accept: application/json");
+}
+
+static int make_urls(struct http_place *p, const struct step *s)
+{
+    p->urls = alloc_zero(s->endpoint->n, sizeof(CURLU *));
+    if (p->urls == NULL)
+        return NRPC_E_NOMEM;
+    for (; p->n_urls < s->endpoint->n; p->n_urls++) {
+        char text[1024];
+        if (!http_once_url(s->target, s->endpoint->requests[p->n_urls]->path, text, sizeof text))
+            return NRPC_E_INVAL;
+        CURLU *url = p->urls[p->n_urls] = curl_url();
+        if (url == NULL)
+            return NRPC_E_NOMEM;
+        if (curl_url_set(url, CURLUPART_URL, text, CURLU_GUESS_SCHEME) != CURLUE_OK) {
+            p->n_urls++;
+            return NRPC_E_INVAL;
+        }
+    }
+    return 0;
 }
 
 static int open_lane(struct http_place *p, struct http_lane *l)
@@ -423,8 +463,8 @@ static int http_open(struct worker *w)
     int r = p->lanes == NULL ? NRPC_E_NOMEM : 0;
     for (; p->n_lanes < lanes && r == 0; p->n_lanes++)
         r = open_lane(p, &p->lanes[p->n_lanes]);
-    r = r < 0 ? r : put_headers(p, w->step->target, &p->headers, false);
-    return r < 0 ? r : put_headers(p, w->step->target, &p->stream_headers, true);
+    r = r < 0 ? r : put_headers(p, w->step);
+    return r < 0 ? r : make_urls(p, w->step);
 }
 
 static void http_close(struct worker *w, void (*gone)(void *w))
@@ -438,7 +478,9 @@ static void http_close(struct worker *w, void (*gone)(void *w))
     }
     if (p != NULL) {
         curl_slist_free_all(p->headers);
-        curl_slist_free_all(p->stream_headers);
+        for (size_t i = 0; i < p->n_urls; i++)
+            curl_url_cleanup(p->urls[i]);
+        alloc_free(p->urls);
         answers_done(&p->answers);
         alloc_free(p->sockets);
         alloc_free(p->lanes);
