@@ -237,11 +237,14 @@ static void judge(struct http_user *h, CURLcode code)
                "stream error", good ? NULL : p->answers.why);
 }
 
+/* Users go on from here, while what libcurl has of them is still in the processor's cache.  Their
+ * next requests may be over within start; those have the timer, so that this ends. */
 static void collect(struct http_lane *l)
 {
     CURLMsg *m;
     int left;
-    while ((m = curl_multi_info_read(l->multi, &left)) != NULL) {
+    for (unsigned i = 0; i < LANE_USERS && (m = curl_multi_info_read(l->multi, &left)) != NULL;
+         i++) {
         struct http_user *h;
         CURLcode code = m->data.result;
         if (m->msg != CURLMSG_DONE ||

@@ -58,7 +58,7 @@ static void send_due(struct open_loop *o)
         struct user *u = o->idle;
         o->idle = u->idle_next;
         o->sent++;
-        user_send(u, due);
+        user_send(u, due, now);
     }
     if (o->over)
         return;

@@ -17,6 +17,7 @@ bool open_loop_is_over(const struct open_loop *o);
 void open_loop_stop(struct open_loop *o);
 void open_loop_free(struct open_loop *o); /* NULL is fine */
 
-void user_send(struct user *u, uint64_t began_ns); /* worker.c's */
+/* worker.c's: sends now; durations count from began_ns. */
+void user_send(struct user *u, uint64_t began_ns, uint64_t now);
 
 #endif

@@ -14,7 +14,7 @@
 
 enum { FAILED_PAUSE_MS = 100 /* after a failure to connect: a dead server is not hammered */ };
 
-static void send_next(struct user *u, uint64_t began_ns);
+static void send_next(struct user *u, uint64_t began_ns, uint64_t now);
 
 /* ---- the end of a step ---- */
 static bool time_is_over(const struct worker *w, uint64_t now)
@@ -51,14 +51,28 @@ static void on_pause_over(void *ctx)
     if (user_is_done(u, now))
         look_whether_finished(u->worker);
     else
-        send_next(u, now);
+        send_next(u, now, now);
+}
+
+/* The timer is not moved at each request: it looks at the one that is out when it fires, and waits
+ * for the rest of its time. */
+static void be_patient(struct user *u, uint64_t for_ns)
+{
+    u->patient = true;
+    nrpc_timer_start(u->patience, (for_ns + 999999) / 1000000);
 }
 
 static void on_patience_over(void *ctx)
 {
     struct user *u = ctx;
+    u->patient = false;
     if (!u->busy)
         return;
+    uint64_t now = clock_mono_ns(), until = u->sent_ns + u->worker->step->timeout_ns;
+    if (now < until) {
+        be_patient(u, until - now);
+        return;
+    }
     u->worker->step->target->door->abandon(u);
     char detail[80];
     snprintf(detail, sizeof detail, "no whole answer within %.1f s",
@@ -66,13 +80,14 @@ static void on_patience_over(void *ctx)
     user_ended(u, OUTCOME_TIMEOUT, NULL, detail);
 }
 
-static void send_next(struct user *u, uint64_t began_ns)
+static void send_next(struct user *u, uint64_t began_ns, uint64_t now)
 {
     struct worker *w = u->worker;
     const struct step *s = w->step;
     u->request = s->endpoint->requests[u->next++ % s->endpoint->n];
     u->seed = s->seed + u->number + u->sent * s->users;
     u->began_ns = began_ns;
+    u->sent_ns = now;
     u->first_ns = 0;
     u->sent++;
     u->busy = true;
@@ -84,12 +99,13 @@ static void send_next(struct user *u, uint64_t began_ns)
         w->busy--;
         return;
     }
-    nrpc_timer_start(u->patience, s->timeout_ns / 1000000);
+    if (!u->patient)
+        be_patient(u, s->timeout_ns);
 }
 
-void user_send(struct user *u, uint64_t began_ns)
+void user_send(struct user *u, uint64_t began_ns, uint64_t now)
 {
-    send_next(u, began_ns);
+    send_next(u, began_ns, now);
 }
 
 void worker_add_bytes(struct worker *w, uint64_t bytes)
@@ -110,7 +126,6 @@ void user_ended(struct user *u, enum outcome o, const char *status, const char *
     CHECK(u->busy);
     u->busy = false;
     w->busy--;
-    nrpc_timer_stop(u->patience);
     tally_add(&w->since, o, now - u->began_ns,
               u->first_ns > u->began_ns ? u->first_ns - u->began_ns : 0, status, detail);
     if (w->open_loop != NULL) {
@@ -120,8 +135,10 @@ void user_ended(struct user *u, enum outcome o, const char *status, const char *
         bool unreachable = o == OUTCOME_CONNECT || o == OUTCOME_LOST;
         if (unreachable && pause_ms < FAILED_PAUSE_MS)
             pause_ms = FAILED_PAUSE_MS;
-        /* Never from inside the door: a timer of nothing comes in this turn of the loop. */
-        nrpc_timer_start(u->pause, pause_ms);
+        if (pause_ms == 0)
+            send_next(u, now, now);
+        else
+            nrpc_timer_start(u->pause, pause_ms);
     }
     look_whether_finished(w);
 }
@@ -252,7 +269,6 @@ static void run_stop(nrpc_task *t, nrpc_loop *loop)
         if (!u->busy)
             continue;
         w->step->target->door->abandon(u); /* neither good nor an error: nobody waited for it */
-        nrpc_timer_stop(u->patience);
         u->busy = false;
         w->busy--;
     }

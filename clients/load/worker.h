@@ -50,14 +50,16 @@ struct user {
     uint64_t sent; /* how many it has sent */
     uint64_t seed;
     uint64_t began_ns; /* what durations count from */
+    uint64_t sent_ns;  /* what its time limit counts from */
     uint64_t first_ns; /* streams: when the first event came; 0: not yet */
     bool busy;         /* a request is out */
+    bool patient;      /* its timer runs */
     nrpc_timer *pause, *patience;
     struct user *idle_next; /* open loop: users without a request */
 };
 
 /* A door.  All on the worker's loop.  start ends with exactly one user_ended (never inside start),
- * unless abandon came before; then with none. */
+ * unless abandon came before; then with none.  user_ended may start the user's next request. */
 struct door {
     const char *name; /* "http" */
     int (*open)(struct worker *w);
@@ -112,7 +114,8 @@ void worker_stop(struct worker *w); /* sends nothing more and waits for nothing 
  * behind each. */
 void worker_finish(struct worker *w, struct buf *simulations);
 
-/* For doors: the request is over.  status and detail as tally_add's. */
+/* For doors, as the last they do with it: the request is over, and the next may have begun when
+ * this returns.  status and detail as tally_add's. */
 void user_ended(struct user *u, enum outcome o, const char *status, const char *detail);
 void worker_add_bytes(struct worker *w, uint64_t bytes);
 void worker_add_simulation(struct worker *w, const char *id); /* "" is fine */
