@@ -1,5 +1,7 @@
 """novel-load against the real programs, and against servers that misbehave: what it says must be what happened."""
 import asyncio
+import concurrent.futures
+import itertools
 import json
 import pathlib
 import re
@@ -11,7 +13,11 @@ import threading
 import time
 import unittest
 
+import grpc
+
 import test_tls
+from novelengine.v1 import novel_engine_pb2 as pb
+from novelengine.v1 import novel_engine_pb2_grpc as stubs
 from harness import BIN, ROOT, Stack, start_gateway, start_server
 
 SCHEMA = json.loads((ROOT / "docs" / "novel-load.schema.json").read_text())
@@ -304,6 +310,67 @@ class Agreement(unittest.TestCase):
         line = re.search(r"time for request:\s+(\S+)\s+(\S+)\s+(\S+)", out)
         value, unit = re.match(r"([\d.]+)(us|ms|s)", line.group(3)).groups()
         self.near(self.row["latency_ms"]["mean"], float(value) * {"us": 0.001, "ms": 1, "s": 1000}[unit], "mean")
+
+
+class Delaying(stubs.NovelEngineServicer):
+    """Answers as late as the server of Agreement."""
+
+    def __init__(self):
+        self.numbers = itertools.count(1)
+
+    def GetHealth(self, request, context):
+        time.sleep(0.005 + (next(self.numbers) * 37 % 100) / 2000)
+        return pb.Health(status="healthy", api="running", timestamp="2026-01-01T00:00:00Z", version="1.0.0")
+
+    def GetSystemStatus(self, request, context):
+        return pb.SystemStatus(status="operational", version="9")
+
+
+class RpcAgreement(unittest.TestCase):
+    """The same calls by h2load, each of which it logs: percentiles of RPC, with and without shared connections."""
+
+    @classmethod
+    def setUpClass(cls):
+        if not shutil.which("h2load"):
+            raise unittest.SkipTest("h2load is not installed: percentiles of RPC were NOT compared with it")
+        cls.server = grpc.server(concurrent.futures.ThreadPoolExecutor(32))
+        stubs.add_NovelEngineServicer_to_server(Delaying(), cls.server)
+        cls.address = f"127.0.0.1:{cls.server.add_insecure_port('127.0.0.1:0')}"
+        cls.server.start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop(None).wait()
+
+    def h2load(self, connections, streams):
+        """Durations in ms, in order."""
+        with tempfile.TemporaryDirectory() as folder:
+            body, log = pathlib.Path(folder) / "body", pathlib.Path(folder) / "log"
+            body.write_bytes(bytes(5))  # not compressed, no bytes: an empty message
+            subprocess.run(["h2load", "-t1", f"-c{connections}", f"-m{streams}", "-n800", "-d", body, f"--log-file={log}",
+                            "-H", "content-type: application/grpc", "-H", "te: trailers",
+                            f"http://{self.address}/novelengine.v1.NovelEngine/GetHealth"], capture_output=True, timeout=60, check=True)
+            rows = [line.split("\t") for line in log.read_text().splitlines()]
+        self.assertEqual({row[1] for row in rows}, {"200"})
+        return sorted(int(row[2]) / 1000 for row in rows)
+
+    def compare(self, connections, streams):
+        # Both at the same time: what a busy machine adds, it adds to both.
+        with concurrent.futures.ThreadPoolExecutor(1) as other:
+            theirs = other.submit(self.h2load, connections, streams)
+            row = novel_load("load", "--rpc", self.address, "--endpoints", "health", "--users", connections * streams, "--streams",
+                             streams, "--think", 0, "--duration", 3, code=None)["rows"][0]
+            theirs = theirs.result()
+        self.assertEqual(sum(row["errors"].values()), 0, row["errors"])
+        for key, share, slack in (("p50", 0.5, 0.1), ("p95", 0.95, 0.1), ("p99", 0.99, 0.25)):  # p99: eight calls decide
+            ours, other = row["latency_ms"][key], theirs[int(share * len(theirs))]
+            self.assertLess(abs(ours - other), 2.5 + slack * other, f"{key}: ours {ours} ms, theirs {other} ms")
+
+    def test_a_connection_each(self):
+        self.compare(8, 1)
+
+    def test_shared_connections(self):
+        self.compare(2, 4)
 
 
 class Real(Stack):
