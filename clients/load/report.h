@@ -31,4 +31,10 @@ size_t report_cells(const struct row *row, char cells[REPORT_CELLS][REPORT_CELL]
 /* Errors by kind in one line: "3 timeout, 1 status (500: 1)"; "none". */
 void report_errors(const struct row *row, char *out, size_t size);
 
+/* What was judged (measured), or what was not: "baseline, load /health and /characters"; sections
+ * of the rules, with their endpoints where only some are meant. */
+void report_scope(struct buf *out, const struct judgement *j, bool measured);
+/* What the verdict means for who did not ask for everything: a sentence or two. */
+const char *report_meaning(const struct judgement *j);
+
 #endif

@@ -278,6 +278,22 @@ static void put_processes(struct buf *out, const struct results *r)
     buf_printf(out, "<p>The original: %s.</p>\n", original_resources);
 }
 
+static void put_meaning(struct buf *out, const struct judgement *j)
+{
+    struct buf scope = { 0 };
+    if (j->unmeasured > 0) {
+        buf_puts(&scope, " Judged: ");
+        report_scope(&scope, j, true);
+        buf_puts(&scope, ". Left out: ");
+        report_scope(&scope, j, false);
+        buf_putc(&scope, '.');
+    }
+    buf_printf(out, "<p>%s", report_meaning(j));
+    plot_put_text(out, buf_str(&scope));
+    buf_puts(out, "</p>\n");
+    buf_done(&scope);
+}
+
 static void put_head(struct buf *out, const struct results *r, const struct judgement *j)
 {
     buf_puts(out, "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'><title>Performance "
@@ -291,7 +307,9 @@ static void put_head(struct buf *out, const struct results *r, const struct judg
                "by the rule <code>",
                j->passed, j->failed_must, j->failed_should, j->unmeasured);
     plot_put_text(out, j->verdict_rule);
-    buf_printf(out, "</code>. (The original's: %s.)</p>\n<p>%s<code>novel-load ", original_verdict,
+    buf_printf(out, "</code>. (The original's: %s.)</p>\n", original_verdict);
+    put_meaning(out, j);
+    buf_printf(out, "<p>%s<code>novel-load ",
                r->interrupted ? "<strong>The run was interrupted.</strong> " : "");
     plot_put_text(out, r->command);
     buf_puts(out, "</code>, ");

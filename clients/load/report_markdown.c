@@ -178,7 +178,15 @@ static void put_verdict(struct buf *out, const struct judgement *j)
                "measured; by the rule `%s`.",
                j->verdict, j->passed, j->failed_must, j->failed_should, j->unmeasured,
                j->verdict_rule);
-    buf_printf(out, " (The original's: %s.)\n\n", original_verdict);
+    buf_printf(out, " (The original's: %s.)\n\n%s", original_verdict, report_meaning(j));
+    if (j->unmeasured > 0) {
+        buf_puts(out, " Judged: ");
+        report_scope(out, j, true);
+        buf_puts(out, ". Left out: ");
+        report_scope(out, j, false);
+        buf_putc(out, '.');
+    }
+    buf_puts(out, "\n\n");
 }
 
 static void put_head(struct buf *out, const struct results *r)
@@ -327,5 +335,12 @@ void report_text(struct buf *out, const struct results *r, const struct judgemen
         if (r->processes[i].ended)
             buf_printf(out, "\n%s (process %d) ended during the run", r->processes[i].name,
                        r->processes[i].pid);
-    buf_printf(out, "\nverdict: %s   (%s)\n", j->verdict, j->verdict_rule);
+    buf_printf(out, "\nverdict: %s   (%s)\n%s\n", j->verdict, j->verdict_rule, report_meaning(j));
+    if (j->unmeasured == 0)
+        return;
+    buf_puts(out, "  judged    ");
+    report_scope(out, j, true);
+    buf_puts(out, "\n  left out  ");
+    report_scope(out, j, false);
+    buf_putc(out, '\n');
 }

@@ -409,6 +409,10 @@ class Real(Stack):
             self.assertEqual(sum(row["errors"].values()), 0, row)
             self.assertGreater(row["good"], 0)
         self.assertEqual(self.requests_logged() - before, results["targets"]["http_requests"])
+        self.assertEqual(results["judgement"]["verdict"], "incomplete")
+        said = (folder / "r.md").read_text()
+        self.assertIn("only a part of what the verdict needs", said.replace("\n", " "))
+        self.assertIn(" Judged: baseline, load /health, simulations, processes", said)
         # It leaves the deployment as it found it.
         self.assertEqual(self.rest("GET", "/simulations").json()["simulations"], [])
         novel_load("simulations", "--rpc", self.server.address, "--users", 2, "--keep", code=None)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "clients/load/report.h"
 #include "clients/load/rules.h"
 
 static struct rules rules;
@@ -58,6 +59,14 @@ static void judge(void)
 {
     assert_true(rules_parse(&rules, text, strlen(text), why, sizeof why));
     rules_judge(&rules, &results, &judgement);
+}
+
+static void assert_scope(bool measured, const char *wanted)
+{
+    struct buf b = { 0 };
+    report_scope(&b, &judgement, measured);
+    assert_string_equal(buf_str(&b), wanted);
+    buf_done(&b);
 }
 
 static int clean(void **state)
@@ -130,6 +139,9 @@ static void test_unmeasured_is_not_passed(void **state)
     judge();
     assert_string_equal(judgement.verdict, "incomplete");
     assert_int_equal(judgement.unmeasured_must, 2);
+    assert_scope(true, "load /health");
+    assert_scope(false, "load /char*, processes (--ready, --pid), the knee of stress");
+    assert_non_null(strstr(report_meaning(&judgement), "Nothing that was looked at failed"));
 }
 
 static void test_row_without_good_answers_fails(void **state)
