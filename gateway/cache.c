@@ -15,7 +15,7 @@ static void entry_free(struct cache_entry *e)
 {
     for (size_t i = 0; i < e->n_tags; i++)
         alloc_free(e->tags[i]);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < ENCODINGS; i++)
         buf_done(&e->body[i]);
     alloc_free((char *) (uintptr_t) e->key);
     alloc_free((char *) (uintptr_t) e->content_type);

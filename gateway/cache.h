@@ -24,8 +24,8 @@ struct cache_entry {
     size_t n_tags;
     char etag[136];
     const char *content_type;
-    struct buf body[3]; /* by enum encoding; the coded ones are made when first wanted */
-    bool tried[3];      /* coding it was tried: an empty body then means that it does not pay */
+    struct buf body[ENCODINGS]; /* by enum encoding; the coded ones are made when first wanted */
+    bool tried[ENCODINGS]; /* coding it was tried: an empty body then means that it does not pay */
     size_t bytes;
 };
 struct cache {

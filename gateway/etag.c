@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "gateway/encode.h"
+
 struct tag {
     const char *text;
     size_t size;
@@ -25,10 +27,12 @@ static void skip(const char **at, const char *end, const char *what)
 /* The coding behind the last dash is not part of the resource's state. */
 static size_t without_coding(const char *text, size_t size)
 {
-    static const char *const codings[] = { "-gz", "-br" };
-    for (size_t i = 0; i < 2; i++)
-        if (size > 3 && memcmp(text + size - 3, codings[i], 3) == 0)
-            return size - 3;
+    for (int e = ENCODING_IDENTITY + 1; e < ENCODINGS; e++) {
+        const char *suffix = encoding_tag_suffix((enum encoding) e);
+        size_t n = strlen(suffix);
+        if (size > n && memcmp(text + size - n, suffix, n) == 0)
+            return size - n;
+    }
     return size;
 }
 

@@ -64,14 +64,14 @@ struct gateway {
 struct gateway_loop {
     const struct gateway *gateway;
     nrpc_loop *loop;
-    struct table_view *view;       /* what new requests are served by */
-    nrpc_channel *channel;         /* made by the loop itself; NULL before and after */
-    struct to_json json[2];        /* by dialect; the pool is set for each use */
-    struct buf scratch;            /* for bodies that need their length first */
-    struct buf coded;              /* a body in the client's coding */
-    struct encoder *encoders[3];   /* by enum encoding; made when first wanted */
-    size_t stream_encoders;        /* in use by streams */
-    struct compressor *compressor; /* of Connect's messages; made when first wanted */
+    struct table_view *view;             /* what new requests are served by */
+    nrpc_channel *channel;               /* made by the loop itself; NULL before and after */
+    struct to_json json[2];              /* by dialect; the pool is set for each use */
+    struct buf scratch;                  /* for bodies that need their length first */
+    struct buf coded;                    /* a body in the client's coding */
+    struct encoder *encoders[ENCODINGS]; /* by enum encoding; made when first wanted */
+    size_t stream_encoders;              /* in use by streams */
+    struct compressor *compressor;       /* of Connect's messages; made when first wanted */
     struct sha256 *sha;
     struct list connections; /* struct conn */
     struct list http2;       /* struct http2_conn */

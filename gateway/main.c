@@ -177,8 +177,8 @@ static const struct option table[] = {
       .kind = OPTION_BOOL,
       .target = &gateway.settings.compression,
       .default_text = "true",
-      .help = "Answers in gzip or Brotli to clients that take them; streams are flushed with each "
-              "event." },
+      .help = "Answers in zstd, Brotli or gzip to clients that take them; streams are flushed with "
+              "each event." },
     { .name = "balance",
       .kind = OPTION_STRING,
       .target = &gateway.settings.balance,

@@ -151,9 +151,9 @@ static bool client_has(const struct exchange *x, const char *tag, size_t size)
 static void respond_not_modified(struct exchange *x, const struct response *r, const char *tag,
                                  size_t size, struct buf *out)
 {
-    static const char *const suffixes[] = { "", "-gz", "-br" };
     char extra[ETAG_MAX + 32];
-    snprintf(extra, sizeof extra, "ETag: \"%.*s%s\"\r\n", (int) size, tag, suffixes[x->encoding]);
+    snprintf(extra, sizeof extra, "ETag: \"%.*s%s\"\r\n", (int) size, tag,
+             encoding_tag_suffix(x->encoding));
     struct response same = {
         .status = 304, .cache_control = r->cache_control, .extra = extra, .varies = true
     };
@@ -248,7 +248,6 @@ static void respond_coded(struct exchange *x, const struct response *r, const vo
 
 void respond_ready(struct exchange *x, const struct response *r, const void *body, size_t size)
 {
-    static const char *const suffixes[] = { "", "-gz", "-br" };
     struct buf *out = client_tail(x->client);
     const char *tag = r->tag;
     if (tag != NULL && r->etag && client_has(x, tag, strlen(tag))) {
@@ -257,7 +256,7 @@ void respond_ready(struct exchange *x, const struct response *r, const void *bod
     }
     respond_head(x, r, out);
     if (tag != NULL)
-        buf_printf(out, "ETag: \"%s%s\"\r\n", tag, suffixes[x->encoding]);
+        buf_printf(out, "ETag: \"%s%s\"\r\n", tag, encoding_tag_suffix(x->encoding));
     if (x->encoding != ENCODING_IDENTITY)
         buf_printf(out, "Content-Encoding: %s\r\n", encoding_name(x->encoding));
     buf_printf(out, "Content-Length: %zu\r\n\r\n", size);

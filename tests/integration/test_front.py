@@ -186,6 +186,43 @@ class Codings(harness.Stack):
         text = subprocess.run(["brotli", "-dc"], input=packed, stdout=subprocess.PIPE, check=True, timeout=30).stdout
         self.assertEqual(text, self.rest("GET", "/characters/pilot").body)
 
+    @unittest.skipIf(shutil.which("zstd") is None, "no zstd program")
+    def test_zstd_is_the_same_text(self):
+        answer = self.get("/characters/pilot", "gzip, deflate, br, zstd")
+        self.assertEqual(answer.headers["content-encoding"], "zstd")
+        text = subprocess.run(["zstd", "-dc"], input=answer.body, stdout=subprocess.PIPE, check=True, timeout=30).stdout
+        plain = self.rest("GET", "/characters/pilot")
+        self.assertEqual(text, plain.body)
+        self.assertLess(len(answer.body), len(plain.body) * 0.7)
+        # The tag names the representation; any of a resource's tags saves the body.
+        self.assertEqual(answer.headers["etag"], plain.headers["etag"][:-1] + '-zs"')
+        again = self.get("/characters/pilot", "gzip", **{"If-None-Match": answer.headers["etag"]})
+        self.assertEqual((again.status, again.body), (304, b""))
+
+    @unittest.skipIf(shutil.which("zstd") is None, "no zstd program")
+    def test_a_stream_in_zstd_is_flushed_by_event(self):
+        body = json.dumps({"character_names": harness.CAST, "turns": 3})
+        with socket.create_connection(("127.0.0.1", self.gateway.port), 60) as s:
+            s.sendall(b"POST /simulations:stream HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n"
+                      b"Accept-Encoding: zstd, gzip;q=0.5\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body.encode()))
+            raw = s.makefile("rb")
+            head = b"".join(iter(raw.readline, b"\r\n")).lower()
+            self.assertIn(b"content-encoding: zstd\r\n", head)
+            chunks = []
+            while (size := int(raw.readline(), 16)) > 0:
+                chunks.append(raw.read(size))
+                raw.readline()
+
+        def read(n):  # of a frame that is cut off, the program shows what it can read
+            return subprocess.run(["zstd", "-dcq"], input=b"".join(chunks[:n]), stdout=subprocess.PIPE,
+                                  stderr=subprocess.DEVNULL, timeout=30)
+        self.assertTrue(read(1).stdout.startswith(b"retry: 3000\n: connected\n\n"), "the first chunk, at once")
+        self.assertTrue(read(5).stdout.endswith(b"\n\n"))
+        self.assertLess(len(read(5).stdout), len(read(6).stdout))
+        whole = read(len(chunks))
+        self.assertEqual(whole.returncode, 0, "the frame ends properly")
+        self.assertIn(b"event: end\n", whole.stdout)
+
     def test_short_answers_stay_as_they_are(self):
         self.assertNotIn("content-encoding", self.get("/livez", "gzip").headers)
 
