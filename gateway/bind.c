@@ -226,8 +226,8 @@ static int bind_system(struct binder *b, const char *key, size_t key_size, const
         return set_switch(b, s, key, text);
     if (key_size != 7 || memcmp(key, "$fields", 7) != 0)
         return fail(b, key, key_size,
-                    "unknown parameter; there are $fields, $pretty, $defaults, $enums, $int64 and "
-                    "$names",
+                    "unknown parameter; there are $fields, $pretty, $defaults, $enums, $int64, "
+                    "$names and $end",
                     NULL);
     if (b->fields != NULL)
         return fail(b, key, key_size, "is given twice", NULL);

@@ -32,6 +32,8 @@ struct client {
     bool socket;  /* the request is a WebSocket of HTTP/2 (RFC 8441): 200 opens it, not 101 */
     bool busy;    /* its exchange is reading; false once the exchange has ended meanwhile */
     bool closing; /* going away: no further work for it */
+    bool broken;  /* the answer broke off, and its end must not look like one */
+    struct buf trailers; /* header lines to go behind the body; of framed ones only */
 };
 
 static inline struct buf *client_tail(struct client *c)

@@ -47,6 +47,8 @@ struct stream {
     bool chunked;
     bool any;     /* a message was written */
     bool resumed; /* Last-Event-ID came */
+    bool trailed; /* the answer has announced trailers */
+    bool failed;  /* its end is an error */
     uint64_t resume_id;
     uint64_t end_id;         /* behind the last event's id; 0: none was shown */
     uint32_t owed;           /* credits to give back once the client reads again */

@@ -32,7 +32,7 @@ struct http2_client {
     struct h2_stream *stream;  /* NULL: gone */
     struct exchange *exchange; /* NULL: over */
     struct h2_queue queue;
-    struct buf tail; /* what the exchange wrote since the last flush */
+    struct buf tail;    /* what the exchange wrote since the last flush */
     struct timer timer; /* of the body; of a socket's last words */
     bool headed;        /* the response's head is out */
     bool whole;         /* the request is */
@@ -72,6 +72,20 @@ static bool read_line(char *line, size_t size, struct h2_field *out)
     return !is_hop_by_hop(line, out->name_size);
 }
 
+/* The lines from text to the "\r" at end, behind the n fields that are there; returns how many
+ * there are then. */
+static size_t read_lines(char *text, char *end, struct h2_field fields[static FIELDS_MAX], size_t n)
+{
+    for (char *line = text; line < end && n < FIELDS_MAX;) {
+        char *stop = memchr(line, '\r', (size_t) (end + 1 - line));
+        if (stop == NULL)
+            break;
+        n += read_line(line, (size_t) (stop - line), &fields[n]);
+        line = stop + 2;
+    }
+    return n;
+}
+
 /* Sends the head at the front of tail; false while it is not whole. */
 static bool send_head(struct http2_client *c)
 {
@@ -81,20 +95,26 @@ static bool send_head(struct http2_client *c)
     if (end == NULL)
         return false;
     struct h2_field fields[FIELDS_MAX] = { { ":status", text + 9, 7, 3 } }; /* "HTTP/1.1 200" */
-    size_t n = 1;
-    for (char *line = memchr(text, '\n', (size_t) (end - text));
-         line != NULL && ++line < end && n < FIELDS_MAX;) {
-        char *stop = memchr(line, '\r', (size_t) (end + 1 - line));
-        if (stop == NULL)
-            break;
-        n += read_line(line, (size_t) (stop - line), &fields[n]);
-        line = stop + 1;
-    }
+    char *first = memchr(text, '\n', (size_t) (end - text));
+    size_t n = first == NULL ? 1 : read_lines(first + 1, end, fields, 1);
     c->headed = true;
     if (h2_stream_respond(c->stream, fields, n, false, &c->queue) < 0)
         h2_stream_reset(c->stream, H2_INTERNAL_ERROR);
     buf_drop(b, (size_t) (end + 4 - text));
     return true;
+}
+
+/* The answer is complete: its trailers follow what is queued.  Trailers that are too large for the
+ * client are left out. */
+static int finish(struct http2_client *c)
+{
+    struct buf *b = &c->client.trailers;
+    struct h2_field fields[FIELDS_MAX];
+    size_t n = 0;
+    if (!b->failed && b->size > 2)
+        n = read_lines((char *) b->data, (char *) b->data + b->size - 2, fields, 0);
+    int r = h2_stream_finish(c->stream, fields, n);
+    return r == NRPC_E_TOOBIG ? h2_stream_finish(c->stream, NULL, 0) : r;
 }
 
 static struct buf *client_output(struct client *client)
@@ -156,6 +176,15 @@ static void client_hold(struct client *client, bool held)
         timer_start(&c->timer, GATEWAY_BODY_IDLE_MS);
 }
 
+/* The client gets what is queued, and then no end. */
+static void break_off(struct http2_client *c)
+{
+    if (c->queue.size > 0)
+        h2_stream_notify_low(c->stream, 0); /* on_low goes on */
+    else
+        h2_stream_reset(c->stream, H2_INTERNAL_ERROR);
+}
+
 static void client_ended(struct client *client, bool keep)
 {
     struct http2_client *c = (struct http2_client *) client;
@@ -166,7 +195,9 @@ static void client_ended(struct client *client, bool keep)
     timer_stop(&c->timer);
     if (c->stream == NULL)
         return;
-    if (h2_stream_finish(c->stream, NULL, 0) < 0)
+    if (client->broken)
+        break_off(c);
+    else if (finish(c) < 0)
         h2_stream_reset(c->stream, H2_INTERNAL_ERROR);
     else if (c->tunnel)
         timer_start(&c->timer, LINGER_MS);
@@ -334,6 +365,8 @@ static void on_low(void *user)
     struct http2_client *c = user;
     if (c->exchange != NULL)
         exchange_on_drained(c->exchange);
+    else if (c->client.broken && c->stream != NULL)
+        break_off(c);
 }
 
 static void on_stream_close(void *user, uint32_t error_code)
@@ -350,6 +383,7 @@ static void on_stream_close(void *user, uint32_t error_code)
     }
     h2_queue_clear(&c->queue);
     buf_done(&c->tail);
+    buf_done(&c->client.trailers);
     alloc_free(c);
 }
 

@@ -170,9 +170,8 @@ static const struct option table[] = {
       .kind = OPTION_LIST,
       .target = &gateway.settings.pass_metadata,
       .value_name = "NAME",
-      .help =
-          "Metadata of the servers' answers that clients get as a header, and at the end of SSE "
-          "as a trailer; none by default." },
+      .help = "Metadata of the servers' answers that clients get as a header, and at the end of a "
+              "stream as a trailer; none by default." },
     { .name = "compression",
       .kind = OPTION_BOOL,
       .target = &gateway.settings.compression,

@@ -162,6 +162,11 @@ void pass_put_headers(const struct exchange *x, struct buf *out)
     put_declared(x, x->trailers, put_declared(x, head, HEADERS_MAX, out), out);
 }
 
+void pass_put_trailer_lines(const struct exchange *x, struct buf *out)
+{
+    put_declared(x, x->trailers, HEADERS_MAX, out);
+}
+
 void pass_put_names(const struct exchange *x, struct buf *out)
 {
     const struct option_list *list = &x->gl->gateway->settings.pass_metadata;

@@ -15,6 +15,8 @@ void pass_put_names(const struct exchange *x, struct buf *out);
 /* The next need x->trailers; without it they append nothing. */
 /* ,"trailers":{"name":["value"]} of the declared ones, for the event that ends a stream. */
 void pass_put_trailers(const struct exchange *x, struct buf *out);
+/* Lines of the declared ones, as many as fit, for the trailers of HTTP. */
+void pass_put_trailer_lines(const struct exchange *x, struct buf *out);
 /* Connect's ,"metadata":{...}; first: without the comma.  All keys. */
 void pass_put_metadata(const struct exchange *x, bool first, struct buf *out);
 /* gRPC-Web's "key:value" lines.  All keys. */

@@ -349,8 +349,7 @@ int rpcweb_put_message(struct exchange *x, nrpc_slice message, struct buf *out)
     return r;
 }
 
-/* grpc-message: all but visible ASCII and '%' is percent-encoded. */
-static void put_message_text(struct buf *out, const char *text)
+void rpcweb_put_message_text(struct buf *out, const char *text)
 {
     for (const uint8_t *c = (const uint8_t *) text; *c != '\0'; c++)
         if (*c >= 0x20 && *c <= 0x7e && *c != '%')
@@ -388,7 +387,7 @@ void rpcweb_put_trailers(struct exchange *x, bool failed, struct buf *out)
     buf_printf(&text, "grpc-status:%d\r\n", failed ? (int) p->code : 0);
     if (failed) {
         buf_puts(&text, "grpc-message:");
-        put_message_text(&text, p->detail);
+        rpcweb_put_message_text(&text, p->detail);
         buf_puts(&text, "\r\n");
     }
     if (failed && p->details.size > 0) {

@@ -23,6 +23,8 @@ const char *rpcweb_content_type(const struct exchange *x);
 int rpcweb_put_message(struct exchange *x, nrpc_slice message, struct buf *out);
 /* Appends the frame that ends an answer: OK, or x's problem. */
 void rpcweb_put_trailers(struct exchange *x, bool failed, struct buf *out);
+/* A text as grpc-message has it: all but visible ASCII and '%' is percent-encoded. */
+void rpcweb_put_message_text(struct buf *out, const char *text);
 /* Connect's error object. */
 void rpcweb_put_error(struct buf *out, const struct problem *p);
 

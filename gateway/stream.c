@@ -174,6 +174,29 @@ static void open_encoder(struct exchange *x, const char *content_type)
     gl->stream_encoders += x->stream.encoder != NULL;
 }
 
+/* Does the client take trailers (RFC 9110 section 6.5.1), and has the answer a place for them? */
+static bool takes_trailers(const struct exchange *x)
+{
+    static const char *const word[] = { "trailers" };
+    struct buf te = { 0 };
+    bool taken = x->stream.form != STREAM_GRPC_WEB && x->stream.form != STREAM_WEBSOCKET &&
+                 (x->stream.chunked || x->client->framed) && http1_join(&x->http, "te", &te) &&
+                 accept_choose_coding((const char *) te.data, te.size, word, 1) == 0;
+    buf_done(&te);
+    return taken;
+}
+
+/* What the trailers may be, so that a proxy knows that they are worth keeping. */
+static void announce_trailers(struct exchange *x, struct buf *out)
+{
+    x->stream.trailed = takes_trailers(x);
+    if (!x->stream.trailed)
+        return;
+    buf_puts(out, "Trailer: Grpc-Status, Grpc-Message");
+    pass_put_names(x, out);
+    buf_puts(out, "\r\n");
+}
+
 static void open_stream(struct exchange *x, const char *content_type)
 {
     struct stream *s = &x->stream;
@@ -194,6 +217,7 @@ static void open_stream(struct exchange *x, const char *content_type)
     respond_head(x, &r, out);
     if (s->encoder != NULL)
         buf_printf(out, "Content-Encoding: %s\r\n", encoding_name(x->encoding));
+    announce_trailers(x, out);
     buf_puts(out, s->chunked ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n");
     client_flush(x->client);
     if (x->head_only)
@@ -444,6 +468,20 @@ void stream_on_drained(struct exchange *x)
 
 /* ---- the end --------------------------------------------------------------------------- */
 
+/* How the call ended, where HTTP itself has a place for it. */
+static void put_trailers(struct exchange *x, struct buf *out)
+{
+    if (!x->stream.trailed)
+        return;
+    buf_printf(out, "Grpc-Status: %d\r\n", x->stream.failed ? (int) x->problem.code : 0);
+    if (x->stream.failed) {
+        buf_puts(out, "Grpc-Message: ");
+        rpcweb_put_message_text(out, x->problem.detail);
+        buf_puts(out, "\r\n");
+    }
+    pass_put_trailer_lines(x, out);
+}
+
 static void put_last_chunk(struct exchange *x)
 {
     if (x->stream.encoder != NULL) {
@@ -455,8 +493,12 @@ static void put_last_chunk(struct exchange *x)
         x->gl->stream_encoders--;
         chunk_close(x, out, at);
     }
+    struct buf *out = client_tail(x->client);
     if (x->stream.chunked)
-        buf_puts(client_tail(x->client), "0\r\n\r\n");
+        buf_puts(out, "0\r\n");
+    put_trailers(x, x->stream.chunked ? out : &x->client->trailers);
+    if (x->stream.chunked)
+        buf_puts(out, "\r\n");
     client_flush(x->client);
 }
 
@@ -478,6 +520,40 @@ void stream_fail_rpc(struct exchange *x)
     put_last_chunk(x);
 }
 
+/* {"code":"OK"} with what else the server said at the end. */
+static void put_outcome(const struct exchange *x, struct buf *out)
+{
+    buf_puts(out, "{\"code\":\"OK\"");
+    pass_put_trailers(x, out);
+    buf_putc(out, '}');
+}
+
+static void put_end_event(struct exchange *x)
+{
+    struct buf *out = &x->gl->scratch;
+    buf_reset(out);
+    if (x->stream.end_id > 0) { /* a connect from here finds nothing more: 204 */
+        buf_puts(out, "id: ");
+        buf_put_u64(out, x->stream.end_id);
+        buf_putc(out, '\n');
+    }
+    buf_puts(out, "event: end\ndata: ");
+    put_outcome(x, out);
+    buf_puts(out, "\n\n");
+    put_chunk(x, out->data, out->size);
+}
+
+/* Only to those who ask for it: others take every line for a message. */
+static void put_end_line(struct exchange *x)
+{
+    struct buf *out = &x->gl->scratch;
+    buf_reset(out);
+    buf_puts(out, "{\"end\":");
+    put_outcome(x, out);
+    buf_puts(out, "}\n");
+    put_chunk(x, out->data, out->size);
+}
+
 static void end_well(struct exchange *x)
 {
     if (x->stream.form == STREAM_WEBSOCKET) {
@@ -487,19 +563,10 @@ static void end_well(struct exchange *x)
     }
     if (x->stream.form == STREAM_GRPC_WEB)
         put_rpc_trailers(x, false);
-    if (x->stream.form == STREAM_SSE) {
-        struct buf *out = &x->gl->scratch;
-        buf_reset(out);
-        if (x->stream.end_id > 0) { /* a connect from here finds nothing more: 204 */
-            buf_puts(out, "id: ");
-            buf_put_u64(out, x->stream.end_id);
-            buf_putc(out, '\n');
-        }
-        buf_puts(out, "event: end\ndata: {\"code\":\"OK\"");
-        pass_put_trailers(x, out);
-        buf_puts(out, "}\n\n");
-        put_chunk(x, out->data, out->size);
-    }
+    if (x->stream.form == STREAM_SSE)
+        put_end_event(x);
+    if (x->stream.form == STREAM_NDJSON && x->binder.switches[SWITCH_END] == SWITCH_ON)
+        put_end_line(x);
     if (x->stream.form == STREAM_ARRAY)
         put_text(x, x->stream.any ? "]\n" : "[]\n");
     put_last_chunk(x);
@@ -516,6 +583,7 @@ static void end_badly(struct exchange *x)
         socket_fail(x); /* there is no call any more: this ends the exchange */
         return;
     }
+    s->failed = true;
     buf_reset(out);
     if (s->form == STREAM_SSE)
         buf_puts(out, "event: error\ndata: ");
@@ -532,6 +600,8 @@ static void end_badly(struct exchange *x)
     x->keep_alive = false;
     if (s->form == STREAM_SSE || s->form == STREAM_NDJSON)
         put_last_chunk(x);
+    else
+        x->client->broken = true;
     exchange_end(x);
 }
 

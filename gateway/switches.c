@@ -15,6 +15,7 @@ static const struct {
     [SWITCH_ENUM_NUMBERS] = { "$enums", "numbers or names", { "names" }, { "numbers" } },
     [SWITCH_LONG_NUMBERS] = { "$int64", "numbers or strings", { "strings" }, { "numbers" } },
     [SWITCH_PROTO_NAMES] = { "$names", "proto or json", { "json" }, { "proto" } },
+    [SWITCH_END] = { "$end", "true or false", { "false", "0" }, { "true", "1", "" } },
 };
 
 static bool is_one_of(const char *text, size_t size, const char *const *words, size_t n)

@@ -1,4 +1,4 @@
-/* switches.h — what a request may say about its answer's JSON, in its query: "?$names=proto". Pure.
+/* switches.h — what a request may say about its answer's form, in its query: "?$names=proto". Pure.
  */
 #ifndef NOVEL_GATEWAY_SWITCHES_H
 #define NOVEL_GATEWAY_SWITCHES_H
@@ -12,6 +12,7 @@ enum answer_switch {
     SWITCH_ENUM_NUMBERS, /* $enums=numbers */
     SWITCH_LONG_NUMBERS, /* $int64=numbers */
     SWITCH_PROTO_NAMES,  /* $names=proto */
+    SWITCH_END,          /* $end: a line of NDJSON that says how the stream ended */
     SWITCHES
 };
 enum switch_setting { SWITCH_UNSET /* as the route has it */, SWITCH_OFF, SWITCH_ON };

@@ -2,7 +2,10 @@
 JSON as the request wants it, errors, and more requests at once than the server takes."""
 import concurrent.futures
 import json
+import shutil
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -11,7 +14,7 @@ import grpc
 
 import harness
 import test_foreign
-from test_foreign import foreign_pb2
+from test_foreign import foreign_pb2, httpbody_pb2
 
 
 def shelf(request, context):
@@ -35,6 +38,11 @@ def tail(request, context):
         yield foreign_pb2.Tick(number=number, kind=1)
 
 
+def pieces(request, context):
+    for tick in tail(request, context):
+        yield httpbody_pb2.HttpBody(content_type="text/x-count", data=b"%d;" % tick.number)
+
+
 def start_service(*options, gate=None):
     def waiting(request, context):
         gate.wait(60)
@@ -46,7 +54,9 @@ def start_service(*options, gate=None):
         "Query": grpc.unary_unary_rpc_method_handler(lambda request, context: request, foreign_pb2.Everything.FromString,
                                                      foreign_pb2.Everything.SerializeToString),
         "Tail": grpc.unary_stream_rpc_method_handler(tail, foreign_pb2.TailRequest.FromString,
-                                                     foreign_pb2.Tick.SerializeToString)}
+                                                     foreign_pb2.Tick.SerializeToString),
+        "Pieces": grpc.unary_stream_rpc_method_handler(pieces, foreign_pb2.TailRequest.FromString,
+                                                       httpbody_pb2.HttpBody.SerializeToString)}
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(32), options=options)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("foreign.v1.Shelf", handlers),))
     port = server.add_insecure_port("127.0.0.1:0")
@@ -100,6 +110,62 @@ class Asks(unittest.TestCase):
         stream = self.get("/v1/tail?count=1", gateway, Accept="text/event-stream")
         self.assertIn(b'data: {"code":"OK"}\n', stream.body)
         gateway.stop()
+
+    # ---- how a stream ended ----
+
+    def ended(self, path, http, *headers):
+        """Exit code of curl, body, and the fields that came behind it."""
+        with tempfile.NamedTemporaryFile() as dump:
+            done = subprocess.run(["curl", "-sS", "--max-time", "30", f"--{http}", "-D", dump.name,
+                                   *(w for h in headers for w in ("-H", h)), f"http://127.0.0.1:{self.gateway.port}{path}"],
+                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)
+            head, _, behind = dump.read().decode().lower().partition("\r\n\r\n")
+        if head:  # of a stream that is reset at once curl may show nothing at all
+            self.assertEqual("trailer: grpc-status, grpc-message, x-shown, x-trail, x-raw-bin" in head,
+                             any(h.startswith("TE:") for h in headers) and http != "http1.0", head)
+        return done.returncode, done.stdout, [tuple(l.split(": ", 1)) for l in behind.split("\r\n") if l]
+
+    @unittest.skipIf(shutil.which("curl") is None, "no curl")
+    def test_trailers_for_those_who_take_them(self):
+        good = [("grpc-status", "0"), ("x-trail", "t"), ("x-trail", "u")]
+        for http in ("http1.1", "http2-prior-knowledge"):
+            for accept, path in (("application/x-ndjson", "/v1/tail"), ("application/json", "/v1/tail"),
+                                 ("text/event-stream", "/v1/tail"), ("*/*", "/v1/raw")):
+                where = (http, accept, path)
+                code, body, behind = self.ended(path + "?count=2", http, "TE: trailers", f"Accept: {accept}")
+                self.assertEqual((code, behind), (0, good), where)
+                again = self.ended(path + "?count=2", http, f"Accept: {accept}")
+                self.assertEqual(again, (0, body, []), where)
+                coded = self.ended(path + "?count=2", http, "TE: deflate;q=0.5, Trailers", f"Accept: {accept}",
+                                   "Accept-Encoding: gzip")
+                self.assertEqual((coded[0], coded[2]), (0, good), where)
+            code, body, behind = self.ended("/v1/tail?count=2&fail_at=2", http, "TE: trailers", "Accept: application/x-ndjson")
+            self.assertEqual(json.loads(body.splitlines()[-1])["error"]["message"], "no more")
+            self.assertEqual((code, behind), (0, [("grpc-status", "5"), ("grpc-message", "no more"), *good[1:]]), http)
+        self.assertEqual(self.ended("/v1/tail?count=1", "http1.0", "TE: trailers", "Accept: application/x-ndjson")[2], [])
+
+    @unittest.skipIf(shutil.which("curl") is None, "no curl")
+    def test_what_was_cut_off_does_not_look_whole(self):
+        for http, code in (("http1.1", 18), ("http2-prior-knowledge", 92)):
+            for headers in ((), ("TE: trailers",)):
+                got, body, _ = self.ended("/v1/raw?count=3&fail_at=3", http, *headers)
+                self.assertEqual(got, code, (http, headers))
+                got, array, _ = self.ended("/v1/tail?count=3&fail_at=3", http, "Accept: application/json", *headers)
+                self.assertEqual(got, code, (http, headers))
+                if http == "http1.1":  # over HTTP/2 curl keeps to itself what came with the reset
+                    self.assertEqual((body, json.loads(array)[-1]["error"]["message"]), (b"1;2;", "no more"))
+
+    def test_a_last_line_for_those_who_ask(self):
+        def lines(query):
+            answer = self.get("/v1/tail?count=2&" + query, Accept="application/x-ndjson")
+            return [json.loads(line) for line in answer.body.splitlines()]
+        plain = lines("")
+        self.assertEqual(lines("$end"), plain + [{"end": {"code": "OK", "trailers": {"x-trail": ["t", "u"]}}}])
+        self.assertEqual(lines("$end=false"), plain)
+        self.assertEqual([sorted(l) for l in lines("$end=1&fail_at=1")], [["error"]])
+        self.assertEqual(self.get("/v1/tail?$end=maybe").status, 400)
+        array = self.get("/v1/tail?count=2&$end", Accept="application/json").json()
+        self.assertEqual(array, plain, "an array has its bracket")
 
     def test_headers_of_ours_are_not_for_servers(self):
         for name in ("content-type", "ETag", "grpc-status", "access-control-allow-origin", "a b", "retry-after"):
