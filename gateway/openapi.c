@@ -6,6 +6,7 @@
 
 #include "gateway/json_writer.h"
 #include "gateway/openapi_inner.h"
+#include "gateway/switches.h"
 #include "rpc/base/alloc.h"
 
 enum { QUERY_DEPTH = 3, NAME_MAX_BYTES = 256 };
@@ -119,6 +120,46 @@ static void put_query(struct openapi *o, const struct route *r, const struct des
     }
 }
 
+static void put_shared(struct openapi *o, size_t *n, const char *name)
+{
+    buf_printf(o->out, "%s{\"$ref\":\"#/components/parameters/%s\"}",
+               (*n)++ == 0 ? ",\"parameters\":[" : ",", name + 1);
+}
+
+/* What the gateway is told about the answer, whatever the method is; answers that are not JSON have
+ * no such form. */
+static void put_system(struct openapi *o, const struct route *r, size_t *n)
+{
+    const struct desc_message *m =
+        r->response_body == NULL ? r->method->output : r->response_body->message;
+    if (is_http_body(r->method->output) || is_http_body(m) || r->method->route->success_code == 204)
+        return;
+    if (m != NULL && m->wkt == DESC_PLAIN)
+        put_shared(o, n, "$fields");
+    for (enum answer_switch s = 0; s < SWITCHES; s++)
+        if (s != SWITCH_END || r->method->server_streaming)
+            put_shared(o, n, switch_name(s));
+}
+
+/* "components": what put_system refers to. */
+static void put_shared_parameters(struct openapi *o)
+{
+    buf_puts(o->out, "\"parameters\":{\"fields\":{\"name\":\"$fields\",\"in\":\"query\","
+                     "\"description\":\"The fields of the answer that are wanted, joined by "
+                     "commas.\",\"schema\":{\"type\":\"string\"}}");
+    for (enum answer_switch s = 0; s < SWITCHES; s++) {
+        const char *name = switch_name(s), *value = switch_value(s, 0);
+        buf_printf(o->out, ",\"%s\":{\"name\":\"%s\",\"in\":\"query\",", name + 1, name);
+        openapi_put_text(o, "description", switch_purpose(s));
+        if (value == NULL)
+            buf_puts(o->out, ",\"allowEmptyValue\":true,\"schema\":{\"type\":\"boolean\"}}");
+        else
+            buf_printf(o->out, ",\"schema\":{\"type\":\"string\",\"enum\":[\"%s\",\"%s\"]}}", value,
+                       switch_value(s, 1));
+    }
+    buf_putc(o->out, '}');
+}
+
 static void put_parameters(struct openapi *o, const struct route *r, const struct route *first)
 {
     const struct desc_field *path[QUERY_DEPTH + 1];
@@ -139,6 +180,7 @@ static void put_parameters(struct openapi *o, const struct route *r, const struc
         begin_parameter(o, &n, "Last-Event-ID", "header", false);
         buf_puts(o->out, "{\"type\":\"string\",\"description\":\"go on behind this event\"}}");
     }
+    put_system(o, r, &n);
     if (n > 0)
         buf_putc(o->out, ']');
 }
@@ -235,6 +277,44 @@ static void put_operation_id(struct openapi *o, size_t index)
     buf_putc(o->out, '"');
 }
 
+/* The first sentence of a comment, without its full stop.  A stop that no capital follows is that
+ * of an abbreviation, as in "e.g. this". */
+static size_t sentence_size(const char *comment)
+{
+    for (size_t i = 0; comment[i] != '\0'; i++) {
+        const char *next = comment + i + 1 + strspn(comment + i + 1, " ");
+        bool parted = next > comment + i + 1 && !(*next >= 'a' && *next <= 'z');
+        if (comment[i] == '.' && (*next == '\0' || parted))
+            return i;
+    }
+    return strlen(comment);
+}
+
+/* "GetStoryBook" as "Get story book": better than nothing. */
+static void put_words(struct buf *out, const char *name)
+{
+    for (const char *c = name; *c != '\0'; c++) {
+        bool begins = c > name && *c >= 'A' && *c <= 'Z' && c[-1] >= 'a' && c[-1] <= 'z';
+        if (begins)
+            buf_putc(out, ' ');
+        buf_putc(out, begins ? (char) (*c | 0x20) : *c);
+    }
+}
+
+static void put_summary(struct openapi *o, const struct route *r, const char *comment)
+{
+    struct buf text = { 0 };
+    if (comment != NULL)
+        buf_put(&text, comment, sentence_size(comment));
+    else
+        put_words(&text, r->method->name);
+    buf_putc(o->out, ',');
+    openapi_put_text(o, "summary", buf_str(&text));
+    if (text.failed)
+        o->out->failed = true;
+    buf_done(&text);
+}
+
 static void put_operation(struct openapi *o, size_t index, const struct route *first)
 {
     const struct route *r = router_at(o->source->router, index);
@@ -246,6 +326,7 @@ static void put_operation(struct openapi *o, size_t index, const struct route *f
     put_operation_id(o, index);
     buf_printf(o->out, ",\"tags\":[\"%s\"],\"x-grpc-method\":\"%s\"", r->method->service,
                r->method->path);
+    put_summary(o, r, comment);
     if (comment != NULL) {
         buf_putc(o->out, ',');
         openapi_put_text(o, "description", comment);
@@ -358,7 +439,10 @@ void openapi_write(const struct openapi_source *source, struct buf *out)
     buf_putc(out, ',');
     put_paths(o);
     buf_putc(out, ',');
-    openapi_put_components(o);
-    buf_puts(out, "}\n");
+    buf_puts(out, "\"components\":{");
+    put_shared_parameters(o);
+    buf_putc(out, ',');
+    openapi_put_schemas(o);
+    buf_puts(out, "}}\n");
     alloc_free(o);
 }

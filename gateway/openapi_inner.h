@@ -23,8 +23,8 @@ void openapi_put_message(struct openapi *o, const struct desc_message *m, bool l
 /* The schema of a field's value, with its rules and comment; single: one item of a repeated one. */
 void openapi_put_field(struct openapi *o, const struct desc_message *m, const struct desc_field *f,
                        bool legacy);
-/* "components": every schema that was referred to. */
-void openapi_put_components(struct openapi *o);
+/* Members of "components": every schema that was referred to, and the errors. */
+void openapi_put_schemas(struct openapi *o);
 void openapi_put_text(struct openapi *o, const char *key, const char *text); /* "key":"text" */
 
 #endif

@@ -322,9 +322,9 @@ static void put_errors(struct openapi *o)
                      "\"type\":\"array\",\"items\":{\"type\":\"object\"}}}}");
 }
 
-void openapi_put_components(struct openapi *o)
+void openapi_put_schemas(struct openapi *o)
 {
-    buf_puts(o->out, "\"components\":{\"schemas\":{");
+    buf_puts(o->out, "\"schemas\":{");
     put_errors(o);
     for (; o->written < o->n_schemas; o->written++) { /* grows while it is written */
         const struct openapi_schema *s = &o->schemas[o->written];
@@ -342,5 +342,5 @@ void openapi_put_components(struct openapi *o)
              "\"Status\":{\"description\":\"What went "
              "wrong.\",\"content\":{\"application/json\":{\"schema\":{\"$ref\":"
              "\"#/components/schemas/Status\"}},\"application/problem+json\":{\"schema\":{\"$ref\":"
-             "\"#/components/schemas/Problem\"}}}}}}");
+             "\"#/components/schemas/Problem\"}}}}}");
 }

@@ -6,16 +6,43 @@
 
 enum { NAME_BYTES_MAX = 16 /* of a parameter that may be a switch, still encoded */ };
 
+static const char boolean_words[] = "true or false";
+
 static const struct {
     const char *name, *words;
-    const char *off[2], *on[3];
+    const char *off[2], *on[3]; /* the first of each is how documents write it */
+    const char *purpose;
 } switches[SWITCHES] = {
-    [SWITCH_PRETTY] = { "$pretty", "true or false", { "false", "0" }, { "true", "1", "" } },
-    [SWITCH_DEFAULTS] = { "$defaults", "true or false", { "false", "0" }, { "true", "1", "" } },
-    [SWITCH_ENUM_NUMBERS] = { "$enums", "numbers or names", { "names" }, { "numbers" } },
-    [SWITCH_LONG_NUMBERS] = { "$int64", "numbers or strings", { "strings" }, { "numbers" } },
-    [SWITCH_PROTO_NAMES] = { "$names", "proto or json", { "json" }, { "proto" } },
-    [SWITCH_END] = { "$end", "true or false", { "false", "0" }, { "true", "1", "" } },
+    [SWITCH_PRETTY] = { "$pretty",
+                        boolean_words,
+                        { "false", "0" },
+                        { "true", "1", "" },
+                        "Lays the answer out for people." },
+    [SWITCH_DEFAULTS] = { "$defaults",
+                          boolean_words,
+                          { "false", "0" },
+                          { "true", "1", "" },
+                          "Writes fields that have their default value, too." },
+    [SWITCH_ENUM_NUMBERS] = { "$enums",
+                              "numbers or names",
+                              { "names" },
+                              { "numbers" },
+                              "How values of enums are written." },
+    [SWITCH_LONG_NUMBERS] = { "$int64",
+                              "numbers or strings",
+                              { "strings" },
+                              { "numbers" },
+                              "How numbers of 64 bits are written." },
+    [SWITCH_PROTO_NAMES] = { "$names",
+                             "proto or json",
+                             { "json" },
+                             { "proto" },
+                             "How fields are named: as JSON does, or as in the proto." },
+    [SWITCH_END] = { "$end",
+                     boolean_words,
+                     { "false", "0" },
+                     { "true", "1", "" },
+                     "Ends NDJSON with a line that says how the stream ended." },
 };
 
 static bool is_one_of(const char *text, size_t size, const char *const *words, size_t n)
@@ -47,6 +74,23 @@ enum switch_setting switch_read(enum answer_switch s, const char *value, size_t 
 const char *switch_words(enum answer_switch s)
 {
     return switches[s].words;
+}
+
+const char *switch_name(enum answer_switch s)
+{
+    return switches[s].name;
+}
+
+const char *switch_purpose(enum answer_switch s)
+{
+    return switches[s].purpose;
+}
+
+const char *switch_value(enum answer_switch s, size_t i)
+{
+    if (switches[s].words == boolean_words || i > 1)
+        return NULL;
+    return i == 0 ? switches[s].off[0] : switches[s].on[0];
 }
 
 static bool pair_asks_pretty(const char *pair, size_t size, const struct desc_message *input)

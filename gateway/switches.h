@@ -23,6 +23,11 @@ enum answer_switch switch_find(const char *name, const struct desc_message *inpu
 /* SWITCH_UNSET: that value says nothing. */
 enum switch_setting switch_read(enum answer_switch s, const char *value, size_t size);
 const char *switch_words(enum answer_switch s); /* "numbers or names", for an error */
+/* For documents: its name ("$names"), what it does, and its i-th value of the kind that is not
+ * "true or false"; NULL behind the last, and for those of that kind. */
+const char *switch_name(enum answer_switch s);
+const char *switch_purpose(enum answer_switch s);
+const char *switch_value(enum answer_switch s, size_t i);
 /* Does the query ask for JSON that is laid out?  For answers to requests whose query was not read
  * to its end, or at all. */
 bool switches_ask_pretty(const char *query, size_t size, const struct desc_message *input);

@@ -53,16 +53,19 @@ function limits(schema) {
 }
 
 function parametersTable(operation) {
-  const rows = (operation.parameters || []).map(parameter => {
+  const rows = wanted => (operation.parameters || []).map(resolve).filter(wanted).map(parameter => {
     const input = make("input", {
       "data-name": parameter.name, "data-in": parameter.in, placeholder: parameter.required ? "required" : "",
-      "aria-label": parameter.name,
+      "aria-label": parameter.name, "data-list": parameter.schema.type === "array",
     });
     return make("tr", {}, make("td", {}, make("code", {}, parameter.name)), make("td", {}, input),
                 make("td", { class: "quiet" }, typeName(parameter.schema) + " in " + parameter.in),
-                make("td", {}, [parameter.schema.description, limits(parameter.schema)].filter(Boolean).join("; ")));
+                make("td", {}, [parameter.description, parameter.schema.description, limits(parameter.schema)].filter(Boolean).join("; ")));
   });
-  return rows.length ? make("table", {}, ...rows) : undefined;
+  const own = rows(parameter => !parameter.name.startsWith("$")), shared = rows(parameter => parameter.name.startsWith("$"));
+  return [own.length ? make("table", {}, ...own) : undefined,
+          shared.length ? make("details", {}, make("summary", {}, "form of the answer"),
+                               make("div", { class: "inside" }, make("table", {}, ...shared))) : undefined];
 }
 
 function bodyFields(schema) {
@@ -86,7 +89,9 @@ function buildRequest(path, method, form) {
     const { name, in: where } = input.dataset;
     if (where === "path") path = path.replace(`{${name}}`, encodeURIComponent(input.value));
     else if (input.value === "") continue;
-    else if (where === "query") input.value.split(",").forEach(value => query.append(name, value));
+    else if (where === "query" && input.hasAttribute("data-list"))
+      input.value.split(",").forEach(value => query.append(name, value));
+    else if (where === "query") query.append(name, input.value);
     else headers[name] = input.value;
   }
   const authorization = document.getElementById("authorization").value;
@@ -158,7 +163,7 @@ function operationForm(path, method, operation) {
   const form = make("form", { class: "inside", onsubmit: event => { event.preventDefault(); send(path, method, form, state); } },
     operation.description && make("p", {}, operation.description),
     make("p", { class: "quiet" }, "gRPC ", make("code", {}, operation["x-grpc-method"] || "")),
-    parametersTable(operation),
+    ...parametersTable(operation),
     bodyKind && make("textarea", { "data-type": bodyKind === "*/*" ? "application/octet-stream" : bodyKind, "aria-label": "body" },
                      schema ? JSON.stringify(example(schema), null, 2) : ""),
     schema && bodyFields(schema),
@@ -172,9 +177,9 @@ function operationForm(path, method, operation) {
 }
 
 function operationView(path, method, operation) {
-  const view = make("details", { "data-text": `${method} ${path} ${operation.operationId} ${operation.description || ""}`.toLowerCase() },
+  const view = make("details", { "data-text": `${method} ${path} ${operation.operationId} ${operation.summary} ${operation.description || ""}`.toLowerCase() },
     make("summary", {}, make("span", { class: "method " + method }, method), make("span", { class: "path" }, path),
-         make("span", { class: "says" }, operation.description || "")));
+         make("span", { class: "says" }, operation.summary || "")));
   view.addEventListener("toggle", () => {
     if (view.open && view.children.length === 1) view.append(operationForm(path, method, operation));
   });

@@ -1,5 +1,6 @@
 """The gateway's front door beyond HTTP/1.1's basics: HTTP/2, content codings, entity tags."""
 import gzip
+import html
 import json
 import pathlib
 import shutil
@@ -334,6 +335,9 @@ class Documents(harness.Stack):
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=120)
         self.assertIn("NovelEngine API v1", done.stdout)
         self.assertIn("/characters/{character_id}", done.stdout)
+        document = self.rest("GET", "/openapi.json").json()
+        for operation in (o for item in document["paths"].values() for o in item.values()):
+            self.assertIn(html.escape(operation["summary"], quote=False), done.stdout)
 
 
 class Inside(unittest.TestCase):

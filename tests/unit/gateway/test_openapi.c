@@ -49,6 +49,27 @@ static void check_references(const json_t *doc, const json_t *at)
     }
 }
 
+/* What a "$ref" leads to; anything else is that itself. */
+static const json_t *resolved(const json_t *doc, const json_t *item)
+{
+    const char *reference = json_string_value(json_object_get(item, "$ref"));
+    if (reference == NULL)
+        return item;
+    assert_int_equal(strncmp(reference, "#/components/parameters/", 24), 0);
+    return json_object_get(json_object_get(json_object_get(doc, "components"), "parameters"),
+                           reference + 24);
+}
+
+/* A line, not a paragraph. */
+static void check_summary(const json_t *operation)
+{
+    const char *summary = json_string_value(json_object_get(operation, "summary"));
+    assert_non_null(summary);
+    size_t size = strlen(summary);
+    if (size == 0 || size > 120 || summary[size - 1] == '.')
+        fail_msg("\"%s\"", summary);
+}
+
 /* Names of operations are unique; path parameters are those of the path, and required. */
 static size_t check_operations(const json_t *doc)
 {
@@ -64,10 +85,12 @@ static size_t check_operations(const json_t *doc)
             for (size_t k = 0; k < n; k++)
                 assert_string_not_equal(ids[k], ids[n]);
             n++;
+            check_summary(operation);
             assert_non_null(json_object_get(json_object_get(operation, "responses"), "default"));
             json_array_foreach(json_object_get(operation, "parameters"), i, parameter)
             {
                 char braced[300];
+                parameter = (json_t *) (uintptr_t) resolved(doc, parameter);
                 bool in_path =
                     strcmp(json_string_value(json_object_get(parameter, "in")), "path") == 0;
                 snprintf(braced, sizeof braced, "{%s}",
@@ -112,6 +135,46 @@ static void our_contract(void **state)
     assert_non_null(at(doc, "paths|/characters|post|responses|201"));
     assert_non_null(at(doc, "paths|/simulations|post|responses|422"));
     assert_non_null(at(doc, "paths|/simulations|post|description"));
+    assert_string_equal(json_string_value(at(doc, "paths|/simulations|post|summary")),
+                        "Runs to the end and answers with the story");
+    assert_string_equal(json_string_value(at(doc, "paths|/simulations:direct|get|summary")),
+                        "Interactive: commands in, updates out");
+    json_decref(doc);
+}
+
+static bool refers(const json_t *doc, const char *operation, const char *name)
+{
+    size_t i;
+    json_t *parameter;
+    json_array_foreach(json_object_get(at(doc, operation), "parameters"), i, parameter)
+    {
+        const json_t *p = resolved(doc, parameter);
+        if (strcmp(json_string_value(json_object_get(p, "name")), name) == 0)
+            return p != parameter;
+    }
+    return false;
+}
+
+/* Every parameter that the gateway itself reads, where it has an effect. */
+static void the_form_of_answers_is_told(void **state)
+{
+    (void) state;
+    static const char *const names[] = { "$fields", "$pretty", "$defaults",
+                                         "$enums",  "$int64",  "$names" };
+    json_t *doc = document_of(novel_engine_documented, novel_engine_documented_size);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (!refers(doc, "paths|/characters|get", names[i]) ||
+            !refers(doc, "paths|/simulations:stream|post", names[i]))
+            fail_msg("%s", names[i]);
+        assert_false(refers(doc, "paths|/simulations/{simulation_id}/story|get", names[i]));
+        assert_false(refers(doc, "paths|/characters/{character_id}|delete", names[i]));
+    }
+    assert_true(refers(doc, "paths|/simulations:stream|post", "$end"));
+    assert_false(refers(doc, "paths|/characters|get", "$end"));
+    const json_t *shared = at(doc, "components|parameters");
+    assert_int_equal(json_object_size(shared), 7);
+    assert_string_equal(json_string_value(at(shared, "pretty|schema|type")), "boolean");
+    assert_int_equal(json_array_size(at(shared, "names|schema|enum")), 2);
     json_decref(doc);
 }
 
@@ -123,6 +186,8 @@ static void a_foreign_service(void **state)
     json_t *doc = document_of(set.data, set.size);
     check_references(doc, doc);
     assert_true(check_operations(doc) > 3);
+    assert_string_equal(json_string_value(at(doc, "paths|/v1/documents/{title}|post|summary")),
+                        "Store document"); /* nobody said what it does */
     json_decref(doc);
     buf_done(&set);
 }
@@ -153,6 +218,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(our_contract),
+        cmocka_unit_test(the_form_of_answers_is_told),
         cmocka_unit_test(a_foreign_service),
         cmocka_unit_test(without_memory_there_is_no_table),
     };
