@@ -2,6 +2,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "rpc/base/alloc.h"
 #include "rpc/base/buf.h"
 #include "rpc/base/check.h"
 #include "server/service/document.h"
@@ -43,18 +44,74 @@ static bool put_story(const struct store_row *row, enum document_format format, 
     return !out->failed;
 }
 
-static void reply_story(nrpc_call *c, enum document_format format, const struct store_row *row, struct arena *a)
+/* A story on its way to a worker and back: laying out a page or packing a book is no work for a loop. */
+struct story_job {
+    nrpc_job job;
+    nrpc_call_id call;
+    struct store_row row; /* what it lends lives in the arena */
+    struct arena arena;
+    enum document_format format;
+    struct buf out;
+    bool made;
+};
+
+static void story_free(struct story_job *j)
 {
-    struct buf out = { 0 };
+    arena_done(&j->arena);
+    buf_done(&j->out);
+    alloc_free(j);
+}
+
+static void story_work(nrpc_job *job)
+{
+    struct story_job *j = CONTAINER_OF(job, struct story_job, job);
+    j->made = put_story(&j->row, j->format, &j->arena, &j->out);
+}
+
+static void reply_story(struct story_job *j, nrpc_call *c)
+{
     Google__Api__HttpBody body = GOOGLE__API__HTTP_BODY__INIT;
-    bool made = put_story(row, format, a, &out);
-    body.content_type = (char *) document_content_type(format);
-    body.data = (ProtobufCBinaryData) { out.size, out.data };
-    if (!made)
+    body.content_type = (char *) document_content_type(j->format);
+    body.data = (ProtobufCBinaryData) { j->out.size, j->out.data };
+    if (!j->made)
         error_reply(c, ERROR_OUT_OF_MEMORY, "the story could not be read");
     else
         nrpc_call_reply(c, &body.base);
-    buf_done(&out);
+}
+
+static void story_written(nrpc_task *t, nrpc_loop *loop)
+{
+    struct story_job *j = CONTAINER_OF(t, struct story_job, job.done);
+    nrpc_call *c = nrpc_call_get(loop, j->call);
+    if (c != NULL)
+        reply_story(j, c);
+    story_free(j);
+}
+
+/* Takes over what the read has found. */
+static void story_begin(struct service_read *r, nrpc_call *c)
+{
+    struct story_job *j = alloc_zero(1, sizeof *j);
+    if (j == NULL) {
+        error_reply(c, ERROR_OUT_OF_MEMORY, "the server is out of memory");
+        return;
+    }
+    j->call = r->call;
+    j->row = r->q.row.row;
+    j->format = (enum document_format) r->format;
+    j->arena = r->q.read.arena;
+    arena_init(&r->q.read.arena, 4096);
+    j->job = (nrpc_job) {
+        .done.run = story_written, .work = story_work, .home = r->loop, .key = nrpc_call_number(c)
+    };
+    if (j->format == DOCUMENT_MARKDOWN) { /* there is nothing to make of it */
+        story_work(&j->job);
+        reply_story(j, c);
+        story_free(j);
+    } else if (nrpc_pool_submit(r->service->o.pool, &j->job) != 0) {
+        error_reply(c, ERROR_QUEUE_FULL, "too much work is waiting");
+        story_free(j);
+    }
 }
 
 static void story_read(struct service_read *r, nrpc_call *c)
@@ -73,7 +130,7 @@ static void story_read(struct service_read *r, nrpc_call *c)
     else if (q->row.state != STORE_COMPLETED)
         error_reply(c, ERROR_STORY_NOT_READY, "simulation '%s' has not ended yet", q->id);
     else
-        reply_story(c, (enum document_format) r->format, &q->row, (struct arena *) &q->read.arena);
+        story_begin(r, c);
 }
 
 void handle_get_story(nrpc_call *c, void *ctx, nrpc_msg *m)

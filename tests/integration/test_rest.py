@@ -1,4 +1,5 @@
 """The legacy REST shapes, routes, streams and errors, through the real gateway and server."""
+import concurrent.futures
 import http.client
 import json
 import re
@@ -148,6 +149,13 @@ class LegacyShapes(Stack):
         self.assertTrue(story.headers["content-type"].startswith("text/markdown"))
         html = self.rest("GET", where + "/story?format=html")
         self.assertIn(b"<p>", html.body)
+        # Workers lay them out: many at once are each the same, and whole.
+        with concurrent.futures.ThreadPoolExecutor(12) as pool:
+            for form, first in (("html", b"<!"), ("epub", b"PK"), ("text", b"")):
+                again = [pool.submit(self.rest, "GET", where + "/story?format=" + form) for _ in range(24)]
+                bodies = {one.result().body for one in again}
+                self.assertEqual(len(bodies), 1, form)
+                self.assertTrue(bodies.pop().lstrip().startswith(first), form)
         export = self.rest("GET", where + ":export")
         self.assertEqual(export.status, 200)
         self.assertGreater(len(export.body), 1000)
