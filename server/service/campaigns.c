@@ -14,6 +14,8 @@
 
 /* A list stays below the 4 MiB that clients take unless they are told otherwise. */
 enum { PAGE_MAX = 1000, BYTES_MAX = 2 << 20 };
+/* How often a change is tried again: each time somebody else was faster, so that it comes to an end. */
+enum { TRIES_MAX = 64 };
 
 /* ---- a campaign as the contract shows it ---- */
 
@@ -66,6 +68,33 @@ static const char *status_of(const struct store_campaign_row *row)
     return status;
 }
 
+static bool is_chapter(const struct store_row *row)
+{
+    return row->state != STORE_FAILED && row->state != STORE_CANCELLED; /* they carry nothing on */
+}
+
+/* Another one whenever anything that is shown is; NULL without memory. */
+static char *etag_of(const struct store_campaign_row *row, struct arena *a)
+{
+    struct buf b = { 0 };
+    uint8_t digest[SHA256_SIZE];
+    char hex[65];
+    buf_printf(&b, "%llu ", (unsigned long long) row->update_us);
+    buf_put(&b, row->data.data, row->data.size);
+    for (size_t i = 0; i < row->n_chapters; i++) {
+        const struct store_row *chapter = &row->chapters[i];
+        if (!is_chapter(chapter))
+            continue;
+        buf_printf(&b, " %s %d %d ", chapter->id, chapter->state, (int) chapter->turns_done);
+        buf_put(&b, row->carries[i], sizeof row->carries[i]);
+    }
+    sha256_of(b.data, b.size, digest);
+    sha256_hex(digest, hex);
+    char *etag = b.failed ? NULL : arena_printf(a, "\"%.16s\"", hex);
+    buf_done(&b);
+    return etag;
+}
+
 /* In a's memory; NULL without it, or when the stored bytes can't be read. */
 static NE(Campaign) * campaign_of(const struct store_campaign_row *row, struct arena *a)
 {
@@ -78,15 +107,16 @@ static NE(Campaign) * campaign_of(const struct store_campaign_row *row, struct a
     c->status = (char *) status_of(row);
     c->created_at = time_text(row->create_us, a);
     c->updated_at = time_text(row->update_us, a);
+    c->etag = etag_of(row, a);
     c->chapters = chapters;
     for (size_t i = 0; i < row->n_chapters; i++) {
-        if (row->chapters[i].state == STORE_FAILED || row->chapters[i].state == STORE_CANCELLED)
-            continue; /* it carries nothing on, and is no part of the novel */
+        if (!is_chapter(&row->chapters[i]))
+            continue;
         if ((chapters[c->n_chapters++] = chapter_of(&row->chapters[i], row->carries[i], a)) == NULL)
             return NULL;
         c->current_turn += row->chapters[i].turns_done;
     }
-    return c->created_at != NULL && c->updated_at != NULL ? c : NULL;
+    return c->created_at != NULL && c->updated_at != NULL && c->etag != NULL ? c : NULL;
 }
 
 static void reply_missing(nrpc_call *c, const char *id)
@@ -108,8 +138,8 @@ struct campaign_read {
     nrpc_job job;    /* a manuscript is written by a worker: whole novels are no work for a loop */
     struct buf book; /* what it wrote */
     bool empty;      /* no chapter is finished */
-    NE(Campaign) *change; /* UpdateCampaign: what comes in its place, in the read's arena */
-    PB(FieldMask) *mask;
+    nrpc_msg *ask;   /* UpdateCampaign, DeleteCampaign: what is to be done */
+    unsigned tries;  /* of the change, before this one */
     void (*done)(struct campaign_read *r, nrpc_call *c);
 };
 
@@ -117,6 +147,7 @@ static void read_free(struct campaign_read *r)
 {
     arena_done(&r->q.read.arena);
     buf_done(&r->book);
+    nrpc_msg_free(r->ask);
     alloc_free(r);
 }
 
@@ -170,6 +201,11 @@ static struct campaign_read *read_new(struct service *s, nrpc_call *c, const cha
 static void read_post(struct campaign_read *r)
 {
     store_read_post(r->service->o.store, &r->q.read);
+}
+
+static void reply_changed(nrpc_call *c, const char *id)
+{
+    error_reply(c, ERROR_ETAG_MISMATCH, "campaign '%.64s' has changed since it was read", id);
 }
 
 static void reply_unreadable(nrpc_call *c)
@@ -262,6 +298,9 @@ struct campaign_write {
     struct arena arena; /* what is written and what is answered */
     struct arena lent;  /* of a read that both borrow from */
     NE(Campaign) *answer; /* NULL: Empty */
+    nrpc_msg *ask;        /* as in the read */
+    unsigned tries;
+    void (*changed)(struct campaign_write *w, nrpc_call *c); /* somebody else was faster */
     struct once once;     /* CreateCampaign's idempotency key */
     enum once_result looked;
 };
@@ -271,6 +310,7 @@ static void write_free(struct campaign_write *w)
     once_done(&w->once);
     arena_done(&w->arena);
     arena_done(&w->lent);
+    nrpc_msg_free(w->ask);
     alloc_free(w);
 }
 
@@ -304,7 +344,9 @@ static void write_task(nrpc_task *t, nrpc_loop *loop)
 {
     struct campaign_write *w = CONTAINER_OF(t, struct campaign_write, task);
     nrpc_call *c = nrpc_call_get(loop, w->call);
-    if (c != NULL)
+    if (c != NULL && w->w.write.result == STORE_E_CHANGED)
+        w->changed(w, c);
+    else if (c != NULL)
         reply_write(w, c);
     write_free(w);
 }
@@ -446,125 +488,205 @@ void handle_create_campaign(nrpc_call *c, void *ctx, nrpc_msg *m)
     nrpc_msg_free(m);
 }
 
-void handle_delete_campaign(nrpc_call *c, void *ctx, nrpc_msg *m)
+static struct campaign_write *delete_new(struct service *s, nrpc_call *c, const NE(DeleteCampaignRequest) * ask)
 {
-    const NE(DeleteCampaignRequest) *ask = novelengine_v1_novel_engine_delete_campaign_request(m);
-    struct campaign_write *w = NULL;
-    if (ask->campaign_id[0] == '\0' || strlen(ask->campaign_id) >= STORE_CAMPAIGN_SIZE)
-        reply_missing(c, ask->campaign_id);
-    else
-        w = write_new(ctx, c, STORE_WRITE_CAMPAIGN_DELETE);
+    struct campaign_write *w = write_new(s, c, STORE_WRITE_CAMPAIGN_DELETE);
     if (w != NULL) {
         snprintf(w->id, sizeof w->id, "%s", ask->campaign_id);
         w->w.drop.id = w->id;
         w->w.drop.cascade = ask->cascade;
         w->w.drop.now_us = service_wall_us();
-        write_post(w);
     }
-    nrpc_msg_free(m);
+    return w;
 }
 
-/* ---- change: read, then replace ---- */
-
-static bool masked(const struct campaign_read *r, const char *field, bool given)
+static void delete_changed(struct campaign_write *w, nrpc_call *c)
 {
-    if (r->mask == NULL || r->mask->n_paths == 0)
+    reply_changed(c, w->id);
+}
+
+static void got_for_delete(struct campaign_read *r, nrpc_call *c)
+{
+    const NE(DeleteCampaignRequest) *ask = novelengine_v1_novel_engine_delete_campaign_request(r->ask);
+    char *etag = etag_of(&r->q.rows[0], &r->q.read.arena);
+    struct campaign_write *w = NULL;
+    if (etag == NULL)
+        reply_unreadable(c);
+    else if (strcmp(etag, ask->etag) != 0)
+        reply_changed(c, r->id);
+    else
+        w = delete_new(r->service, c, ask);
+    if (w != NULL) {
+        w->w.drop.read_us = r->q.rows[0].update_us;
+        w->changed = delete_changed;
+        write_post(w);
+    }
+    read_free(r);
+}
+
+void handle_delete_campaign(nrpc_call *c, void *ctx, nrpc_msg *m)
+{
+    const NE(DeleteCampaignRequest) *ask = novelengine_v1_novel_engine_delete_campaign_request(m);
+    struct campaign_read *r = NULL;
+    struct campaign_write *w = NULL;
+    if (ask->campaign_id[0] == '\0' || strlen(ask->campaign_id) >= STORE_CAMPAIGN_SIZE)
+        reply_missing(c, ask->campaign_id);
+    else if (ask->etag[0] != '\0')
+        r = read_new(ctx, c, ask->campaign_id, got_for_delete);
+    else
+        w = delete_new(ctx, c, ask);
+    if (w != NULL)
+        write_post(w);
+    if (r != NULL) {
+        r->ask = m;
+        read_post(r);
+    } else {
+        nrpc_msg_free(m);
+    }
+}
+
+/* ---- change: read, then replace what was read ---- */
+
+static bool masked(const PB(FieldMask) * mask, const char *field, bool given)
+{
+    if (mask == NULL || mask->n_paths == 0)
         return given;
-    for (size_t i = 0; i < r->mask->n_paths; i++)
-        if (strcmp(r->mask->paths[i], field) == 0 || strcmp(r->mask->paths[i], "*") == 0)
+    for (size_t i = 0; i < mask->n_paths; i++)
+        if (strcmp(mask->paths[i], field) == 0 || strcmp(mask->paths[i], "*") == 0)
             return true;
     return false;
 }
 
-static void merge(const struct campaign_read *r, NE(Campaign) * into)
+static bool changes_participants(const NE(UpdateCampaignRequest) * ask)
 {
-    const NE(Campaign) *from = r->change;
-    if (masked(r, "name", from->name[0] != '\0'))
+    return masked(ask->update_mask, "participants", ask->campaign->n_participants > 0);
+}
+
+static void merge(const NE(UpdateCampaignRequest) * ask, NE(Campaign) * into)
+{
+    const NE(Campaign) *from = ask->campaign;
+    if (masked(ask->update_mask, "name", from->name[0] != '\0'))
         into->name = from->name;
-    if (masked(r, "description", from->description[0] != '\0'))
+    if (masked(ask->update_mask, "description", from->description[0] != '\0'))
         into->description = from->description;
-    if (masked(r, "participants", from->n_participants > 0)) {
+    if (changes_participants(ask)) {
         into->n_participants = from->n_participants;
         into->participants = from->participants;
     }
 }
 
-static void got_for_change(struct campaign_read *r, nrpc_call *c)
+/* What the campaign becomes; NULL: the call has been ended with the reason that it does not. */
+static NE(Campaign) * changed_campaign(struct campaign_read *r, nrpc_call *c)
 {
+    const NE(UpdateCampaignRequest) *ask = novelengine_v1_novel_engine_update_campaign_request(r->ask);
     NE(Campaign) *now = campaign_of(&r->q.rows[0], &r->q.read.arena);
-    struct campaign_write *w = NULL;
-    nrpc_status st = NRPC_STATUS_INIT;
     if (now == NULL) {
         reply_unreadable(c);
+        return NULL;
+    }
+    if (ask->campaign->etag[0] != '\0' && strcmp(ask->campaign->etag, now->etag) != 0) {
+        reply_changed(c, r->id);
+        return NULL;
+    }
+    merge(ask, now);
+    if (!service_valid(c, &now->base))
+        return NULL;
+    /* Who has been deleted since may stay in the novel. */
+    return !changes_participants(ask) || check_participants(c, r->service, now) ? now : NULL;
+}
+
+static void got_for_change(struct campaign_read *r, nrpc_call *c);
+
+/* Without an etag nobody minds what the others did: the change is made to what they left. */
+static void update_changed(struct campaign_write *w, nrpc_call *c)
+{
+    const NE(UpdateCampaignRequest) *ask = novelengine_v1_novel_engine_update_campaign_request(w->ask);
+    if (ask->campaign->etag[0] != '\0' || w->tries == TRIES_MAX) {
+        reply_changed(c, w->id);
+        return;
+    }
+    struct campaign_read *r = read_new(w->service, c, w->id, got_for_change);
+    if (r == NULL)
+        return;
+    r->ask = w->ask;
+    r->tries = w->tries + 1;
+    w->ask = NULL;
+    read_post(r);
+}
+
+/* Takes over what the read has found and what it was for. */
+static void write_change(struct campaign_read *r, nrpc_call *c, const NE(Campaign) * now)
+{
+    struct campaign_write *w = write_new(r->service, c, STORE_WRITE_CAMPAIGN);
+    if (w == NULL)
+        return;
+    struct store_campaign_row row = r->q.rows[0];
+    uint64_t wall_us = service_wall_us();
+    memcpy(w->id, row.id, sizeof w->id);
+    w->w.put.id = w->id;
+    w->w.put.read_us = row.update_us;
+    w->w.put.now_us = wall_us > row.update_us ? wall_us : row.update_us + 1;
+    w->changed = update_changed;
+    if (write_data(w, now)) {
+        row.data = w->w.put.data;
+        row.update_us = w->w.put.now_us;
+        w->answer = campaign_of(&row, &w->arena);
+    }
+    /* Names and digests that the rows lend live in the read's arena: both go on together. */
+    w->lent = r->q.read.arena;
+    arena_init(&r->q.read.arena, 4096);
+    w->ask = r->ask;
+    w->tries = r->tries;
+    r->ask = NULL;
+    if (w->answer != NULL) {
+        w->answer->campaign_id = w->id;
+        write_post(w);
     } else {
-        merge(r, now);
-        if (nrpc_validate(&novelengine_v1_novel_engine_rules, &now->base, NOVEL_DOMAIN, &st) != 0)
-            nrpc_call_finish(c, &st);
-        /* Who has been deleted since may stay in the novel. */
-        else if (!masked(r, "participants", r->change->n_participants > 0) || check_participants(c, r->service, now))
-            w = write_new(r->service, c, STORE_WRITE_CAMPAIGN);
+        error_reply(c, ERROR_OUT_OF_MEMORY, "the server is out of memory");
+        write_free(w);
     }
-    if (w != NULL) {
-        struct store_campaign_row row = r->q.rows[0];
-        memcpy(w->id, row.id, sizeof w->id);
-        w->w.put.id = w->id;
-        w->w.put.now_us = service_wall_us();
-        if (write_data(w, now)) {
-            row.data = w->w.put.data;
-            row.update_us = w->w.put.now_us;
-            w->answer = campaign_of(&row, &w->arena);
-        }
-        /* Names and digests that the rows lend live in the read's arena: both go on together. */
-        w->lent = r->q.read.arena;
-        arena_init(&r->q.read.arena, 4096);
-        if (w->answer != NULL) {
-            w->answer->campaign_id = w->id;
-            write_post(w);
-        } else {
-            error_reply(c, ERROR_OUT_OF_MEMORY, "the server is out of memory");
-            write_free(w);
-        }
-    }
-    nrpc_status_clear(&st);
+}
+
+static void got_for_change(struct campaign_read *r, nrpc_call *c)
+{
+    NE(Campaign) *now = changed_campaign(r, c);
+    if (now != NULL)
+        write_change(r, c, now);
     read_free(r);
 }
 
-void handle_update_campaign(nrpc_call *c, void *ctx, nrpc_msg *m)
+static bool check_update(const NE(UpdateCampaignRequest) * ask, nrpc_status *st)
 {
     static const char *const fields[] = { "name", "description", "participants", "*" };
-    const NE(UpdateCampaignRequest) *ask = novelengine_v1_novel_engine_update_campaign_request(m);
-    nrpc_status st = NRPC_STATUS_INIT;
-    struct campaign_read *r = NULL;
-    for (size_t i = 0; ask->update_mask != NULL && i < ask->update_mask->n_paths && st.code == NRPC_OK; i++) {
+    for (size_t i = 0; ask->update_mask != NULL && i < ask->update_mask->n_paths && st->code == NRPC_OK; i++) {
         bool known = false;
         for (size_t k = 0; k < ARRAY_SIZE(fields); k++)
             known = known || strcmp(ask->update_mask->paths[i], fields[k]) == 0;
         if (!known)
-            error_set_field(&st, "update_mask", "'%.32s' is none of name, description, participants",
+            error_set_field(st, "update_mask", "'%.32s' is none of name, description, participants",
                             ask->update_mask->paths[i]);
     }
     if (ask->campaign == NULL)
-        error_set_field(&st, "campaign", "is required");
-    if (st.code != NRPC_OK)
-        nrpc_call_finish(c, &st);
-    else
+        error_set_field(st, "campaign", "is required");
+    return st->code == NRPC_OK;
+}
+
+void handle_update_campaign(nrpc_call *c, void *ctx, nrpc_msg *m)
+{
+    const NE(UpdateCampaignRequest) *ask = novelengine_v1_novel_engine_update_campaign_request(m);
+    nrpc_status st = NRPC_STATUS_INIT;
+    struct campaign_read *r = NULL;
+    if (check_update(ask, &st))
         r = read_new(ctx, c, ask->campaign->campaign_id, got_for_change);
+    else
+        nrpc_call_finish(c, &st);
     if (r != NULL) {
-        ProtobufCAllocator allocator = contract_allocator(&r->q.read.arena);
-        nrpc_slice bytes = nrpc_msg_bytes(m);
-        NE(UpdateCampaignRequest) *copy =
-            novelengine__v1__update_campaign_request__unpack(&allocator, bytes.size, bytes.data);
-        if (copy == NULL) {
-            error_reply(c, ERROR_OUT_OF_MEMORY, "the server is out of memory");
-            read_free(r);
-        } else {
-            r->change = copy->campaign;
-            r->mask = copy->update_mask;
-            read_post(r);
-        }
+        r->ask = m;
+        read_post(r);
+    } else {
+        nrpc_msg_free(m);
     }
     nrpc_status_clear(&st);
-    nrpc_msg_free(m);
 }
 
 /* ---- the manuscript ---- */

@@ -12,7 +12,7 @@ static const struct error_entry registry[ERROR_REASONS] = {
     [ERROR_CHARACTER_NOT_FOUND] = { "CHARACTER_NOT_FOUND", NRPC_NOT_FOUND, "ListCharacters names those there are" },
     [ERROR_CHARACTER_EXISTS] = { "CHARACTER_EXISTS", NRPC_ALREADY_EXISTS, "choose another id, or update it" },
     [ERROR_CHARACTER_LIMIT] = { "CHARACTER_LIMIT", NRPC_RESOURCE_EXHAUSTED, "delete characters that nobody uses" },
-    [ERROR_ETAG_MISMATCH] = { "ETAG_MISMATCH", NRPC_ABORTED, "read the character again and repeat the change" },
+    [ERROR_ETAG_MISMATCH] = { "ETAG_MISMATCH", NRPC_ABORTED, "read it again and repeat the change" },
     [ERROR_SIMULATION_NOT_FOUND] = { "SIMULATION_NOT_FOUND", NRPC_NOT_FOUND, "ListSimulations names those there are" },
     [ERROR_SIMULATION_RUNNING] = { "SIMULATION_RUNNING", NRPC_FAILED_PRECONDITION,
                                    "cancel it first, or delete with force" },

@@ -105,7 +105,8 @@ static const char *const texts[SQL_COUNT] = {
                     " WHERE number = ?1 AND epoch = ?2 AND last_sequence = 0"
                     " AND state IN (1, 2, 3)",
     [SQL_CAMPAIGN_MAKE] = "INSERT OR IGNORE INTO campaigns VALUES(?1, ?2, ?3, ?3)",
-    [SQL_CAMPAIGN_PUT] = "UPDATE campaigns SET data = ?2, update_us = ?3 WHERE id = ?1",
+    [SQL_CAMPAIGN_PUT] = "UPDATE campaigns SET data = ?2, update_us = ?3"
+                         " WHERE id = ?1 AND (?4 = 0 OR update_us = ?4)",
     [SQL_CAMPAIGN_DROP] = "DELETE FROM campaigns WHERE id = ?1",
     [SQL_CAMPAIGN_OPEN] = "SELECT count(*) FROM simulations WHERE campaign = ?1 AND state IN (1, 2, 3)",
     [SQL_CAMPAIGN_CHAPTERS] = "SELECT number FROM simulations WHERE campaign = ?1 AND state < 100",
@@ -153,6 +154,7 @@ const char *store_result_name(enum store_result r)
         [STORE_E_READ_ONLY] = "STORE_READ_ONLY",
         [STORE_E_IO] = "STORE_FAILED",
         [STORE_E_STALE] = "STORE_STALE",
+        [STORE_E_CHANGED] = "STORE_CHANGED",
         [STORE_E_NOT_FOUND] = "NOT_FOUND",
         [STORE_E_EXISTS] = "ALREADY_EXISTS",
         [STORE_E_BUSY] = "STORE_BUSY",

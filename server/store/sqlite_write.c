@@ -115,7 +115,8 @@ static int count_of(struct db *db, enum sql which, const char *text, int64_t *ou
     return rc == SQLITE_ROW ? SQLITE_OK : rc == SQLITE_DONE ? SQLITE_ERROR : end;
 }
 
-static int campaign_there(struct db *db, const char *id, bool *out)
+/* out_us: when it was last changed; NULL: that does not matter. */
+static int campaign_there(struct db *db, const char *id, bool *out, uint64_t *out_us)
 {
     sqlite3_stmt *st = db_statement(db, SQL_CAMPAIGN_GET);
     if (st == NULL)
@@ -124,6 +125,8 @@ static int campaign_there(struct db *db, const char *id, bool *out)
     (void) sqlite3_bind_int(st, 2, 1);
     int rc = sqlite3_step(st);
     *out = rc == SQLITE_ROW;
+    if (rc == SQLITE_ROW && out_us != NULL)
+        *out_us = (uint64_t) sqlite3_column_int64(st, 3);
     int end = sqlite3_reset(st);
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : end;
 }
@@ -148,7 +151,7 @@ static int check_chapter(struct db *db, struct store_submit *w)
     bool there = false;
     int64_t open = 0;
     uint8_t carry[STORE_DIGEST_SIZE];
-    int rc = campaign_there(db, w->campaign, &there);
+    int rc = campaign_there(db, w->campaign, &there, NULL);
     if (rc == SQLITE_OK && there)
         rc = count_of(db, SQL_CAMPAIGN_OPEN, w->campaign, &open);
     if (rc == SQLITE_OK && there)
@@ -384,9 +387,14 @@ static int apply_campaign(struct db *db, struct store_campaign *w)
     bind_text(st, 1, w->id);
     bind_bytes(st, 2, w->data);
     (void) sqlite3_bind_int64(st, 3, (sqlite3_int64) w->now_us);
+    if (!w->make)
+        (void) sqlite3_bind_int64(st, 4, (sqlite3_int64) w->read_us);
     int rc = db_step_done(st);
-    if (rc == SQLITE_OK && sqlite3_changes(db->handle) != 1)
-        w->write.result = w->make ? STORE_E_EXISTS : STORE_E_NOT_FOUND;
+    if (rc != SQLITE_OK || sqlite3_changes(db->handle) == 1)
+        return rc;
+    bool there = true;
+    rc = campaign_there(db, w->id, &there, NULL);
+    w->write.result = w->make ? STORE_E_EXISTS : there ? STORE_E_CHANGED : STORE_E_NOT_FOUND;
     return rc;
 }
 
@@ -413,7 +421,8 @@ static int apply_campaign_delete(struct db *db, struct store_campaign_delete *w)
 {
     bool there = false;
     int64_t open = 0;
-    int rc = campaign_there(db, w->id, &there);
+    uint64_t update_us = 0;
+    int rc = campaign_there(db, w->id, &there, &update_us);
     if (rc == SQLITE_OK)
         rc = count_of(db, SQL_CAMPAIGN_OPEN, w->id, &open);
     if (rc != SQLITE_OK)
@@ -427,7 +436,9 @@ static int apply_campaign_delete(struct db *db, struct store_campaign_delete *w)
     int end = sqlite3_reset(st);
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
         return end;
+    bool changed = w->read_us != 0 && w->read_us != update_us;
     w->write.result = !there                    ? STORE_E_NOT_FOUND
+                      : changed                 ? STORE_E_CHANGED
                       : open > 0                ? STORE_E_STALE
                       : chapters && !w->cascade ? STORE_E_EXISTS
                                                 : STORE_OK;
@@ -560,7 +571,7 @@ void db_probe(struct db *db, struct store_write *w)
         there = find_state(db, d->id, &number, &state) == 1 && state == STORE_DELETED;
     }
     if (w->kind == STORE_WRITE_CAMPAIGN && CONTAINER_OF(w, struct store_campaign, write)->make)
-        there = campaign_there(db, CONTAINER_OF(w, struct store_campaign, write)->id, &there) ==
+        there = campaign_there(db, CONTAINER_OF(w, struct store_campaign, write)->id, &there, NULL) ==
                     SQLITE_OK && there;
     /* The other kinds may be run twice: their callers simply try again. */
     w->result = there ? STORE_OK : STORE_E_IO;

@@ -25,6 +25,7 @@ enum store_result {
     STORE_E_READ_ONLY, /* the store can't be written; nothing changed */
     STORE_E_IO,        /* the disk failed; read again before trying again */
     STORE_E_STALE,     /* a guard did not hold (epoch, last sequence, state) */
+    STORE_E_CHANGED,   /* it is not any more what was read */
     STORE_E_NOT_FOUND,
     STORE_E_EXISTS, /* the id or the idempotency key is taken */
     STORE_E_BUSY,   /* too many operations are queued */
@@ -187,20 +188,22 @@ struct store_claim {
     struct store_write write;
 };
 /* A campaign, made or replaced.  STORE_E_EXISTS: made, and the id is taken; STORE_E_NOT_FOUND:
- * replaced, and there is none. */
+ * replaced, and there is none; STORE_E_CHANGED: replaced, and somebody did so since it was read. */
 struct store_campaign {
     struct store_write write;
     const char *id;
     bool make;
     struct store_bytes data;
-    uint64_t now_us;
+    uint64_t now_us;  /* later than read_us, so that no two versions share a time */
+    uint64_t read_us; /* replaced: update_us as it was read; 0: whatever it is */
 };
-/* STORE_E_EXISTS: it has chapters, and cascade is not set; STORE_E_STALE: one is unfinished. */
+/* STORE_E_CHANGED as above.  STORE_E_EXISTS: it has chapters, and cascade is not set; STORE_E_STALE: one is unfinished. */
 struct store_campaign_delete {
     struct store_write write;
     const char *id;
     bool cascade; /* leaves tombstones of its chapters */
     uint64_t now_us;
+    uint64_t read_us;
 };
 /* Leaves a tombstone that keeps id and idempotency key for their time.  STORE_E_STALE: not final;
  * STORE_E_EXISTS: a later chapter of its campaign goes on from it.

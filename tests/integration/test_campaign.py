@@ -147,6 +147,49 @@ class Campaigns(Stack):
         self.assertEqual(seen, sorted(seen))
         self.assertEqual(seen, list(self.engine.ListCampaigns(pb.ListCampaignsRequest()).campaigns))
 
+    def test_no_change_is_lost(self):
+        """Two who change different things at once: each finds the other's change in place."""
+        campaign = self.campaign()
+
+        def change(field):
+            for n in range(40):
+                answer = self.rest("PATCH", f"/campaigns/{campaign}", {field: f"{field} {n}"})
+                self.assertEqual((answer.status, answer.json()[field]), (200, f"{field} {n}"))
+                got = self.rest("GET", f"/campaigns/{campaign}").json()
+                self.assertEqual(got[field], f"{field} {n}")
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            for one in [pool.submit(change, field) for field in ("name", "description")]:
+                one.result()
+
+    def test_a_tag_guards_a_change(self):
+        campaign = self.campaign()
+        where = f"/campaigns/{campaign}"
+        got = self.rest("GET", where)
+        tag = got.headers["etag"]
+        self.assertEqual(got.json()["etag"], tag)
+        self.assertEqual(self.rest("GET", where, headers={"If-None-Match": tag}).status, 304)
+        # One of many with the same tag is the first; the others hear that they are not.
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            answers = [one.result() for one in [
+                pool.submit(self.rest, "PATCH", where, {"name": f"Number {n}"}, {"If-Match": tag}) for n in range(8)]]
+        self.assertEqual(sorted(a.status for a in answers), [200] + [412] * 7)
+        done = next(a for a in answers if a.status == 200)
+        self.assertEqual(self.rest("GET", where).json(), done.json())
+        self.assertNotEqual(done.json()["etag"], tag)
+        self.assert_problem(self.rest("DELETE", where, headers={"If-Match": tag}), 412, "has changed")
+        with self.assertRaises(grpc.RpcError) as caught:
+            self.engine.UpdateCampaign(pb.UpdateCampaignRequest(campaign=pb.Campaign(
+                campaign_id=campaign, name="x", etag=tag)))
+        self.assertEqual((caught.exception.code(), reason(caught.exception)), (grpc.StatusCode.ABORTED, "ETAG_MISMATCH"))
+        # A chapter changes what is shown, and so the tag.
+        tag = done.json()["etag"]
+        self.chapter(campaign, 0, turns=2)
+        self.assert_problem(self.rest("PATCH", where, {"name": "y"}, {"If-Match": tag}), 412)
+        self.assertEqual(self.rest("PATCH", where, {"name": "y"}, {"If-Match": "*"}).status, 200)
+        tag = self.rest("GET", where).headers["etag"]
+        self.assertEqual(self.rest("DELETE", where + "?cascade=true", headers={"If-Match": tag}).status, 204)
+        self.assert_problem(self.rest("DELETE", where, headers={"If-Match": tag}), 404)
+
     # --- chapters ---
 
     def test_three_chapters_share_memory(self):

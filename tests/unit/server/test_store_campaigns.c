@@ -74,6 +74,25 @@ static enum store_result put_campaign(struct fixture *f, const char *id, bool ma
     store_write_wait(f->store, &w.write);
     return w.write.result;
 }
+/* Only over what was last changed at read_us. */
+static enum store_result put_over(struct fixture *f, const char *id, uint64_t read_us, uint64_t now_us)
+{
+    struct store_campaign w = { .write.kind = STORE_WRITE_CAMPAIGN,
+                                .id = id,
+                                .data = text("changed"),
+                                .now_us = now_us,
+                                .read_us = read_us };
+    store_write_wait(f->store, &w.write);
+    return w.write.result;
+}
+static enum store_result drop_over(struct fixture *f, const char *id, uint64_t read_us)
+{
+    struct store_campaign_delete w = {
+        .write.kind = STORE_WRITE_CAMPAIGN_DELETE, .id = id, .now_us = 9000, .read_us = read_us
+    };
+    store_write_wait(f->store, &w.write);
+    return w.write.result;
+}
 static enum store_result drop_campaign(struct fixture *f, const char *id, bool cascade)
 {
     struct store_campaign_delete w = {
@@ -223,6 +242,25 @@ static void test_campaign_guards(void **state)
     assert_int_equal(read_carry(f, 7), STORE_OK);
 }
 
+static void test_campaign_versions(void **state)
+{
+    struct fixture *f = *state;
+    struct store_read_campaigns q;
+    open_store(f, NULL);
+    assert_int_equal(put_over(f, "campaign_a", 10, 11), STORE_E_NOT_FOUND);
+    assert_int_equal(drop_over(f, "campaign_a", 10), STORE_E_NOT_FOUND);
+    assert_int_equal(put_campaign(f, "campaign_a", true, "novel", 10), STORE_OK);
+    assert_int_equal(put_over(f, "campaign_a", 10, 11), STORE_OK);
+    assert_int_equal(put_over(f, "campaign_a", 10, 12), STORE_E_CHANGED); /* who read before that */
+    assert_int_equal(put_over(f, "campaign_a", 12, 13), STORE_E_CHANGED);
+    assert_int_equal(drop_over(f, "campaign_a", 10), STORE_E_CHANGED);
+    assert_int_equal(read_campaign(f, &q, "campaign_a")->update_us, 11);
+    arena_done(&q.read.arena);
+    assert_int_equal(put_over(f, "campaign_a", 0, 14), STORE_OK); /* whatever it is */
+    assert_int_equal(drop_over(f, "campaign_a", 14), STORE_OK);
+    assert_int_equal(put_over(f, "campaign_a", 14, 15), STORE_E_NOT_FOUND);
+}
+
 static void test_campaign_pages(void **state)
 {
     struct fixture *f = *state;
@@ -266,6 +304,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_version_1_is_brought_up_to_date, setup, teardown),
         cmocka_unit_test_setup_teardown(test_campaign_guards, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_campaign_versions, setup, teardown),
         cmocka_unit_test_setup_teardown(test_campaign_pages, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
