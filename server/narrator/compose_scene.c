@@ -234,8 +234,8 @@ void compose_scene_begin(struct composing *c, const struct nvl_event *e)
             compose_part(c, &env, PROSE_INTRO, "me", false);
         c->sequence = e->sequence;
     } else {
-        if (t->terse)
-            return;
+        if (t->terse || (e->phase == NVL_RESOLUTION && !know_settled(t, e->sequence)))
+            return; /* what begins as an aftermath is not one yet */
         if (!journal || style_is_log(t) || t->scenes_count % 2 == 0 ||
             !compose_part(c, &env, PROSE_ENTRY, "journal", true))
             compose_part(c, &env, PROSE_ENTRY, "any", true);
@@ -270,7 +270,8 @@ void compose_scene_end(struct composing *c, const struct nvl_event *e, bool last
         bool journal = t->perspective == NVL_JOURNAL && t->scenes_count % 2 == 0;
         bool gone = e->phase == NVL_CLIMAX && t->focaliser >= 0 &&
                     !plan_awake_last(t, (unsigned) t->focaliser);
-        if (t->terse || gone) /* who gave their life has nothing to look back on */
+        bool open = e->phase == NVL_CLIMAX && !know_settled(t, e->sequence + 1);
+        if (t->terse || gone || open) /* the dead do not look back, and nobody before it is over */
             return;
         if (!style_is_log(t) && !journal && (mix64(t->seed ^ e->sequence) & 1) != 0)
             return; /* most scenes end with what happens in them */

@@ -153,6 +153,11 @@ static const struct nvl_event *settling(const struct teller *t)
                 return &t->events[i];
     return NULL;
 }
+bool know_settled(const struct teller *t, uint32_t sequence)
+{
+    const struct nvl_event *end = settling(t);
+    return end == NULL || end->sequence < sequence;
+}
 enum know_end know_ending(const struct teller *t, uint32_t *out_event)
 {
     const struct nvl_event *last = &t->events[t->events_count - 1], *end = settling(t);

@@ -261,6 +261,8 @@ bool know_alone(const struct teller *t);
 enum know_end { KNOW_SAW, KNOW_LEARNED, KNOW_NOT };
 /* How the focaliser knows the ending; *out_event: the event (sequence) it is known by. */
 enum know_end know_ending(const struct teller *t, uint32_t *out_event);
+/* Whether the story had been settled before that event (one that never is counts as settled). */
+bool know_settled(const struct teller *t, uint32_t sequence);
 /* A fact that the focaliser came to believe by e and that is so; -1. */
 int know_learned(const struct teller *t, const struct nvl_event *e);
 /* past.c — appends the text of a plain line with its verbs in the past; slots stay */
