@@ -87,12 +87,24 @@ bool fit_compose(struct teller *t)
         if (!over && attempts[now].words >= low)
             break;
         int32_t gap = (int32_t) t->words - (int32_t) attempts[now].words;
-        if (long_chars && gap > -40)
-            gap = -40;
+        if (long_chars) { /* five letters and a blank a word, and some to spare */
+            int32_t excess = (int32_t) (attempts[now].chars - CHARS_MAX) / 5 + 40;
+            gap = gap > -excess ? -excess : gap;
+        }
         if (!over && i + 2 >= LENGTH_TRIES)
             break;
         int32_t next = (int32_t) budget + gap * 3 / 4;
         budget = next < 40 ? 40 : (uint32_t) next;
+    }
+    if (capped && attempts[now].chars > CHARS_MAX) { /* rather too short than too long */
+        int best = now;
+        for (int i = 0; i < count; i++)
+            if (attempts[i].chars <= CHARS_MAX &&
+                (attempts[best].chars > CHARS_MAX || attempts[i].words > attempts[best].words))
+                best = i;
+        for (size_t i = 0; i < t->units_count; i++)
+            t->units[i].chosen = attempts[best].chosen[i];
+        now = best;
     }
     return now == composed || compose_anew(t);
 }
