@@ -169,7 +169,7 @@ static bool after_governor(const struct draft *d)
         "with",    "to",      "at",     "in",     "of",     "about",     "from",   "behind",
         "beside",  "upon",    "into",   "near",   "past",      "across", "between",
         "toward",  "towards", "under",  "on",     "for",       "by",     "against",
-        "took",    "asked",   "told",   "gave",   "saw",       "seen",   "let",
+        "took",    "asked",   "begged", "told",   "gave",   "saw",       "seen",   "let",
         "brought", "pressed", "caught", "blamed", "struck",    "watch",  "blame",
         "begged",  "urged",   "warned", "helped", "reminded",  "sent",   "taught",
         "praised", "thanked", "tried",  "heard",  "following", "found",
