@@ -50,6 +50,8 @@ void compose_place_lead(struct composing *c, const struct nvl_event *e, struct d
     bool person = d->named_count > 0 && d->named[0].offset == 0 &&
                   d->named[0].sort == NVL_SORT_CHAR && d->text[d->named[0].end] == ' ';
     bool small = small_start(d->text);
+    if (person && strncmp(d->text + d->named[0].end, " had ", 5) == 0)
+        return; /* looks back: it was not there that it happened */
     char lead[128];
     if (p == NULL || c->place < 0 || c->place == (int16_t) e->place || names_place(d) ||
         style_is_log(t) || t->perspective == NVL_JOURNAL || (!person && !small) ||

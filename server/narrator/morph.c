@@ -354,7 +354,7 @@ const char *morph_place(const char *noun)
         "harbour", "desk",     "postern", "counter", "front",     "side",   "bank",   "slip",
         "stop",   "corner",    "mouth",   "anchorage", "outpost", "weir",   "sluice", "camp",
         "fence",  "barrier",   "bar",     "turnstile", "entrance", "foot",  "head",   "well",
-        "mine",   "airport",   "docks",   "gates",   "lighthouse",
+        "mast",   "chute",     "mine",   "airport",   "docks",   "gates",   "lighthouse",
     };
     size_t end = head_end(noun), from = end;
     while (from > 0 && noun[from - 1] != ' ' && noun[from - 1] != '-')

@@ -68,7 +68,7 @@ static bool governed_at(const struct draft *d, size_t at)
         "telling", "seeing", "giving", "watching", "tell",     "give",     "ask",     "help",
         "get",    "got",     "drew",   "carried",  "stopped",  "sewed",    "bound",   "watched",
         "reached", "spared", "knew",   "trust",    "trusted",  "believe",  "believed", "send",
-        "warned", "beat",    "leave",  "see",      "lead",     "show",     "make",    "keep",
+        "warned", "begged", "urged",  "reminded", "beat",    "leave",  "see",      "lead",     "show",     "make",    "keep",
         "wake",   "carry",   "pass",   "hold",     "know",     "stop",     NULL
     };
     static const char *const sometimes[] = { "for",   "before", "after", "until", "than", "as",
@@ -78,19 +78,23 @@ static bool governed_at(const struct draft *d, size_t at)
                                            "so",    "until", "before", "whether", "since", NULL };
     size_t n;
     size_t from = word_before(d, at, &n);
-    if (n == 0)
+    char word[16];
+    if (n == 0 || n >= sizeof(word))
         return false;
-    if (d->plain && !in_list(openers, d->text + from, n))
+    memcpy(word, d->text + from, n);
+    word[0] = morph_lower(word[0]); /* "To me it sounded too good" */
+    word[n] = 0;
+    if (d->plain && !in_list(openers, word, n))
         return true;
-    if (in_list(sometimes, d->text + from, n)) {
-        bool but = n == 3 && strncmp(d->text + from, "but", 3) == 0;
-        bool place = n >= 3 && (strncmp(d->text + from, "for", 3) == 0 ||
-                                strncmp(d->text + from, "before", 6) == 0 ||
-                                strncmp(d->text + from, "after", 5) == 0);
+    if (in_list(sometimes, word, n)) {
+        bool but = n == 3 && strncmp(word, "but", 3) == 0;
+        bool place = n >= 3 && (strncmp(word, "for", 3) == 0 ||
+                                strncmp(word, "before", 6) == 0 ||
+                                strncmp(word, "after", 5) == 0);
         return clause_ends(d) && (but || place);
     }
     bool by_and_by = from > 6 && memcmp(d->text + from - 6, "y and by", 8) == 0;
-    return in_list(always, d->text + from, n) && !begins_clause(d) && !by_and_by;
+    return in_list(always, word, n) && !begins_clause(d) && !by_and_by;
 }
 /* "between Jordan and" looks to what governs the first of the two. */
 static bool governed(const struct draft *d)

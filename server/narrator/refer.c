@@ -177,8 +177,10 @@ static bool after_governor(const struct draft *d)
     size_t end = d->size > 0 && d->text[d->size - 1] == ' ' ? d->size - 1 : 0, from = end;
     while (from > 0 && d->text[from - 1] >= 'a' && d->text[from - 1] <= 'z')
         from--;
+    from -= from > 0 && d->text[from - 1] >= 'A' && d->text[from - 1] <= 'Z'; /* "To her it was" */
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-        if (strlen(words[i]) == end - from && memcmp(d->text + from, words[i], end - from) == 0)
+        if (strlen(words[i]) == end - from && morph_lower(d->text[from]) == words[i][0] &&
+            memcmp(d->text + from + 1, words[i] + 1, end - from - 1) == 0)
             return true;
     return false;
 }

@@ -27,15 +27,17 @@ static bool starts(const char *word, const char *const *list)
 /* "with he", "at they": a subject where an object belongs. */
 static bool subject_misplaced(const char *text)
 {
-    static const char *const before[] = { " with ", " at ",   " to ",   " of ",     " about ",
-                                          " from ", " upon ", " into ", " beside ", " behind " };
+    static const char *const before[] = { "with ", "at ",   "to ",   "of ",     "about ",
+                                          "from ", "upon ", "into ", "beside ", "behind " };
     static const char *const subjects[] = { "he", "she", "they", "I", "we" };
     for (size_t b = 0; b < sizeof(before) / sizeof(before[0]); b++)
-        for (const char *p = strstr(text, before[b]); p != NULL; p = strstr(p + 1, before[b]))
+        for (const char *p = strcasestr(text, before[b]); p != NULL;
+             p = strcasestr(p + 1, before[b]))
             for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++) {
                 const char *word = p + strlen(before[b]);
                 size_t n = strlen(subjects[i]);
-                if (strncmp(word, subjects[i], n) == 0 && strchr(" ,.;:!?", word[n]) != NULL)
+                bool whole = p == text || strchr(" \"\n", p[-1]) != NULL;
+                if (whole && strncmp(word, subjects[i], n) == 0 && strchr(" ,.;:!?", word[n]) != NULL)
                     return true;
             }
     return false;
