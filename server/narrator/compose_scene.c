@@ -64,8 +64,8 @@ static void put_image(struct composing *c, struct env *env, enum prose_kind kind
     memcpy(key, c->image, c->image_size);
     if (kind == PROSE_ECHO && c->t->ending[0] != 0 && c->image_size + 5 < sizeof(key)) {
         const struct nvl_event *end = &c->t->events[c->t->events_count - 1];
-        strcpy(key + c->image_size,
-               nvl_ending_tone(c->t->world, end->ending) > 0 ? "_well" : "_ill");
+        snprintf(key + c->image_size, sizeof(key) - c->image_size, "%s",
+                 nvl_ending_tone(c->t->world, end->ending) > 0 ? "_well" : "_ill");
         if (compose_part(c, env, kind, key, fresh))
             return;
         key[c->image_size] = 0;
