@@ -57,7 +57,7 @@ static int32_t rigid_cost(const struct teller *t, uint64_t id, const char *text,
 static int32_t rule_cost(const struct prose_rule *r)
 {
     bool line = r->kind == PROSE_LINE, ground = r->kind == PROSE_GROUND;
-    return (line && prose_rule_tagged(r, TAG_VOICE) ? 250 : 0) -
+    return (line && prose_rule_tagged(r, TAG_VOICE) ? 100 : 0) -
            (r->kind == PROSE_SAY && prose_rule_tagged(r, TAG_PLACE) ? 200 : 0) -
            ((line || ground) && prose_rule_tagged(r, TAG_FRAME) ? 480 : 0);
 }
@@ -114,7 +114,7 @@ size_t choice_collect(struct teller *t, const struct draft *d, unsigned nonce,
             int32_t cost = (int32_t) n * 340 - match * 340 + at->cost +
                            choice_luck(t, at->id, nonce * 977, 340) +
                            (brief ? (int32_t) at->size * 4 : 0);
-            out[count++] = (struct alternative){ at->text, at->size, at->id, cost };
+            out[count++] = (struct alternative){ at->text, at->size, at->id, cost, r };
         }
     }
     return count;

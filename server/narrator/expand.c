@@ -24,6 +24,7 @@ void draft_begin(const struct teller *t, struct draft *d)
     d->at_start = true;
     d->speaker = d->listener = -1;
     d->address = "name";
+    memcpy(d->topic, t->topic, sizeof(d->topic));
 }
 void draft_copy(struct draft *to, const struct draft *from)
 {
@@ -70,6 +71,8 @@ static void put_char(struct draft *d, char c)
         return;
     if (d->size > 1 && d->text[d->size - 1] == ' ' && closes_up(c))
         d->size--; /* what stood before it was left out */
+    if (c == ',' && d->size > 0 && d->text[d->size - 1] == ',' && !d->comma_due)
+        return; /* an apposition has put it already */
     if (d->comma_due) {
         d->comma_due = false;
         if (c == ' ')
@@ -255,12 +258,18 @@ static bool expand_slot(struct cursor *c, const char *p, const char *end)
     c->d->ahead = NULL;
     return put;
 }
+/* How a voice leads in and ends: a habit of speech that is heard twice is a tic. */
+static bool once_a_story(const char *p, const char *end)
+{
+    size_t n = (size_t) (end - p);
+    return n == 6 && (memcmp(p, "v_lead", 6) == 0 || memcmp(p, "v_tail", 6) == 0);
+}
 static bool expand_class(struct cursor *c, const char *p, const char *end)
 {
     struct alternative a[ALTERNATIVES_MAX];
     size_t count = collect(c, PROSE_CLASS, p, (size_t) (end - p), &c->env->facts, a, ALTERNATIVES_MAX);
     int i = best_of(a, count);
-    if (i < 0)
+    if (i < 0 || (once_a_story(p, end) && used(c, a[i].id) > 0))
         return false;
     use(c->d, a[i].id);
     return expand(c, a[i].text, a[i].text + a[i].size);
@@ -280,7 +289,8 @@ static bool expand_choice(struct cursor *c, const char *p, const char *end)
         uint64_t id = morph_hash(p, (size_t) (q - p)) * 3;
         a[count++] = (struct alternative){ p, (size_t) (q - p), id,
                                            (int32_t) used(c, id) * 80 +
-                                               choice_luck(c->t, id ^ c->d->size, c->nonce * 31, 60) };
+                                               choice_luck(c->t, id ^ c->d->size, c->nonce * 31, 60),
+                                           NULL };
         p = q + 1;
     }
     int i = best_of(a, count);
@@ -300,12 +310,12 @@ static bool expand_optional(struct cursor *c, const char *p, const char *end)
     return true;
 }
 
-static void voice_finish(struct draft *d, size_t start, bool full, struct teller *t)
+/* Puts what fn makes of the speech since start in its place. */
+static void speech_rewrite(struct draft *d, size_t start, struct teller *t,
+                           void (*fn)(struct buf *, const char *, size_t))
 {
-    if (!full)
-        return;
     struct buf b = { 0 };
-    morph_expand(&b, d->text + start, d->size - start);
+    fn(&b, d->text + start, d->size - start);
     if (b.failed || start + b.size + 2 >= DRAFT_BYTES) {
         t->nomem |= b.failed;
         d->failed = true;
@@ -316,26 +326,58 @@ static void voice_finish(struct draft *d, size_t start, bool full, struct teller
     }
     buf_done(&b);
 }
+static void voice_finish(struct draft *d, size_t start, const struct prose_voice *v,
+                         struct teller *t)
+{
+    if (v->terse)
+        speech_rewrite(d, start, t, speech_cut);
+    if (v->joined)
+        speech_rewrite(d, start, t, speech_join);
+    if (v->full)
+        speech_rewrite(d, start, t, morph_expand);
+}
+/* What was said last, if somebody else said it: an answer may go by it. */
+static const char *topic_before(const struct teller *t, const struct draft *d)
+{
+    size_t n = d->quotes_count;
+    int16_t who = n > 1 ? d->quotes[n - 2].speaker : t->quote_speaker;
+    return d->topic[0] != 0 && who >= 0 && who != d->speaker ? d->topic : NULL;
+}
+static void topic_set(struct draft *d, const struct prose_rule *r)
+{
+    d->topic[0] = 0;
+    for (unsigned i = 0; i < r->tags_count; i++)
+        if (r->tags[i].tag == TAG_TOPIC && r->tags[i].size < TOPIC_BYTES) {
+            memcpy(d->topic, r->tags[i].value, r->tags[i].size);
+            d->topic[r->tags[i].size] = 0;
+        }
+}
 static bool say_line(struct cursor *c, const char *act, size_t act_size, struct prose_voice *voice,
                      const char *voice_name)
 {
     struct alternative a[ALTERNATIVES_MAX];
     struct prose_facts facts = c->env->facts;
+    char topic[TOPIC_BYTES];
+    const char *before_it = topic_before(c->t, c->d);
+    memcpy(topic, c->d->topic, sizeof(topic));
+    facts.values[TAG_ANSWERS] = before_it != NULL ? topic : NULL;
     facts.values[TAG_VOICE] = voice_name;
     size_t count = collect(c, PROSE_LINE, act, act_size, &facts, a, ALTERNATIVES_MAX);
     if (voice->like[0] != 0 && count < ALTERNATIVES_MAX / 2) {
         facts.values[TAG_VOICE] = voice->like;
         count += collect(c, PROSE_LINE, act, act_size, &facts, a + count, ALTERNATIVES_MAX - count);
     }
-    for (unsigned tries = 0; tries < 8; tries++) {
+    for (unsigned tries = 0; tries < 24; tries++) {
         int i = best_of(a, count);
         if (i < 0)
             return false;
         struct draft before;
         draft_copy(&before, c->d);
         use(c->d, a[i].id);
-        if (expand(c, a[i].text, a[i].text + a[i].size) && !c->d->failed)
+        if (expand(c, a[i].text, a[i].text + a[i].size) && !c->d->failed) {
+            topic_set(c->d, a[i].rule);
             return true;
+        }
         draft_copy(c->d, &before);
         a[i].cost = INT32_MAX;
     }
@@ -381,7 +423,7 @@ static bool expand_said(struct cursor *c, const char **p, const char *end)
     const char *act = *p + 1;
     if (!say_line(&in, act, (size_t) (open - act), &voice, name) || d->size == start)
         return false;
-    voice_finish(d, start, voice.full, c->t);
+    voice_finish(d, start, &voice, c->t);
     d->in_quote = false;
     d->at_start = false;
     if (d->discourse.people[s->index].last >= d->discourse.sentence - 2)

@@ -18,6 +18,7 @@ static void begin_again(struct teller *t)
     t->applied = 0;
     t->log_minute = UINT32_MAX;
     t->quote_last = false;
+    t->topic[0] = 0;
     t->quote_speaker = t->quote_listener = -1;
     for (size_t i = 0; i < PEOPLE_MAX; i++)
         t->at[i] = -1;

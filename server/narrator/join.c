@@ -57,8 +57,11 @@ void join_short(const struct teller *t, struct draft *d)
     if (t->discourse.sentence > 8 &&
         t->words_told * 10 / (uint32_t) t->discourse.sentence > MEAN_TENTHS)
         return;
-    for (size_t from = 0; from < d->size;) {
-        size_t stop = plain_end(d, from);
+    bool inside = false; /* what is said keeps the rhythm of its voice */
+    for (size_t from = 0, seen = 0; from < d->size;) {
+        for (; seen < from; seen++)
+            inside ^= d->text[seen] == '"';
+        size_t stop = inside ? 0 : plain_end(d, from);
         size_t next = stop + 2, end = stop > 0 && next < d->size ? plain_end(d, next) : 0;
         bool joins = end > 0 && may_follow(d->text + next) && d->size + JOINED < DRAFT_BYTES &&
                      morph_words(d->text + from, stop - from) <= BEFORE_WORDS &&

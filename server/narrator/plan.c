@@ -6,7 +6,7 @@ enum {
     WORDS_PER_EVENT = 21,
     LOOK_BACK = 64,
     GHOST_CAST = 4,    /* as many have a right to an eighth */
-    GHOST_SHARE = 150, /* permille; some above the eighth, since answers count too */
+    GHOST_SHARE = 180, /* permille; some above the eighth, since answers count too */
     GHOST_ROUNDS = 8,
     LEAST_NEED = -40,   /* what is worth less goes untold */
     LONG_BUDGET = 1100, /* words; a long story also tells its quieter hours */

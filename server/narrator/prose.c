@@ -11,7 +11,7 @@ static const char *const kind_names[PROSE_KINDS] = {
 };
 static const char *const tag_names[TAGS] = {
     "style", "genre", "voice", "phase", "mood", "frame", "truth", "ending", "kind", "focal", "doom",
-    "once",
+    "once",  "topic", "answers",
 };
 
 const char *prose_kind_name(enum prose_kind kind)
@@ -167,6 +167,8 @@ int prose_rule_match(const struct prose_rule *rule, const struct prose_facts *fa
     for (unsigned i = 0; i < rule->tags_count; i++) {
         const struct prose_tag_value *t = &rule->tags[i];
         const char *v = facts->values[t->tag];
+        if (t->tag == TAG_TOPIC)
+            continue;
         asked |= 1u << t->tag;
         if (v != NULL && v[0] == t->value[0] && strncmp(v, t->value, t->size) == 0 &&
             v[t->size] == 0)
@@ -195,6 +197,10 @@ void prose_voice_find(const struct prose_index *x, const char *name, struct pros
     while ((n = head_word(&p, &w)) > 0) {
         if (n == 4 && memcmp(w, "full", 4) == 0)
             out->full = true;
+        else if (n == 5 && memcmp(w, "terse", 5) == 0)
+            out->terse = true;
+        else if (n == 6 && memcmp(w, "joined", 6) == 0)
+            out->joined = true;
         else if (n == 4 && memcmp(w, "like", 4) == 0 && (n = head_word(&p, &w)) > 0 &&
                  n < sizeof(out->like))
             memcpy(out->like, w, n), out->like[n] = 0;

@@ -8,11 +8,12 @@
  *   aim GOAL                         what somebody is after, as an infinitive without "to"
  *   want KEY                         a sentence that says so: {A} is after {AIM}
  *   vary NAME                        words that may stand for each other wherever text is fixed
- *   voice NAME [full] [like NAME] [address name|rank|surname]
+ *   voice NAME [full] [terse] [joined] [like NAME] [address name|rank|surname]
  *
  * Tags: style S, genre G, voice V, phase P, mood M, frame F, truth T, ending E, kind K, focal
  * yes|no, doom D (what threatens: fall, fire, water, air, storm, machine,
- * beast), once. A repeated tag widens; different tags narrow.  Text: {X} {X.form} slots, (a|b)
+ * beast), once; of lines, topic T (what is spoken of) and answers T (what was said before). A
+ * repeated tag widens; different tags narrow.  Text: {X} {X.form} slots, (a|b)
  * choices, [optional], <class>, @act(X,Y) for something said by X to Y, // for a new paragraph. */
 #ifndef NVL_PROSE_H
 #define NVL_PROSE_H
@@ -56,6 +57,8 @@ enum prose_tag {
     TAG_FOCAL,
     TAG_DOOM,
     TAG_ONCE,
+    TAG_TOPIC,   /* of a line: what it speaks of; it narrows nothing */
+    TAG_ANSWERS, /* of a line: the topic of what was said last */
     TAGS,
 };
 enum { PROSE_TAGS_MAX = 8, PROSE_KEY_MAX = 64, PROSE_DEPTH_MAX = 8, PROSE_LINE_MAX = 1200 };
@@ -84,6 +87,8 @@ struct prose_facts {
 };
 struct prose_voice {
     bool full;           /* contractions are written out */
+    bool terse;          /* "…, and it holds" are two sentences */
+    bool joined;         /* two short sentences are one, with a semicolon */
     const char *address; /* "name", "rank", "surname" */
     char like[24];       /* voice whose lines may be borrowed; "" none */
 };

@@ -19,6 +19,7 @@ enum {
     BINDS_MAX = 48,
     ALTERNATIVES_MAX = 320,
     WORD_BYTES = 31, /* of a word that count */
+    TOPIC_BYTES = 16,
 };
 
 /* Who has been spoken of, and when, in sentences of the whole story. */
@@ -81,6 +82,7 @@ struct draft { /* what draft_begin clears, and draft_copy copies as far as it is
     bool tagged; /* a comma followed the quote: the sentence goes on whatever its mark */
     int16_t speaker, listener;
     const char *address;
+    char topic[TOPIC_BYTES]; /* what the last quotation spoke of, "" */
     /* filled from the front; last, since only what is used counts */
     struct quote quotes[QUOTES_MAX];
     struct named named[DRAFT_NAMED];
@@ -92,6 +94,7 @@ struct alternative { /* one of several ways to say it */
     size_t size;
     uint64_t id;
     int32_t cost;
+    const struct prose_rule *rule;
 };
 struct word {
     uint64_t hash;
@@ -182,6 +185,7 @@ struct teller {
     uint32_t words_told, rewritten;
     int32_t last_openers[6][2]; /* hashes of the first two words of the last sentences */
     uint8_t profile_used[PEOPLE_MAX];
+    char topic[TOPIC_BYTES];               /* of the last quotation, until something else is told */
     bool quote_last;                       /* the last chunk ended with a quotation */
     int16_t quote_speaker, quote_listener; /* of the last quotation; -1 */
     struct vary vary[VARY_MAX];
@@ -236,6 +240,9 @@ void style_lead(struct teller *t, struct draft *d);
 int style_irony_fact(const struct teller *t, uint32_t count);
 /* voice.c — fills voice[]; after the index is built */
 void voice_choose(struct teller *t);
+/* What a terse voice makes of "…, and it holds", and a joined one of two short sentences. */
+void speech_cut(struct buf *out, const char *text, size_t size);
+void speech_join(struct buf *out, const char *text, size_t size);
 /* join.c — short plain sentences in one breath */
 void join_short(const struct teller *t, struct draft *d);
 /* person.c — the narrator as "I" */

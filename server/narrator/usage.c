@@ -213,6 +213,7 @@ void usage_commit(struct teller *t, const struct draft *d)
     const struct quote *last = d->quotes_count > 0 ? &d->quotes[d->quotes_count - 1] : NULL;
     t->quote_speaker = last != NULL ? last->speaker : -1;
     t->quote_listener = last != NULL ? last->listener : -1;
+    memcpy(t->topic, last != NULL ? d->topic : "", last != NULL ? sizeof(t->topic) : 1);
     t->discourse = d->discourse;
     t->discourse.sentence++;
     t->discourse.subject_before = t->discourse.subject;
