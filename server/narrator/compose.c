@@ -215,11 +215,14 @@ static void put_unit(struct composing *c, const struct unit *u)
 {
     struct teller *t = c->t;
     put_outside(c, u->first);
+    bool said = true; /* an answer is told only after what it answers */
     for (uint32_t i = u->first; i < u->first + u->count && !t->nomem; i++) {
         const struct nvl_event *e = &t->events[i];
-        if (!plan_sees(t, e, t->focaliser) ||
-            (t->terse && e->type == NVL_REACTION && e->phase == NVL_SETUP))
-            continue; /* in few words it is not told who agreed with whom */
+        if (!plan_sees(t, e, t->focaliser) || (i > u->first && !said) ||
+            (t->terse && e->type == NVL_REACTION && e->phase == NVL_SETUP)) {
+            said &= i > u->first; /* in few words it is not told who agreed with whom */
+            continue;
+        }
         c->event = t->now = e;
         c->sequence = e->sequence;
         bool speaks = e->type == NVL_SPEECH || e->type == NVL_REACTION;
@@ -232,6 +235,8 @@ static void put_unit(struct composing *c, const struct unit *u)
         bool aimed = i == u->first && compose_aim(c, e, fresh);
         if (event_chunk(c, e, fresh && !aimed))
             compose_place_told(c, e);
+        else if (i == u->first)
+            said = false;
         if (i == u->first && actor == t->focaliser && c->tick >= 1 && !style_is_log(t))
             compose_intro(c, t->focaliser, false);
     }

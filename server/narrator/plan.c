@@ -211,6 +211,10 @@ bool plan_units(struct teller *t)
                  : e->phase == NVL_RESOLUTION ? 0 /* what comes of it for them is told too */
                  : e->type == NVL_SPEECH      ? -SPINE_WORTH / SPEECH_MERCY
                                               : -SPINE_WORTH;
+        if (e->type == NVL_REACTION && (t->units_count == 0 ||
+                                        t->units[t->units_count - 1].first +
+                                                t->units[t->units_count - 1].count != i))
+            continue; /* an answer to nothing that is told */
         struct unit *last = t->units_count > 0 ? &t->units[t->units_count - 1] : NULL;
         if (e->type == NVL_REACTION && last != NULL && last->first + last->count == i) {
             last->count++;
@@ -337,14 +341,30 @@ static bool begins_aside(const struct teller *t, const struct nvl_event *e)
     if (e->op == NVL_NO_OP || e->type != NVL_INCIDENT)
         return false;
     nvl_pack_op(t->pack, e->op, &info);
-    return strcmp(info.family, "side") == 0 || strncmp(info.name, "bond_", 5) == 0;
+    return strcmp(info.family, "side") == 0 || strncmp(info.name, "bond_", 5) == 0 ||
+           strcmp(info.name, "old_wrong_surfaces") == 0;
+}
+/* Seen to: the trouble that is on their hands is over. */
+static bool sees_to(const struct teller *t, const struct nvl_event *e)
+{
+    int side = nvl_pack_fluent_find(t->pack, "side");
+    int cell = side < 0 ? -1 : nvl_world_cell(t->world, (size_t) side, 0, 0);
+    for (unsigned k = 0; k < e->deltas_count && k < NVL_DELTAS_MAX && cell >= 0; k++)
+        if (e->deltas[k].cell == cell && e->deltas[k].after == 0)
+            return true;
+    return false;
 }
 /* The first unit that what happened in unit i led to; NULL: none. */
 static struct unit *came_of(const struct teller *t, size_t i)
 {
     uint32_t cause = t->events[t->units[i].first].sequence;
+    struct nvl_op_info info;
+    nvl_pack_op(t->pack, t->events[t->units[i].first].op, &info);
+    bool side = strcmp(info.family, "side") == 0;
     for (size_t k = i + 1; k < t->units_count; k++) {
         const struct nvl_event *e = &t->events[t->units[k].first];
+        if (side && !sees_to(t, e))
+            continue;
         for (unsigned n = 0; n < e->causes_count && e->type != NVL_INCIDENT; n++)
             if (e->causes[n].sequence == cause)
                 return &t->units[k];
@@ -362,20 +382,24 @@ static void tell_asides(struct teller *t, const int16_t eyes[8])
         struct unit *after = came_of(t, i);
         bool seen = plan_sees(t, &t->events[u->first], eyes[u->phase & 7]);
         if (after == NULL || (t->words < ASIDE_WORDS && !after->chosen))
-            u->chosen = false;
+            u->chosen = false, u->dropped = true;
         else if (after->chosen && seen && t->words >= ASIDE_WORDS)
             u->chosen = true;
         else if (!after->chosen && !after->dropped &&
                  plan_sees(t, &t->events[after->first], eyes[after->phase & 7]))
             after->chosen = u->chosen;
         else if (!after->chosen)
-            u->chosen = false;
+            u->chosen = false, u->dropped = true;
     }
 }
 /* Of a small cast nobody may have less than an eighth of what is told, where there is more to tell.
  */
-static void tell_ghosts(struct teller *t, const int16_t eyes[8], uint32_t told[PEOPLE_MAX])
+static void tell_ghosts(struct teller *t, const int16_t eyes[8])
 {
+    uint32_t told[PEOPLE_MAX] = { 0 };
+    for (size_t i = 0; i < t->units_count; i++)
+        if (t->units[i].chosen && t->events[t->units[i].first].actor < PEOPLE_MAX)
+            told[t->events[t->units[i].first].actor]++;
     for (unsigned round = 0; round < GHOST_ROUNDS; round++) {
         uint32_t all = 0;
         int16_t who = -1;
@@ -388,8 +412,8 @@ static void tell_ghosts(struct teller *t, const int16_t eyes[8], uint32_t told[P
         for (size_t i = 0; i < t->units_count && who >= 0; i++) {
             struct unit *u = &t->units[i];
             const struct nvl_event *e = &t->events[u->first];
-            if (!u->chosen && e->actor == (uint8_t) who && plan_sees(t, e, eyes[u->phase & 7]) &&
-                (best == NULL || u->score > best->score))
+            if (!u->chosen && !u->dropped && e->actor == (uint8_t) who &&
+                plan_sees(t, e, eyes[u->phase & 7]) && (best == NULL || u->score > best->score))
                 best = u;
         }
         if (best == NULL)
@@ -433,10 +457,12 @@ void plan_choose(struct teller *t, uint32_t budget)
         if (t->events[best->first].actor < PEOPLE_MAX)
             told[t->events[best->first].actor]++;
     }
-    if (t->cast <= GHOST_CAST && !t->terse)
-        tell_ghosts(t, eyes, told);
-    tell_openers(t, eyes);
-    tell_asides(t, eyes);
+    for (unsigned pass = 0; pass < 2; pass++) {
+        tell_openers(t, eyes);
+        tell_asides(t, eyes);
+        if (t->cast <= GHOST_CAST && !t->terse && pass == 0)
+            tell_ghosts(t, eyes);
+    }
 }
 bool plan_awake_last(const struct teller *t, unsigned who)
 {
