@@ -220,6 +220,12 @@ int metrics_log(const struct metrics_played *p, struct text_table *operators, st
                                  .turns = nvl_world_turns(p->world),
                                  .cast = (uint32_t) nvl_world_cast_count(p->world) };
     struct log_graph g;
+    for (size_t c = 0; c < play.cast; c++)
+        for (const char *id = nvl_entity_id(p->world, NVL_SORT_CHAR, (unsigned) c);; id++) {
+            play.people = (play.people ^ (unsigned char) *id) * 0x100000001b3u;
+            if (*id == 0)
+                break;
+        }
     for (size_t i = 0; i < LOG_COUNT; i++)
         play.m[i] = NAN;
     play.frame = kept(arena, nvl_world_frame(p->world));

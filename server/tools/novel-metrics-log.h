@@ -39,6 +39,7 @@ struct metrics_play {    /* strings and arrays live in the arena */
     const char *signature; /* frame, truth, ending, relationship arc, who paid */
     uint64_t seed;
     uint32_t turns, cast;
+    uint64_t people; /* the same for stories of the same cast in the same order */
     uint8_t tension[NVL_TURNS_MAX], target[NVL_TURNS_MAX]; /* after each turn */
     uint32_t turns_played;
     uint32_t *operators; /* what happened, in order: numbers of the operator table */

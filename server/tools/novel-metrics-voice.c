@@ -3,7 +3,6 @@
 #include <ctype.h>
 #include <math.h>
 #include <string.h>
-#include "server/tools/novel-metrics-plots.h"
 #include "server/tools/novel-metrics-sample.h"
 
 /* Words without content of their own.  Nobody's name, and nothing a story is about. */
@@ -138,23 +137,37 @@ static unsigned recognise(const struct training *t, const struct voice *v)
     }
     return best;
 }
-static bool belongs(const struct sample *x, unsigned request)
+/* Told of the same three people for the same request: the logs of a folder all count as one request. */
+static bool belongs(const struct sample *x, const struct sample *like)
 {
-    return x->has_play && x->request == request && x->play.cast == VOICE_SPEAKERS;
+    return x->has_play && x->request == like->request && x->play.cast == VOICE_SPEAKERS &&
+           x->play.people == like->play.people;
+}
+static bool is_first(const struct samples *s, size_t at)
+{
+    const struct sample *x = &s->list[at];
+    if (!belongs(x, x))
+        return false;
+    for (size_t i = 0; i < at; i++)
+        if (belongs(&s->list[i], x))
+            return false;
+    return true;
 }
 double voice_separability(const struct samples *s, size_t *out_judged)
 {
     size_t right = 0, judged = 0;
-    for (unsigned r = 0, end = plots_requests(s); r < end; r++) {
+    for (size_t first = 0; first < s->count; first++) {
         struct training t = { 0 };
         size_t stories = 0;
-        for (size_t i = 0; i < s->count; i++)
-            if (belongs(&s->list[i], r)) {
+        if (!is_first(s, first))
+            continue;
+        for (size_t i = first; i < s->count; i++)
+            if (belongs(&s->list[i], &s->list[first])) {
                 train(&t, &s->list[i], true);
                 stories++;
             }
-        for (size_t i = 0; i < s->count && stories > 1; i++) {
-            if (!belongs(&s->list[i], r))
+        for (size_t i = first; i < s->count && stories > 1; i++) {
+            if (!belongs(&s->list[i], &s->list[first]))
                 continue;
             train(&t, &s->list[i], false);
             for (unsigned c = 0; c < VOICE_SPEAKERS; c++)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "rpc/base/alloc.h"
+#include "server/narrator/teller.h"
 #include "tests/unit/narrator/lint_text.h"
 #include "tests/unit/narrator/stage.h"
 
@@ -307,6 +308,53 @@ static void lint_finds_the_thin_places(void **state)
     assert_string_equal(buf_str(&b), "operator yawn: 1 ways to tell yawn.ok, 3 are wanted\n");
     buf_done(&b);
 }
+/* What answers a topic is said only after it. */
+static void answers_answer(void **state)
+{
+    (void) state;
+    unsigned answers = 0;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        struct told o;
+        play(&o, seed, 6, three, 3, "");
+        tell(&o, NULL);
+        assert_int_equal(o.rc, NVL_OK);
+        const char *before = "", *text = buf_str(&o.text);
+        for (const char *q = strchr(text, '"'); q != NULL; q = strchr(strchr(q + 1, '"') + 1, '"')) {
+            bool answer = strncmp(q, "\"The cup is mine", 16) == 0 ||
+                          strncmp(q, "\"It's nobody's", 14) == 0 ||
+                          strncmp(q, "\"It is nobody's", 15) == 0;
+            answers += answer;
+            if (answer && strncmp(before, "\"Whose cup", 10) != 0)
+                fail_msg("seed %u: answers %.30s with %.30s", (unsigned) seed, before, q);
+            before = q;
+        }
+        done(&o);
+    }
+    assert_true(answers > 5);
+}
+static void voices_build_sentences(void **state)
+{
+    (void) state;
+    static const struct {
+        void (*fn)(struct buf *, const char *, size_t);
+        const char *said, *becomes;
+    } table[] = {
+        { speech_cut, "It holds, and we're in.", "It holds. We're in." },
+        { speech_cut, "Bread, salt, and lamps.", "Bread, salt, and lamps." },
+        { speech_cut, "We stay, and nobody sleeps.", "We stay. Nobody sleeps." },
+        { speech_join, "I have checked it twice. It is the same.",
+          "I have checked it twice; it is the same." },
+        { speech_join, "I have checked it twice. I am sure.", "I have checked it twice; I am sure." },
+        { speech_join, "Why is that so? It is not known.", "Why is that so? It is not known." },
+        { speech_join, "No. It is not.", "No. It is not." },
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct buf b = { 0 };
+        table[i].fn(&b, table[i].said, strlen(table[i].said));
+        assert_string_equal(buf_str(&b), table[i].becomes);
+        buf_done(&b);
+    }
+}
 
 static int setup(void **state)
 {
@@ -333,6 +381,8 @@ int main(void)
         cmocka_unit_test(what_an_act_is_for),
         cmocka_unit_test(broken_prose_is_placed),
         cmocka_unit_test(lint_finds_the_thin_places),
+        cmocka_unit_test(answers_answer),
+        cmocka_unit_test(voices_build_sentences),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
