@@ -657,7 +657,10 @@ static void got_for_change(struct campaign_read *r, nrpc_call *c)
 
 static bool check_update(const NE(UpdateCampaignRequest) * ask, nrpc_status *st)
 {
-    static const char *const fields[] = { "name", "description", "participants", "*" };
+    /* What the server decides may be sent back as it was read, and is passed over (AIP-203). */
+    static const char *const fields[] = { "name",       "description", "participants", "*",
+                                          "campaign_id", "status",     "created_at",   "chapters",
+                                          "updated_at", "current_turn", "etag" };
     for (size_t i = 0; ask->update_mask != NULL && i < ask->update_mask->n_paths && st->code == NRPC_OK; i++) {
         bool known = false;
         for (size_t k = 0; k < ARRAY_SIZE(fields); k++)

@@ -86,7 +86,7 @@ static int apply_path(ProtobufCMessage *to, const ProtobufCMessage *from, const 
         if (f == NULL)
             break;
         if (depth == 0 && is_decided_here(f))
-            return refuse(st, path, "is decided by the server");
+            return 0; /* AIP-203: what was read may be sent back whole */
         if (at[size] == '\0') {
             copy_field(to, from, f);
             return 0;

@@ -190,6 +190,17 @@ class Campaigns(Stack):
         self.assertEqual(self.rest("DELETE", where + "?cascade=true", headers={"If-Match": tag}).status, 204)
         self.assert_problem(self.rest("DELETE", where, headers={"If-Match": tag}), 404)
 
+    def test_what_was_read_can_be_sent_back(self):
+        where = f"/campaigns/{self.campaign()}"
+        read = self.rest("GET", where).json()
+        read["name"] = "Sent Back"
+        self.assertEqual(self.rest("PATCH", where, read).json()["name"], "Sent Back")
+        self.assert_problem(self.rest("PATCH", where, read), 409, "has changed")  # its etag is of what was read
+        pilot = self.rest("GET", "/characters/pilot").json()
+        pilot["current_status"] = "on leave"
+        answer = self.rest("PATCH", "/characters/pilot", pilot)
+        self.assertEqual((answer.status, answer.json()["current_status"]), (200, "on leave"))
+
     # --- chapters ---
 
     def test_three_chapters_share_memory(self):

@@ -116,8 +116,9 @@ static void test_star_takes_all_but_what_the_server_decides(void **state)
 static void test_refused_paths(void **state)
 {
     (void) state;
-    static const char *const bad[] = { "nope",         "persona.nope", "name.x", "skills.piloting", "etag",
-                                       "character_id", "",             ".",      "persona.",        ".name",
+    static const char *const passed_over[] = { "etag", "character_id", "create_time" };
+    static const char *const bad[] = { "nope",         "persona.nope", "name.x", "skills.piloting",
+                                       "",              ".",      "persona.",        ".name",
                                        "persona..age" };
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         struct masked m;
@@ -125,6 +126,17 @@ static void test_refused_paths(void **state)
         assert_int_equal(apply(&m, bad[i]), -1);
         assert_int_equal(m.st.code, NRPC_INVALID_ARGUMENT);
         assert_non_null(strstr(m.st.message, "update_mask"));
+        end(&m);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(passed_over); i++) { /* AIP-203 */
+        struct masked m;
+        start(&m);
+        m.from.etag = "never taken";
+        m.from.character_id = "other";
+        assert_int_equal(apply(&m, passed_over[i]), 0);
+        assert_string_equal(m.to.etag, "");
+        assert_string_equal(m.to.character_id, "pilot");
+        assert_null(m.to.create_time);
         end(&m);
     }
 }
