@@ -2,6 +2,7 @@
  * Everything drawn here uses the grounding stream. */
 #include "server/engine/world_build.h"
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include "rpc/base/alloc.h"
@@ -190,6 +191,20 @@ static uint32_t text_salt(const struct nvl_request *q)
         h = h * 31 + (uint8_t) *s;
     return h & 0xFFFFFF;
 }
+/* "a research ship near Saturn": the ship is not called Saturn. */
+static bool lies_beside(const char *setting, const char *name)
+{
+    static const char *const beside[] = { "near", "off", "in", "on", "over", "above", "beyond",
+                                          "behind", "around", "outside", "under", "from" };
+    const char *at = name[0] != 0 ? strstr(setting, name) : NULL;
+    for (size_t i = 0; at != NULL && i < sizeof(beside) / sizeof(beside[0]); i++) {
+        size_t n = strlen(beside[i]);
+        if ((size_t) (at - setting) > n + 1 && at[-1] == ' ' && at[-(ptrdiff_t) n - 2] == ' ' &&
+            strncmp(at - n - 1, beside[i], n) == 0)
+            return true;
+    }
+    return false;
+}
 static void choose_story(struct building *b)
 {
     struct nvl_world *w = b->w;
@@ -214,6 +229,10 @@ static void choose_story(struct building *b)
     w->locale = NULL;
     for (size_t i = 0; i < b->ground.count && w->locale == NULL; i++) {
         struct ground_noun *n = &b->ground.nouns[i];
+        if (n->proper && lies_beside(b->ground.setting, n->text)) {
+            n->used = true; /* told with the setting */
+            continue;
+        }
         if (n->proper && !n->negated && n->kind != WORD_PERSON && n->kind != WORD_ITEM) {
             w->locale = build_keep(b, n->text);
             n->used = true;
