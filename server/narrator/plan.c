@@ -17,6 +17,7 @@ enum {
     SPEECH_MERCY = 2, /* talk that leads nowhere may still be told */
     WALKS_APART = 5,  /* units between two walks that are told */
     WALKED_ALREADY = 140,
+    FACT_AGAIN = 90,  /* what has been found out once is no news */
     SPINE_WORTH = 160, /* what leads from the question to its answer is the story */
 };
 
@@ -175,11 +176,22 @@ static int32_t event_score(const struct teller *t, const struct nvl_event *e, un
     s -= e->deltas_count + e->beliefs_count == 0 && e->type != NVL_SPEECH ? 20 : 0;
     return s;
 }
-/* The same act again tells less each time, least of all by the same person. */
+/* The fact that an act is about; -1. */
+static int fact_of(const struct teller *t, const struct nvl_event *e)
+{
+    struct nvl_op_info info;
+    nvl_pack_op(t->pack, e->op, &info);
+    for (unsigned i = 0; i < info.params_count && i < e->args_count; i++)
+        if (info.params[i].sort == NVL_SORT_FACT)
+            return e->args[i];
+    return -1;
+}
+/* The same act again tells less each time, least of all by the same person or about the same fact. */
 static int32_t sameness(const struct teller *t, size_t index)
 {
     const struct nvl_event *e = &t->events[index];
-    int32_t s = 0;
+    int32_t s = 0, again = 0;
+    int fact = fact_of(t, e);
     for (size_t i = index, n = 0; i-- > 0 && n < LOOK_BACK; n++) {
         const struct nvl_event *b = &t->events[i];
         if (b->op != e->op || !tellable(b))
@@ -188,8 +200,9 @@ static int32_t sameness(const struct teller *t, size_t index)
         s += b->args_count > 1 && e->args_count > 1 && memcmp(b->args, e->args, e->args_count) == 0
                  ? 25
                  : 0;
+        again = fact >= 0 && fact_of(t, b) == fact ? FACT_AGAIN : again;
     }
-    return s > 90 ? 90 : s;
+    return (s > 90 ? 90 : s) + again;
 }
 
 bool plan_units(struct teller *t)
