@@ -240,7 +240,7 @@ static void drop_orders(struct token *t, size_t count)
 }
 /* Where a verb stands: after "must" or "who", in "to mend the", as the -s form after a noun, and
  * before an article where a sentence or its second half begins: "visit the mine". */
-static void mark_verbs(struct token *t, size_t count)
+static void mark_verbs(const struct nvl_pack *pack, struct token *t, size_t count)
 {
     static const char *const before[] = { "must", "will",  "can",  "could", "should", "would",
                                           "may",  "might", "not",  "who",   "he",     "she",
@@ -268,8 +268,11 @@ static void mark_verbs(struct token *t, size_t count)
         if (strcmp(t[i].lower, "keep") == 0 && !last && !named &&
             ends_with(t[i + 1].lower, "ing"))
             t[i].kind = WORD_VERB; /* "accidents keep happening" */
-        if (t[i].kind == WORD_VERB && named && !t[i].finite)
-            t[i].kind = 0; /* "the dream" */
+        if (t[i].kind == WORD_VERB && named && !t[i].finite) {
+            const struct pack_word *w = /* "the guards" are people, "the dream" is a thing */
+                pack_word_find(pack->words, pack->counts[SEC_WORD], t[i].stem);
+            t[i].kind = w != NULL && w->value == WORD_PERSON ? WORD_PERSON : 0;
+        }
         if (t[i].kind != 0 || capital || named)
             continue;
         if (ends_with(t[i].lower, "ing"))
@@ -516,7 +519,7 @@ void ground_read(const struct nvl_pack *pack, const char *setting, const char *s
         size_t count = tokenise(pack, clean, tokens, TOKENS_MAX), before = out->count;
         drop_orders(tokens, count);
         score(pack, tokens, count, out);
-        mark_verbs(tokens, count);
+        mark_verbs(pack, tokens, count);
         if (k == 0)
             find_saying(out, clean, tokens, count);
         else

@@ -123,6 +123,17 @@ static bool is_unknown_hand(const char *head)
             return true;
     return false;
 }
+/* Words that the lexicon leaves out since nobody in the story is to bear them, and no things. */
+static bool is_people(const char *head)
+{
+    static const char *const people[] = { "raider", "bandit",    "outlaw", "enemy",  "people",
+                                          "friend", "neighbour", "member", "worker", "colleague",
+                                          "enemie", "agent",     "insider", "rival", "rumour" };
+    for (size_t i = 0; i < sizeof(people) / sizeof(people[0]); i++)
+        if (strcmp(head, people[i]) == 0)
+            return true;
+    return false;
+}
 bool build_is_gone(const char *text)
 {
     static const char *const gone[] = { "late ",     "dead ",    "murdered ", "drowned ",
@@ -137,7 +148,8 @@ struct ground_noun *build_take_noun(struct building *b, unsigned kind, bool scen
     for (size_t i = 0; i < b->ground.count; i++) {
         struct ground_noun *n = &b->ground.nouns[i];
         if (n->kind == kind && !n->used && !n->negated && !(scenario_only && n->position >= 1000) &&
-            !(kind == WORD_PERSON && is_unknown_hand(n->head)))
+            !((kind == WORD_PERSON || kind == 0) && is_unknown_hand(n->head)) &&
+            !(kind == 0 && is_people(n->head)))
             return n;
     }
     return NULL;

@@ -223,13 +223,16 @@ static void bind_roles(const struct prose_rule *r, struct env *env)
     for (size_t i = 0; i < r->tags_count; i++)
         if (r->tags[i].tag == TAG_DOOM && r->tags[i].size > 5)
             env->facts.values[TAG_DOOM] = "machine";
-    static const char *const people[] = { "LOST",     "SAVED", "SCARRED", "STRAY",
-                                          "OFFICIAL", "BEAST", "WITNESS" };
-    static const char *const places[] = { "HUB", "SOURCE", "WORKS", "QUARTERS", "STORE" };
+    static const char *const people[] = { "LOST",  "SAVED",   "SCARRED", "STRAY",  "OFFICIAL",
+                                          "BEAST", "WITNESS", "PATIENT", "WARDEN", "CARRIER" };
+    static const char *const things[] = { "PRIZE", "CURE" };
+    static const char *const places[] = { "HUB", "SOURCE", "WORKS", "QUARTERS", "STORE", "GATE" };
     for (size_t i = 0; i < sizeof(people) / sizeof(people[0]); i++)
         env_add(env, people[i], NVL_SORT_CHAR, 2);
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
         env_add(env, places[i], NVL_SORT_PLACE, 0);
+    for (size_t i = 0; i < sizeof(things) / sizeof(things[0]); i++)
+        env_add(env, things[i], NVL_SORT_ITEM, 0);
 }
 static void realise(struct fixture *f, const struct prose_rule *r, const struct nvl_event *e,
                     unsigned *count)
