@@ -17,7 +17,7 @@ enum {
     SPEECH_MERCY = 2, /* talk that leads nowhere may still be told */
     WALKS_APART = 5,  /* units between two walks that are told */
     WALKED_ALREADY = 140,
-    FACT_AGAIN = 90,  /* what has been found out once is no news */
+    FACT_AGAIN = 200, /* what has been found out once is no news */
     SPINE_WORTH = 160, /* what leads from the question to its answer is the story */
 };
 
