@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 #include <string.h>
+#include <time.h>
 
 struct fault_vfs fault;
 
@@ -36,8 +37,18 @@ static int f_read(sqlite3_file *f, void *data, int n, sqlite3_int64 at)
 {
     return REAL(f)->pMethods->xRead(REAL(f), data, n, at);
 }
+static void wait_while_held(void)
+{
+    struct timespec time = { 0, 1000000 };
+    while (atomic_load(&fault.hold) != 0) {
+        atomic_store(&fault.held, 1);
+        (void) nanosleep(&time, NULL);
+    }
+}
 static int f_write(sqlite3_file *f, const void *data, int n, sqlite3_int64 at)
 {
+    if (((struct fault_file *) f)->wal)
+        wait_while_held();
     int error = ((struct fault_file *) f)->wal ? fault_hits(atomic_load(&fault.write_error)) : 0;
     return error != 0 ? error : REAL(f)->pMethods->xWrite(REAL(f), data, n, at);
 }
@@ -153,6 +164,8 @@ void fault_vfs_register(void)
 void fault_reset(void)
 {
     atomic_store(&fault.write_error, 0);
+    atomic_store(&fault.hold, 0);
+    atomic_store(&fault.held, 0);
     atomic_store(&fault.sync_error, 0);
     atomic_store(&fault.open_error, 0);
     atomic_store(&fault.skip, 0);

@@ -10,6 +10,8 @@ struct fault_vfs {
     atomic_int fails;  /* at most so many failures, then the disk is well again; -1: for ever */
     atomic_int failed; /* failures so far */
     atomic_int syncs;  /* successful syncs of the log file */
+    atomic_int hold;   /* writes wait until it is 0 again */
+    atomic_int held;   /* one has waited */
 };
 extern struct fault_vfs fault;
 void fault_vfs_register(void); /* as "fault" */

@@ -331,6 +331,38 @@ static void test_finish_waits_for_a_place(void **state)
     assert_int_equal(row_of(f, id).state, STORE_COMPLETED);
 }
 
+static void *stop_jobs(void *arg)
+{
+    jobs_stop(arg);
+    return NULL;
+}
+/* The server goes while a turn is on its way to the disk and an order waits for it: it is answered. */
+static void test_stopping_answers_who_waits(void **state)
+{
+    struct fixture *f = *state;
+    struct director d;
+    char id[STORE_ID_SIZE];
+    struct timespec time = { 0, 20000000 };
+    pthread_t stopper;
+    start(f);
+    submit_directed(f, id, JOBS_DETACH_PAUSE);
+    assert_int_equal(attach(f, &d, id, JOBS_DETACH_PAUSE), JOBS_OK);
+    wait_shown(&d);
+    atomic_store(&fault.hold, 1);
+    assert_int_equal(order(f, &d, JOBS_RESUME), JOBS_OK);
+    while (atomic_load(&fault.held) == 0)
+        (void) nanosleep(&time, NULL);
+    d.order.kind = JOBS_PAUSE;
+    jobs_post_order(f->jobs, &d.order);
+    assert_int_equal(pthread_create(&stopper, NULL, stop_jobs, f->jobs), 0);
+    (void) nanosleep(&time, NULL);
+    atomic_store(&fault.hold, 0);
+    assert_int_equal(pthread_join(stopper, NULL), 0);
+    f->jobs = NULL;
+    assert_int_equal(sem_wait(&d.answered), 0);
+    assert_int_equal(d.order.request.result, JOBS_E_STOPPING);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,6 +373,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_each_director_is_shown_the_stage, setup, teardown),
         cmocka_unit_test_setup_teardown(test_left_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_waiting_is_not_queued, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_stopping_answers_who_waits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_finish_waits_for_a_place, setup, teardown),
     };
     log_setup("test_jobs_direct", 2, LOG_LEVEL_OFF);
