@@ -144,26 +144,18 @@ static const struct nvl_pack *slice_pack(struct slice *s)
 {
     struct sim *sim = s->sim;
     const uint8_t *digest = nvl_header_pack_digest(sim->decoded);
-    if (memcmp(digest, nvl_pack_digest(sim->jobs->o.pack), SHA256_SIZE) == 0)
-        return sim->jobs->o.pack;
     if (sim->own_pack != NULL)
         return sim->own_pack;
-    struct store_read_pack q = { .read.kind = STORE_READ_PACK };
-    memcpy(q.digest, digest, sizeof q.digest);
-    arena_init(&q.read.arena, 65536);
-    store_read_wait(sim->jobs->o.store, &q.read); /* a worker may wait; this is once a simulation */
-    struct nvl_error err = { 0 };
-    int rc = q.read.result == STORE_OK
-                 ? nvl_pack_open(q.image.data, q.image.size, &err, &sim->own_pack)
-                 : NVL_E_PACK;
-    if (rc == NVL_E_NOMEM || q.read.result == STORE_E_NOMEM || q.read.result == STORE_E_BUSY)
+    enum store_result result; /* a worker may wait for it; this is once a simulation */
+    const struct nvl_pack *pack =
+        past_pack(sim->jobs->o.store, sim->jobs->o.pack, digest, &sim->own_pack, &result);
+    if (pack == NULL && (result == STORE_E_NOMEM || result == STORE_E_BUSY))
         s->no_memory = true;
-    else if (rc != NVL_OK)
+    else if (pack == NULL)
         slice_fail(s, "PACK_UNREADABLE",
-                   "the content pack that it was begun with cannot be read (%s%s); its log is kept",
-                   q.read.result == STORE_OK ? "" : store_result_name(q.read.result), err.message);
-    arena_done(&q.read.arena);
-    return rc == NVL_OK ? sim->own_pack : NULL;
+                   "the content pack that it was begun with cannot be read (%s); its log is kept",
+                   result == STORE_OK ? "it is damaged" : store_result_name(result));
+    return pack;
 }
 
 /* What the chapter before handed on, when the header names it. */

@@ -277,20 +277,16 @@ static int pack_again(const struct nvl_story *story, const NE(Telling) * asked, 
     return pack(&doc.base, a, out) < 0 ? NVL_E_NOMEM : NVL_OK;
 }
 
-/* What a log was played in: the pack of its digest, the request of its header.  A chapter's carried
- * state comes with it. */
-static int open_world(const struct tell_again_in *in, struct nvl_pack **out_own,
-                      struct nvl_world **out)
+/* What a log was played in: its pack, the request of its header.  A chapter's carried state comes
+ * with it. */
+static int open_world(const struct tell_again_in *in, struct nvl_world **out)
 {
     struct nvl_header *header = NULL;
     int rc = nvl_header_decode(in->header.data, in->header.size, &header);
     if (rc == NVL_OK && in->carry.data != NULL)
         rc = nvl_header_set_carry(header, in->carry.data, in->carry.size);
-    if (rc == NVL_OK && in->image.size > 0)
-        rc = nvl_pack_open(in->image.data, in->image.size, NULL, out_own);
     if (rc == NVL_OK)
-        rc = nvl_world_open(*out_own != NULL ? *out_own : in->pack, nvl_header_request(header),
-                            NULL, out);
+        rc = nvl_world_open(in->pack, nvl_header_request(header), NULL, out);
     nvl_header_free(header);
     return rc;
 }
@@ -298,13 +294,12 @@ static int open_world(const struct tell_again_in *in, struct nvl_pack **out_own,
 int tell_again(const struct tell_again_in *in, const NE(Telling) * telling, struct arena *a,
                struct nvl_error *err, struct store_bytes *out)
 {
-    struct nvl_pack *own = NULL;
     struct nvl_world *world = NULL;
     struct nvl_event *events = NULL;
     struct nvl_story story;
     size_t count = 0;
     struct nvl_telling t = tell_from_telling(telling);
-    int rc = open_world(in, &own, &world);
+    int rc = open_world(in, &world);
     if (rc == NVL_OK)
         rc = decode_log(in->log, &events, &count);
     if (rc == NVL_E_INVALID || rc == NVL_E_PACK)
@@ -315,6 +310,5 @@ int tell_again(const struct tell_again_in *in, const NE(Telling) * telling, stru
         rc = pack_again(&story, telling, a, out);
     alloc_free(events);
     nvl_world_free(world);
-    nvl_pack_free(own);
     return rc;
 }

@@ -25,8 +25,7 @@ struct nvl_telling tell_from_request(const NE(SimulationRequest) * r);
 
 /* A stored log told again, from its header and its events alone. */
 struct tell_again_in {
-    const struct nvl_pack *pack; /* the server's: used when image is empty */
-    struct store_bytes image;    /* of the pack that the header names, where that is another */
+    const struct nvl_pack *pack; /* the one that the header names */
     struct store_bytes header;
     const struct buf *log; /* as in tell_in */
     struct store_bytes carry; /* data NULL: the header names none */

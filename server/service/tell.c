@@ -6,10 +6,9 @@
 #include "rpc/base/check.h"
 #include "rpc/base/sha256.h"
 #include "server/jobs/carry.h"
+#include "server/jobs/past.h"
 #include "server/jobs/tell.h"
 #include "server/service/inner.h"
-
-enum { PAGE_EVENTS = 512, PAGE_BYTES = 1 << 20 };
 
 struct again {
     nrpc_job job;
@@ -66,74 +65,58 @@ static enum store_result read_row(struct again *g, struct store_bytes *header, u
     return r;
 }
 
-static enum store_result read_pack(struct again *g, const uint8_t digest[STORE_DIGEST_SIZE], struct store_bytes *image)
-{
-    if (memcmp(digest, nvl_pack_digest(g->service->o.pack), STORE_DIGEST_SIZE) == 0)
-        return STORE_OK;
-    struct store_read_pack q = { .read.kind = STORE_READ_PACK };
-    memcpy(q.digest, digest, sizeof q.digest);
-    arena_init(&q.read.arena, 65536);
-    store_read_wait(g->service->o.store, &q.read);
-    enum store_result r = q.read.result == STORE_E_NOT_FOUND ? STORE_E_IO : q.read.result;
-    if (r == STORE_OK && !keep(g, q.image, image))
-        r = STORE_E_NOMEM;
-    arena_done(&q.read.arena);
-    return r;
-}
-
 static enum store_result read_carry(struct again *g, struct store_bytes header, struct store_bytes *out)
 {
     enum store_result r = carry_read(g->service->o.store, header, &g->arena, out);
     return r == STORE_E_NOT_FOUND ? STORE_E_IO : r; /* it is not the simulation that is missing */
 }
 
-/* Appends a page of events to the log; *cursor goes on to the last of them. */
-static enum store_result read_page(struct again *g, uint64_t *cursor)
+/* The row's events, as tell_again reads them; the chain says what they lead to. */
+static enum store_result read_log(struct again *g)
 {
-    struct store_read_events q = { .read.kind = STORE_READ_EVENTS,
-                                   .after_sequence = *cursor,
-                                   .limit = PAGE_EVENTS,
-                                   .byte_limit = PAGE_BYTES,
-                                   .canonical = true };
-    memcpy(q.id, g->id, sizeof q.id);
-    arena_init(&q.read.arena, 65536);
-    store_read_wait(g->service->o.store, &q.read);
-    enum store_result r = q.read.result;
-    for (size_t i = 0; r == STORE_OK && i < q.n_events && *cursor < g->last_sequence; i++) {
-        uint32_t size = (uint32_t) q.events[i].canonical.size;
+    struct past past;
+    enum store_result r = past_read(g->service->o.store, g->id, g->last_sequence, UINT32_MAX, false, &g->arena, &past);
+    for (size_t i = 0; r == STORE_OK && i < past.count; i++) {
+        uint32_t size = (uint32_t) past.canonical[i].size;
         buf_put(&g->log, &size, sizeof size);
-        buf_put(&g->log, q.events[i].canonical.data, size);
+        buf_put(&g->log, past.canonical[i].data, size);
         uint8_t next[STORE_DIGEST_SIZE];
-        nvl_event_hash(g->chain, q.events[i].canonical.data, size, next);
+        nvl_event_hash(g->chain, past.canonical[i].data, size, next);
         memcpy(g->chain, next, sizeof g->chain);
-        *cursor = q.events[i].sequence;
     }
-    if (r == STORE_OK && q.n_events == 0)
-        r = STORE_E_NOT_FOUND; /* deleted meanwhile */
-    if (g->log.failed)
-        r = STORE_E_NOMEM;
-    arena_done(&q.read.arena);
-    return r;
+    if (r == STORE_OK && past.count < g->last_sequence)
+        return STORE_E_NOT_FOUND; /* deleted meanwhile */
+    return g->log.failed ? STORE_E_NOMEM : r;
+}
+
+/* Told by what was played then.  The narrator takes indices for what the engine wrote: only bytes that
+ * still are that are told. */
+static void tell_log(struct again *g, struct tell_again_in *in, const uint8_t digest[STORE_DIGEST_SIZE])
+{
+    struct nvl_pack *own = NULL;
+    in->pack = past_pack(g->service->o.store, g->service->o.pack, digest, &own, &g->stored);
+    if (g->stored == STORE_E_NOT_FOUND)
+        g->stored = STORE_E_IO; /* it is not the simulation that is missing */
+    if (g->stored == STORE_OK)
+        g->stored = read_carry(g, in->header, &in->carry);
+    if (g->stored == STORE_OK)
+        g->stored = read_log(g);
+    if (g->stored == STORE_OK && (in->pack == NULL || memcmp(g->chain, g->head, sizeof g->chain) != 0))
+        g->rc = NVL_E_CORRUPT;
+    else if (g->stored == STORE_OK)
+        g->rc = tell_again(in, g->telling, &g->arena, &g->err, &g->answer);
+    nvl_pack_free(own);
 }
 
 static void again_work(nrpc_job *job)
 {
     struct again *g = CONTAINER_OF(job, struct again, job);
-    struct tell_again_in in = { .pack = g->service->o.pack, .log = &g->log };
+    struct tell_again_in in = { .log = &g->log };
     uint8_t digest[STORE_DIGEST_SIZE];
     g->stored = read_row(g, &in.header, digest);
     if (g->stored != STORE_OK || (g->state != STORE_COMPLETED && g->state != STORE_CANCELLED) || g->last_sequence == 0)
         return;
-    g->stored = read_pack(g, digest, &in.image);
-    if (g->stored == STORE_OK)
-        g->stored = read_carry(g, in.header, &in.carry);
-    for (uint64_t cursor = 0; g->stored == STORE_OK && cursor < g->last_sequence;)
-        g->stored = read_page(g, &cursor);
-    /* The narrator takes indices for what the engine wrote: only bytes that still are that are told. */
-    if (g->stored == STORE_OK && memcmp(g->chain, g->head, sizeof g->chain) != 0)
-        g->rc = NVL_E_CORRUPT;
-    else if (g->stored == STORE_OK)
-        g->rc = tell_again(&in, g->telling, &g->arena, &g->err, &g->answer);
+    tell_log(g, &in, digest);
 }
 
 /* ---- on the call's loop ---- */
