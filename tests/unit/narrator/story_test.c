@@ -540,6 +540,35 @@ static void who_stayed_is_gone(void **state)
     assert_true(stayed >= 2);
 }
 
+/* Who drew the beast away is named where the story ends, seen or not; and a flood is no fire. */
+static void the_lost_and_the_danger_have_names(void **state)
+{
+    (void) state;
+    int run = nvl_pack_op_find(pack, "lead_it_away");
+    unsigned lost = 0;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct made m;
+        make_of(&m, seed, 5, "", "a beast hunts the crew");
+        const struct nvl_event *e = NULL;
+        for (size_t i = 0; i < m.run.count; i++)
+            if (m.run.events[i].op == run && m.run.events[i].outcome == NVL_DONE)
+                e = &m.run.events[i];
+        if (e != NULL) {
+            const char *name =
+                nvl_world_entity(m.run.world, NVL_SORT_CHAR, e->actor)->brief;
+            const char *text = buf_str(&m.text);
+            assert_non_null(strstr(text + strlen(text) * 3 / 4, name));
+            lost++;
+        }
+        done(&m);
+        make_of(&m, seed, 5, "", "the river floods the halls");
+        assert_null(strstr(buf_str(&m.text), "the flames"));
+        assert_null(strstr(buf_str(&m.text), "the blaze"));
+        done(&m);
+    }
+    assert_true(lost >= 2);
+}
+
 /* What the system before this one promised of any story: 200 to 6,000 characters, at least five
  * sentences of ten to thirty words by a plain count of stops, no long word above a tenth, science
  * fiction by default. */
@@ -741,6 +770,7 @@ int main(void)
         cmocka_unit_test(words_of_the_user),
         cmocka_unit_test(thanks_follow_help),
         cmocka_unit_test(who_stayed_is_gone),
+        cmocka_unit_test(the_lost_and_the_danger_have_names),
         cmocka_unit_test(nobody_is_a_ghost),
         cmocka_unit_test(edits_are_noticed),
         cmocka_unit_test(any_seed_keeps_the_old_floor),
