@@ -52,6 +52,9 @@ void compose_place_lead(struct composing *c, const struct nvl_event *e, struct d
     bool small = small_start(d->text);
     if (person && strncmp(d->text + d->named[0].end, " had ", 5) == 0)
         return; /* looks back: it was not there that it happened */
+    plan_follow(t, (uint32_t) (e - t->events) + 1);
+    if (e->actor < PEOPLE_MAX && t->at[e->actor] >= 0 && t->at[e->actor] != (int16_t) e->place)
+        return; /* leads away from there */
     char lead[128];
     if (p == NULL || c->place < 0 || c->place == (int16_t) e->place || names_place(d) ||
         style_is_log(t) || t->perspective == NVL_JOURNAL || (!person && !small) ||

@@ -264,6 +264,8 @@ void compose_scene_end(struct composing *c, const struct nvl_event *e, bool last
 {
     struct teller *t = c->t;
     struct env env;
+    if (!last)
+        compose_stand(t, (uint32_t) (e - t->events) + 1); /* a scene ends where its act led to */
     scene_env(c, &env, e);
     c->sequence = e->sequence;
     if (!last) {

@@ -39,7 +39,7 @@ int32_t quote_cost(const struct teller *t, const struct draft *d)
     /* one speaker named again and again in a paragraph */
     if (t->quote_speaker >= 0 && d->quotes_count > 0 && d->quotes[0].speaker == t->quote_speaker &&
         t->discourse.paragraph_start < t->discourse.sentence)
-        cost += 200;
+        cost += d->text[0] == '"' ? 700 : 200; /* "…," said A. "…," said A. */
     /* two quotations side by side read as two people */
     cost +=
         t->quote_last && d->text[0] == '"' && t->discourse.paragraph_start < t->discourse.sentence
