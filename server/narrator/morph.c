@@ -346,7 +346,7 @@ const char *morph_place(const char *noun)
         "plateau",  "farm",   "boat",    "barge",   "trawler",  "liner",   "reef",    "plain",
         "rooftop",  "ramp",   "road",    "moon",    "planet",   "coast",   "tug",     "train",
         "peak",     "slope",  "summit",  "glacier", "estate",   "gantry",  "walk",    "isle",
-        "mesa",     "steps",  "upland",
+        "mesa",     "steps",  "upland",  "field",
     };
     static const char *const at[] = {
         "gate",   "gatehouse", "dock",    "door",    "ring",      "edge",   "end",    "spring",
