@@ -54,11 +54,12 @@ static int32_t rigid_cost(const struct teller *t, uint64_t id, const char *text,
     bool shut = over > SIGNATURE_WORDS && (mix64(t->seed ^ (id | 1)) >> 13 & 7) >= 4;
     return (over > RIGID_WORDS ? RIGID_WORDS : over) * 8 + (shut ? 400 : 0);
 }
-static int32_t rule_cost(const struct prose_rule *r)
+static int32_t rule_cost(const struct teller *t, const struct prose_rule *r)
 {
     bool line = r->kind == PROSE_LINE, ground = r->kind == PROSE_GROUND;
+    int32_t own = t->words < BRIEF_WORDS ? 200 : 500; /* what belongs to this very thing */
     return (line && prose_rule_tagged(r, TAG_VOICE) ? 100 : 0) -
-           (r->kind == PROSE_SAY && prose_rule_tagged(r, TAG_PLACE) ? 200 : 0) -
+           (r->kind == PROSE_SAY && prose_rule_tagged(r, TAG_PLACE) ? own : 0) -
            ((line || ground) && prose_rule_tagged(r, TAG_FRAME) ? 480 : 0);
 }
 static bool cut(struct teller *t, const struct prose_rule *r, struct pieces *out)
@@ -76,7 +77,7 @@ static bool cut(struct teller *t, const struct prose_rule *r, struct pieces *out
     line = offset = 0;
     while (out->count < count && prose_alternative(r, &line, &offset, &text, &size)) {
         uint64_t id = morph_hash(text, size) ^ r->kind;
-        int32_t cost = rule_cost(r) + (free_form ? 0 : rigid_cost(t, id, text, size));
+        int32_t cost = rule_cost(t, r) + (free_form ? 0 : rigid_cost(t, id, text, size));
         out->items[out->count++] = (struct piece){ text, size, id, cost };
     }
     out->to_self = prose_rule_tagged(r, TAG_VOICE);
