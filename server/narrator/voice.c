@@ -24,7 +24,7 @@ static bool in_pack(const struct teller *t, const char *voice)
 }
 static bool taken(const struct teller *t, const char *voice, size_t but)
 {
-    for (size_t i = 0; i < t->cast; i++)
+    for (size_t i = 0; i < t->people; i++)
         if (i != but && t->voice[i] != NULL && strcmp(t->voice[i], voice) == 0)
             return true;
     return false;
