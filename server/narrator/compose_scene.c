@@ -65,7 +65,7 @@ static void put_image(struct composing *c, struct env *env, enum prose_kind kind
     if (kind == PROSE_ECHO && c->t->ending[0] != 0 && c->image_size + 5 < sizeof(key)) {
         const struct nvl_event *end = &c->t->events[c->t->events_count - 1];
         snprintf(key + c->image_size, sizeof(key) - c->image_size, "%s",
-                 nvl_ending_tone(c->t->world, end->ending) > 0 ? "_well" : "_ill");
+                 nvl_ending_tone(c->t->world, end->ending) >= 0 ? "_well" : "_ill");
         if (compose_part(c, env, kind, key, fresh))
             return;
         key[c->image_size] = 0;

@@ -367,6 +367,13 @@ static bool sees_to(const struct teller *t, const struct nvl_event *e)
             return true;
     return false;
 }
+/* Whom it began with goes on with it: to the other one, if there is one. */
+static bool goes_on(const struct nvl_event *began, const struct nvl_event *e)
+{
+    bool pair = e->args_count > 1 && began->args_count > 1 && began->args[1] == e->args[1];
+    return began->args_count > 0 && e->actor == began->args[0] &&
+           (pair || (e->type == NVL_SPEECH && began->threads_count > 0));
+}
 /* The first unit that what happened in unit i led to; NULL: none. */
 static struct unit *came_of(const struct teller *t, size_t i)
 {
@@ -376,7 +383,7 @@ static struct unit *came_of(const struct teller *t, size_t i)
     bool side = strcmp(info.family, "side") == 0;
     for (size_t k = i + 1; k < t->units_count; k++) {
         const struct nvl_event *e = &t->events[t->units[k].first];
-        if (side && !sees_to(t, e))
+        if (side ? !sees_to(t, e) : !goes_on(&t->events[t->units[i].first], e))
             continue;
         for (unsigned n = 0; n < e->causes_count && e->type != NVL_INCIDENT; n++)
             if (e->causes[n].sequence == cause)
