@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { COMPANY_WORDS = 300 }; /* a shorter story has no room to name them all at once */
+enum { COMPANY_WORDS = 430 }; /* a shorter story has no room to name them all at once */
 
 /* --- scenes --- */
 
