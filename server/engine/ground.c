@@ -273,6 +273,9 @@ static void mark_verbs(const struct nvl_pack *pack, struct token *t, size_t coun
                 pack_word_find(pack->words, pack->counts[SEC_WORD], t[i].stem);
             t[i].kind = w != NULL && w->value == WORD_PERSON ? WORD_PERSON : 0;
         }
+        if (!first && !last && !named && strcmp(t[i].stem, "plan") == 0 &&
+            strcmp(t[i + 1].lower, "to") == 0)
+            t[i].kind = WORD_VERB; /* "a crew plans to rob it" */
         if (t[i].kind != 0 || capital || named)
             continue;
         if (ends_with(t[i].lower, "ing"))

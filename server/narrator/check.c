@@ -42,6 +42,7 @@ static const struct {
     { "PAST", NVL_SORT_NONE },    { "AIM", NVL_SORT_NONE },
     { "LOST", NVL_SORT_CHAR },    { "SAVED", NVL_SORT_CHAR },   { "SCARRED", NVL_SORT_CHAR },
     { "FROM", NVL_SORT_PLACE },   { "STILL", NVL_SORT_PLACE },
+    { "TRUTH", NVL_SORT_FACT },
 };
 /* {PRIZE} wants a fluent "prize" that is somebody or something, as frames declare their roles. */
 static bool role_find(const struct nvl_pack *pack, const char *p, size_t n, struct bind *out)

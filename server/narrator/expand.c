@@ -157,6 +157,15 @@ static const struct bind *env_find(const struct env *env, const char *name, size
     }
     return NULL;
 }
+/* "{TRUTH}": what a case comes to, for one who is bound by nobody's knowledge. */
+static void env_truth(const struct teller *t, struct env *env)
+{
+    int who = t->limited ? -1 : nvl_pack_fluent_find(t->pack, "who_fact");
+    int cell = who < 0 ? -1 : nvl_world_cell(t->world, (size_t) who, 0, 0);
+    int fact = cell < 0 ? -1 : nvl_world_initial(t->world)[cell];
+    if (fact >= 0 && nvl_world_entity(t->world, NVL_SORT_FACT, (unsigned) fact) != NULL)
+        env_add(env, "TRUTH", NVL_SORT_FACT, (unsigned) fact);
+}
 void env_story(const struct teller *t, struct env *env)
 {
     memset(env, 0, sizeof(*env));
@@ -180,6 +189,7 @@ void env_story(const struct teller *t, struct env *env)
     if (t->focaliser >= 0)
         env_add(env, "F", NVL_SORT_CHAR, (unsigned) t->focaliser);
     env_doom(t, env);
+    env_truth(t, env);
 }
 void env_event(const struct teller *t, const struct nvl_event *e, struct env *env)
 {
