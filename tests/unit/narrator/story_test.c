@@ -342,6 +342,7 @@ static void bind_part(struct fixture *f, const struct prose_rule *r, bool secret
         env_add(env, "SITE", NVL_SORT_PLACE, 0);
         env_add(env, "I", NVL_SORT_ITEM, 0);
         env_add(env, "X", NVL_SORT_FACT, 0);
+        env_add(env, "TRUTH", NVL_SORT_FACT, 0);
         env_add(env, "I", NVL_SORT_ITEM, 0);
     }
 }
