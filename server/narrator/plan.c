@@ -401,6 +401,10 @@ static void tell_asides(struct teller *t, const int16_t eyes[8])
             continue;
         struct unit *after = came_of(t, i);
         bool seen = plan_sees(t, &t->events[u->first], eyes[u->phase & 7]);
+        if (after != NULL && after->phase == NVL_CLIMAX) { /* no lamp is mended while it is decided */
+            after->chosen = false, after->dropped = true;
+            after = NULL;
+        }
         if (after == NULL || (t->words < ASIDE_WORDS && !after->chosen))
             u->chosen = false, u->dropped = true;
         else if (after->chosen && seen && t->words >= ASIDE_WORDS)
