@@ -168,6 +168,7 @@ static void on_swap(nrpc_task *t, nrpc_loop *loop)
         cache_forget(&s->gl->cache, NULL, 0, true);
         table_view_retire(s->gl->view);
         s->gl->view = v;
+        memo_clear(&s->gl->memo); /* the old table's types may be others' by then */
         cache_forget(&s->gl->cache, NULL, 0, false); /* it was made by the other table */
     }
     alloc_free(s);
@@ -315,6 +316,7 @@ void gateway_loop_done(struct gateway_loop *gl)
     gl->view = NULL;
     to_json_done(&gl->json[JSON_STANDARD]);
     to_json_done(&gl->json[JSON_LEGACY]);
+    memo_clear(&gl->memo);
     buf_done(&gl->scratch);
     buf_done(&gl->coded);
     for (size_t i = 0; i < ARRAY_SIZE(gl->encoders); i++)

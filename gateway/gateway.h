@@ -9,6 +9,7 @@
 #include "gateway/cache.h"
 #include "gateway/limit.h"
 #include "gateway/table.h"
+#include "gateway/memo.h"
 #include "gateway/to_json.h"
 #include "rpc/base/list.h"
 #include "rpc/base/options.h"
@@ -67,6 +68,7 @@ struct gateway_loop {
     struct table_view *view;             /* what new requests are served by */
     nrpc_channel *channel;               /* made by the loop itself; NULL before and after */
     struct to_json json[2];              /* by dialect; the pool is set for each use */
+    struct memo memo;                    /* of what streams were sent */
     struct buf scratch;                  /* for bodies that need their length first */
     struct buf coded;                    /* a body in the client's coding */
     struct encoder *encoders[ENCODINGS]; /* by enum encoding; made when first wanted */

@@ -311,10 +311,8 @@ static void put_event_name(struct exchange *x, nrpc_slice message, struct buf *o
 
 static int put_json(struct exchange *x, nrpc_slice message, struct buf *out)
 {
-    const struct desc_field *body = x->route->response_body;
-    return body != NULL ? to_json_field(exchange_json(x), body, message.data, message.size, out)
-                        : to_json_message(exchange_json(x), x->route->method->output, message.data,
-                                          message.size, out);
+    return memo_json(&x->gl->memo, exchange_json(x), x->route->method->output,
+                     x->route->response_body, message, out);
 }
 
 /* An element of an array, where the client wants to read it; other forms are a line each. */

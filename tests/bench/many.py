@@ -118,7 +118,7 @@ def main():
         server = start_server(folder + "/data", "--threads", "1", "--log-calls", "errors")
         try:
             for work in ("watchers", "connections"):
-                gateway = start_gateway(server.address, "--threads", "1", "--cache-bytes", "0")
+                gateway = start_gateway(server.address, "--threads", "1", "--cache-bytes", "0", "--max-connections", str(many + 100))
                 try:
                     if work == "watchers":
                         watchers(server, gateway, min(n, hard - 100))
