@@ -128,7 +128,7 @@ static bool is_people(const char *head)
 {
     static const char *const people[] = { "raider", "bandit",    "outlaw", "enemy",  "people",
                                           "friend", "neighbour", "member", "worker", "colleague",
-                                          "enemie", "agent",     "insider", "rival", "rumour" };
+                                          "enemie", "agent",     "insider", "rival", "rumour",    "staff",  "passenger" };
     for (size_t i = 0; i < sizeof(people) / sizeof(people[0]); i++)
         if (strcmp(head, people[i]) == 0)
             return true;
