@@ -460,7 +460,7 @@ static void find_setting(struct ground *g, const char *clean, const struct token
     char out[sizeof(g->setting)] = "";
     size_t used = 0;
     for (size_t i = named; i < count; i++) {
-        if (is_negation(t[i].lower))
+        if (is_negation(t[i].lower) && strcmp(t[i].lower, "without") != 0)
             return;
         if (t[i].kind == WORD_LABEL)
             continue;

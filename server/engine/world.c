@@ -181,9 +181,14 @@ static void site_for_setting(struct building *b)
                                          "harbour", "dungeon", "basement", "attic", "cellar", "chapel",
                                          "greenhouse", "dam",  "graveyard", "cemetery", "ward",
                                          "classroom", "studio", "workshop", "garage", "sewer" };
-    struct ground_noun *n = b->ground.setting[0] == 0 ? build_take_noun(b, WORD_PLACE, true) : NULL;
+    static const char *const lost[] = { "ship", "boat", "train", "plane", "bus", "car" };
+    bool given = b->ground.setting[0] != 0 || b->w->request->setting[0] != 0;
+    struct ground_noun *n = given ? NULL : build_take_noun(b, WORD_PLACE, true);
     if (n == NULL || n->proper || n->plural)
         return;
+    for (size_t i = 0; i < sizeof(lost) / sizeof(lost[0]); i++)
+        if (strcmp(n->text, lost[i]) == 0)
+            return; /* "the ship is lost": nobody is there any more */
     for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++)
         if (strcmp(n->head, rooms[i]) == 0)
             return;

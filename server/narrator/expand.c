@@ -260,6 +260,9 @@ static bool expand_slot(struct cursor *c, const char *p, const char *end)
     settle(c->d, true, 0);
     quote_part(c->d, b, form);
     if (b->sort == NVL_SORT_NONE) {
+        const char *noun = strcmp(b->name, "SETTING") == 0 ? strchr(b->text, ' ') : NULL;
+        if (noun != NULL)
+            refer_suit(c->d, noun + 1);
         draft_puts(c->d, b->text, strlen(b->text), true);
         return b->text[0] != 0;
     }

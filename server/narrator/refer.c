@@ -395,13 +395,13 @@ static void put_trace(const struct teller *t, struct draft *d, const char *detai
 }
 /* "At the common room" is in it, "in the gate" at it: whatever the writer put, unless the name is a
  * proper one or the word belongs to what stands before ("looked at the roof"). */
-static void suit_preposition(struct draft *d, const struct nvl_entity *e)
+void refer_suit(struct draft *d, const char *noun)
 {
     static const char *const verbs[] = { "look", "looked", "looking", "stared", "nodded", "pointed",
                                          "glanced", "shouted", "smiled", "believed", "arrive",
                                          "arrived", "depended", "agreed", "aimed" };
     size_t n = d->size;
-    if (e->proper || n < 3 || d->text[n - 1] != ' ' || (n > 3 && d->text[n - 4] != ' ' &&
+    if (n < 3 || d->text[n - 1] != ' ' || (n > 3 && d->text[n - 4] != ' ' &&
                                                          d->text[n - 4] != '\n' &&
                                                          d->text[n - 4] != '"'))
         return;
@@ -413,7 +413,7 @@ static void suit_preposition(struct draft *d, const struct nvl_entity *e)
         from--;
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
         place &= strlen(verbs[i]) != end - from || memcmp(verbs[i], d->text + from, end - from) != 0;
-    const char *fits = morph_place(e->name);
+    const char *fits = morph_place(noun);
     if (!place || (end - from == 2 && memcmp(d->text + from, fits, 2) == 0)) /* "looked in at" */
         return;
     word[0] = word[0] == first ? fits[0] : (char) (fits[0] - 'a' + 'A');
@@ -427,8 +427,8 @@ static bool refer_thing(struct teller *t, struct draft *d, unsigned sort, unsign
         (sort != NVL_SORT_FACT && sort != NVL_SORT_CLUE && !name_fits(e->name)))
         return false;
     const char *word = NULL;
-    if (sort == NVL_SORT_PLACE && form[0] == 0)
-        suit_preposition(d, e);
+    if (sort == NVL_SORT_PLACE && form[0] == 0 && !e->proper)
+        refer_suit(d, e->name);
     if (strcmp(form, "it") == 0 || strcmp(form, "its") == 0)
         word =
             morph_pronoun(MORPH_IT, form[2] == 's' ? MORPH_POSSESSIVE : MORPH_SUBJECT, e->plural);

@@ -202,6 +202,8 @@ struct teller {
 bool refer_put(struct teller *t, struct draft *d, unsigned sort, unsigned index, const char *form);
 bool refer_form_known(unsigned sort, const char *form);
 void refer_reset(struct teller *t);
+/* Mends the preposition that the draft ends with to what goes with a place of that name. */
+void refer_suit(struct draft *d, const char *noun);
 void refer_sentence(struct draft *d); /* a sentence ended */
 /* expand.c */
 void draft_begin(const struct teller *t, struct draft *d);
