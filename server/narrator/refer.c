@@ -171,6 +171,11 @@ static bool after_governor(const struct draft *d)
         "toward",  "towards", "under",  "on",     "for",       "by",     "against",
         "took",    "asked",   "begged", "told",   "gave",   "saw",       "seen",   "let",
         "brought", "pressed", "caught", "blamed", "struck",    "watch",  "blame",
+        "bring",   "made",    "make",   "carry",  "carried",   "pull",   "pulled",
+        "dragged", "lead",    "led",    "hold",   "held",      "wake",   "woke",
+        "kept",    "showed",  "show",   "pushed", "lifted",    "joined", "freed",
+        "spared",  "bound",   "fed",    "washed", "nursed",    "cost",   "surprised",
+        "pleased", "frightened", "met",   "without",
         "begged",  "urged",   "warned", "helped", "reminded",  "sent",   "taught",
         "praised", "thanked", "tried",  "heard",  "following", "found",
     };

@@ -28,7 +28,8 @@ static bool starts(const char *word, const char *const *list)
 static bool subject_misplaced(const char *text)
 {
     static const char *const before[] = { "with ", "at ",   "to ",   "of ",     "about ",
-                                          "from ", "upon ", "into ", "beside ", "behind " };
+                                          "from ", "upon ", "into ", "beside ", "behind ",
+                                          "bring ", "made ", "carried ", "pulled ", "led ", "held " };
     static const char *const subjects[] = { "he", "she", "they", "I", "we" };
     for (size_t b = 0; b < sizeof(before) / sizeof(before[0]); b++)
         for (const char *p = strcasestr(text, before[b]); p != NULL;
