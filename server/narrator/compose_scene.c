@@ -275,7 +275,7 @@ void compose_scene_end(struct composing *c, const struct nvl_event *e, bool last
         bool open = e->phase == NVL_CLIMAX && !know_settled(t, e->sequence + 1);
         if (t->terse || gone || open) /* the dead do not look back, and nobody before it is over */
             return;
-        if (!style_is_log(t) && !journal && (mix64(t->seed ^ e->sequence) & 1) != 0)
+        if (!style_is_log(t) && !journal && (mix64(t->seed ^ (e->pass * 977u + e->op)) & 1) != 0) /* not by number: forks shift those */
             return; /* most scenes end with what happens in them */
         if (!style_is_log(t) &&
             !(journal && compose_part(c, &env, PROSE_EXIT, "journal", false)))

@@ -190,7 +190,7 @@ struct teller {
     int16_t quote_speaker, quote_listener; /* of the last quotation; -1 */
     struct vary vary[VARY_MAX];
     size_t vary_count;
-    uint16_t vary_order[VARY_MAX], vary_from[27]; /* by first letter */
+    uint16_t vary_order[VARY_MAX], vary_from[27 * 27]; /* by the first two letters */
     int16_t at[PEOPLE_MAX]; /* where everybody is, as far as the story has got */
     uint32_t applied;       /* events that at[] knows of */
     bool nomem;

@@ -7,21 +7,27 @@ static bool letter(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '\'' || c == '-';
 }
-static unsigned bucket(char c)
+static unsigned letter_number(char c)
 {
     c = c >= 'A' && c <= 'Z' ? (char) (c - 'A' + 'a') : c;
     return c >= 'a' && c <= 'z' ? (unsigned) (c - 'a') : 26;
 }
-/* By first letter, longer phrases first, so that the first that fits is the best. */
+/* By the first two letters. */
+static unsigned bucket(const char *text, size_t size)
+{
+    return size == 0 ? 27 * 27 - 1
+                     : letter_number(text[0]) * 27 + (size > 1 ? letter_number(text[1]) : 26);
+}
+/* Longer phrases first, so that the first that fits is the best. */
 static bool before(const struct vary *a, const struct vary *b)
 {
-    unsigned x = bucket(a->text[0]), y = bucket(b->text[0]);
+    unsigned x = bucket(a->text, a->size), y = bucket(b->text, b->size);
     return x != y ? x < y : a->size > b->size;
 }
 void vary_read(struct teller *t)
 {
     t->vary_count = 0;
-    memset(t->vary_from, 0, sizeof(t->vary_from));
+    memset(t->vary_from, 0xff, sizeof(t->vary_from)); /* none */
     for (size_t i = 0; i < t->index.count; i++) {
         const struct prose_rule *r = &t->index.rules[i];
         size_t line = 0, offset = 0, size, first = t->vary_count;
@@ -43,7 +49,7 @@ void vary_read(struct teller *t)
         t->vary_order[k] = (uint16_t) i;
     }
     for (size_t i = t->vary_count; i-- > 0;)
-        t->vary_from[bucket(t->vary[t->vary_order[i]].text[0])] = (uint16_t) i;
+        t->vary_from[bucket(t->vary[t->vary_order[i]].text, t->vary[t->vary_order[i]].size)] = (uint16_t) i;
 }
 static bool same_text(const struct vary *v, const char *text, size_t size)
 {
@@ -56,10 +62,10 @@ static bool same_text(const struct vary *v, const char *text, size_t size)
 size_t vary_find(const struct teller *t, const char *text, size_t size, uint64_t salt,
                  const char **out, size_t *out_size)
 {
-    unsigned b = bucket(size > 0 ? text[0] : ' ');
-    for (size_t i = t->vary_from[b]; b < 26 && i < t->vary_count; i++) {
+    unsigned b = bucket(text, size);
+    for (size_t i = t->vary_from[b]; i < t->vary_count; i++) {
         const struct vary *v = &t->vary[t->vary_order[i]];
-        if (bucket(v->text[0]) != b)
+        if (bucket(v->text, v->size) != b)
             break;
         if (!same_text(v, text, size))
             continue;

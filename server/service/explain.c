@@ -133,25 +133,39 @@ static bool said_before(const struct nvl_event *e, unsigned cause)
     return false;
 }
 
+static bool is_told(const struct nvl_event *e, unsigned k)
+{
+    return e->causes[k].sequence >= 1 && e->causes[k].sequence < e->sequence && !said_before(e, k);
+}
+
+static bool kind_before(const struct nvl_event *e, unsigned cause)
+{
+    for (unsigned k = 0; k < cause; k++)
+        if (is_told(e, k) && e->causes[k].kind == e->causes[cause].kind)
+            return true;
+    return false;
+}
+
 static void put_causes(struct tree *t, const struct nvl_event *e, unsigned depth, struct buf *out)
 {
     const struct stored_log *log = &t->w->log;
-    int last = -1; /* the kind that the sentence is about; causes of one kind share it */
-    for (unsigned k = 0; k < e->causes_count; k++) {
-        const struct nvl_cause *c = &e->causes[k];
-        if (c->sequence < 1 || c->sequence >= e->sequence || said_before(e, k))
+    bool any = false;
+    for (unsigned first = 0; first < e->causes_count; first++) { /* causes of one kind share a sentence */
+        if (!is_told(e, first) || kind_before(e, first))
             continue;
-        if (last == (int) c->kind) {
-            buf_puts(out, "; ");
-        } else {
-            if (last >= 0)
-                buf_puts(out, ". ");
-            put_lead(log, e, c->kind, last >= 0, out);
+        if (any)
+            buf_puts(out, ". ");
+        put_lead(log, e, e->causes[first].kind, any, out);
+        for (unsigned k = first; k < e->causes_count; k++) {
+            if (e->causes[k].kind != e->causes[first].kind || !is_told(e, k))
+                continue;
+            if (k > first)
+                buf_puts(out, "; ");
+            put_cause(log, &e->causes[k], out);
         }
-        last = (int) c->kind;
-        put_cause(log, c, out);
+        any = true;
     }
-    if (last >= 0)
+    if (any)
         buf_puts(out, ". ");
     if (depth >= TEXT_DEPTH)
         return;
